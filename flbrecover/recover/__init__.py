@@ -1,0 +1,1 @@
+"""Brings evidence and bucket together, and carries a plan out."""

@@ -1,0 +1,1 @@
+"""Shows results: text, JSON lines, progress. Escapes what came from outside."""
