@@ -177,3 +177,33 @@ class TailPosition:
     file: FileFacts | None
     marker: MarkerVerdict
     unread: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of an application's log: the live one or a rotated sibling.
+
+    ``read_to`` is the offset in the *uncompressed* content below which Fluent Bit has read; None where nothing tells.
+    ``read_proof`` says in a few words how that is known (the row's inode, the offset marker found in a rotated copy …).
+    """
+
+    facts: FileFacts
+    compressed: bool
+    position: TailPosition | None
+    read_to: int | None
+    read_proof: str
+
+    @property
+    def path(self) -> str:
+        return self.facts.path
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLog:
+    """A log that a tail input follows: ``name`` is the path that Fluent Bit matched (the tag is made from it),
+    ``files`` are in writing order, oldest first, each content once."""
+
+    input_number: int
+    name: str
+    tag: str
+    files: tuple[SourceFile, ...]

@@ -1,0 +1,34 @@
+"""The values that flow through a Fluent Bit pipeline, in the few Python types that keep what msgpack keeps.
+
+Strings are ``bytes`` (Fluent Bit does not check that they are UTF-8). A map is a tuple of pairs: its order and even its
+duplicate keys decide how the s3 output renders it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Union
+
+from flbrecover.model import ByteRange
+
+Value = Union[None, bool, int, float, bytes, list["Value"], "Fields"]
+Fields = tuple[tuple[bytes, Value], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """One record as the tail input makes it from a log, before any filter.
+
+    ``file`` is the real path inside the root, ``span`` the bytes of its *uncompressed* content (all lines of a
+    multiline record, newlines included). ``time_ns`` is None where the time does not come from the line: Fluent Bit
+    takes the time of reading then. ``parsed`` is False where the input's parser did not accept the line (Fluent
+    Bit passes it on as ``{key: line}``). ``terminated`` is False for a last line without its newline.
+    """
+
+    file: str
+    span: ByteRange
+    tag: str
+    fields: Fields
+    time_ns: int | None
+    parsed: bool = True
+    terminated: bool = True
