@@ -1,0 +1,78 @@
+"""Takes a rendered JSON record apart without changing a byte of its values, and puts one together again.
+
+A value that Fluent Bit once rendered (a ``kubernetes`` map of a sibling record, say) can so be used again as it is,
+whatever its number formats and escapes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+_DECODER = json.JSONDecoder()
+
+Members = list[tuple[str, str]]
+"""Names (decoded) with the raw text of their values, in order; duplicate names stay."""
+
+
+def members(record: bytes) -> Members | None:
+    """The top-level members of a JSON object; None where ``record`` is not one (or nests too deep to be read)."""
+    text = record.decode("utf-8", "surrogateescape")
+    found: Members = []
+    try:
+        at = _skip(text, 0)
+        if text[at] != "{":
+            return None
+        at = _skip(text, at + 1)
+        if text[at] == "}":
+            return found if _skip(text, at + 1) == len(text) else None
+        while True:
+            name, at = _DECODER.raw_decode(text, at)
+            at = _skip(text, at)
+            if not isinstance(name, str) or text[at] != ":":
+                return None
+            start = _skip(text, at + 1)
+            _, at = _DECODER.raw_decode(text, start)
+            found.append((name, text[start:at]))
+            at = _skip(text, at)
+            if text[at] == "}":
+                return found if _skip(text, at + 1) == len(text) else None
+            if text[at] != ",":
+                return None
+            at = _skip(text, at + 1)
+    except (ValueError, IndexError, RecursionError):
+        return None
+
+
+def _skip(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return match.end() if match else at
+
+
+def join(parts: Iterable[tuple[str, str]]) -> bytes:
+    """One JSON record of names and raw values, written as the s3 output separates them (no spaces)."""
+    text = ",".join(f"{json.dumps(name)}:{value}" for name, value in parts)
+    return ("{" + text + "}").encode("utf-8", "surrogateescape")
+
+
+def canonical(raw: str) -> bytes:
+    """A form of a raw JSON value that is the same for every way to write the same value (escapes, member order)."""
+    value = json.loads(raw)
+    if isinstance(value, str):
+        return b"s" + value.encode("utf-8", "surrogatepass")
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def string_leaves(raw: str) -> Iterator[str]:
+    """Every string value inside a raw JSON value, nested ones too."""
+    todo = [json.loads(raw)]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            todo.extend(value.values())
+        elif isinstance(value, list):
+            todo.extend(value)

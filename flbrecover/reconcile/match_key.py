@@ -1,0 +1,97 @@
+"""Match keys: what a source record and its stored copy have in common, as 16 bytes.
+
+A copy of a record in S3 carries more than the record (the date, the ``kubernetes`` map, constants) and a filter that is
+not modelled may have dropped or renamed fields. So a key is made of the *surviving* fields: those that the pipeline
+makes and that copies of the same tag are seen to have. Where not a single field name survives, the longest text of the
+record has to. Values are compared as values, not as spelled, so that two ways to escape a character are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import xxhash
+
+from flbrecover.fluentbit import json_members
+from flbrecover.fluentbit.json_members import Members
+
+MIN_TEXT = 8  # a text shorter than this identifies nothing
+
+
+def digest_of(record: bytes) -> bytes:
+    """What stands for the exact bytes of a record: XXH3-128, as 16 bytes."""
+    return xxhash.xxh3_128_digest(record)
+
+
+@dataclass(frozen=True, slots=True)
+class MatchRule:
+    """How the records of one output are compared with source records.
+
+    ``plain`` (``log_key``): the rendered line itself. Else by the fields ``names``; ``by_text`` where no name survived.
+    """
+
+    plain: bool
+    names: frozenset[str]
+    by_text: bool = False
+
+    def of_rendered(self, record: bytes) -> bytes | None:
+        """The key of a source record, given as the output would render it. None: nothing to compare by."""
+        if self.plain:
+            return digest_of(record)
+        found = json_members.members(record)
+        if found is None:
+            return None
+        if self.by_text:
+            texts = self._texts(found)
+            return digest_of(max(texts, key=lambda t: (len(t), t))) if texts else None
+        return self._of_members(found)
+
+    def of_copy(self, record: bytes) -> tuple[bytes, ...]:
+        """The keys that a stored or buffered record may be found by."""
+        if self.plain:
+            return (digest_of(record),)
+        found = json_members.members(record)
+        if found is None:
+            return ()
+        if self.by_text:
+            return tuple(digest_of(t) for t in sorted(self._texts(found)))
+        key = self._of_members(found)
+        return () if key is None else (key,)
+
+    def _of_members(self, found: Members) -> bytes | None:
+        values = {name: raw for name, raw in found if name in self.names}
+        if not values:
+            return None
+        hasher = xxhash.xxh3_128()
+        for name in sorted(values):
+            value = json_members.canonical(values[name])
+            hasher.update(b"%d:%s%d:" % (len(name), name.encode("utf-8", "surrogatepass"), len(value)))
+            hasher.update(value)
+        return hasher.digest()
+
+    @staticmethod
+    def _texts(found: Members) -> set[bytes]:
+        texts = (text for _, raw in found for text in json_members.string_leaves(raw))
+        return {t.encode("utf-8", "surrogatepass") for t in texts if len(t) >= MIN_TEXT}
+
+
+def rule_for(
+    *, plain: bool, date_key: str | None, rendered: Iterable[bytes], unsure: frozenset[str], siblings: Iterable[bytes]
+) -> MatchRule:
+    """The rule for one tag and output.
+
+    ``rendered`` are source records as the output would render them (a sample), ``siblings`` copies of the same tag from
+    buffers or S3 (a sample, may be empty), ``unsure`` names that a filter may change in ways that nobody knows.
+    """
+    if plain:
+        return MatchRule(True, frozenset())
+    made = _names(rendered) - unsure
+    seen = _names(siblings)
+    names = {name for name in made if not seen or name in seen}
+    names.discard(date_key or "")
+    return MatchRule(False, frozenset(names), by_text=not names)
+
+
+def _names(records: Iterable[bytes]) -> set[str]:
+    return {name for record in records for name, _ in json_members.members(record) or ()}

@@ -1,0 +1,218 @@
+"""Places the records of one sequence (a buffer file, an object) on the ledger, in order.
+
+Most records are unmistakable: their bytes, or their fields, occur once. Records that occur several times (heartbeats)
+are told apart by their neighbours: Fluent Bit writes what stands together in a log together into a buffer and an object.
+A repeated record is placed next to where its neighbour was placed; one whose neighbours are all strangers is itself a
+stranger (the same text from another time, or from another node), and is not taken for a copy of ours.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from flbrecover.reconcile.ledger import NONE, Ledger
+
+MAX_PENDING = 10_000  # repeated records in a row that are held back until a neighbour tells their place
+LOOK_AHEAD = 16  # records that are enough to tell one place from another
+LOOK_AT = 100  # places that are tried for one record
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One record of the sequence. ``keys`` are its match keys (several where it could be of several logs)."""
+
+    index: int
+    digest: bytes
+    keys: tuple[bytes, ...]
+    time_ns: int | None
+
+
+class Placement:
+    """``place(index, entry)`` is called for every record that finds its entry, not always in order of the index.
+
+    ``taken(entry)`` says whether another sequence already has a copy on the entry; a repeated record prefers entries
+    that are free. After :meth:`finish`, ``strangers`` counts the records that belong to no entry and ``loose`` those
+    that could be ours but stand among strangers.
+    """
+
+    def __init__(self, ledger: Ledger, place: Callable[[int, int], None], taken: Callable[[int], bool]) -> None:
+        self._ledger = ledger
+        self._place_at = place
+        self._taken = taken
+        self._own: set[int] = set()  # entries that repeated records of this sequence took
+        self._previous = NONE  # entry of the record right before, if it was placed
+        self._pending: list[Copy] = []
+        self._loose: list[Copy] = []
+        self.placed = 0
+        self.strangers = 0
+        self.loose = 0
+
+    def feed(self, copy: Copy) -> None:
+        """The next record of the sequence."""
+        if self._previous != NONE and not self._pending and self._fits(copy, self._previous + 1, self._previous):
+            self._put(copy, self._previous + 1)
+            return
+        entry, known = self._unmistakable(copy)
+        if entry != NONE:
+            self._settle(entry)
+            self._put(copy, entry)
+        elif known:
+            self._pending.append(copy)
+            if len(self._pending) >= MAX_PENDING:
+                self._settle(NONE)
+        else:
+            self._settle(NONE)
+            self._previous = NONE
+            self.strangers += 1
+
+    def finish(self) -> None:
+        """The sequence is over."""
+        self._settle(NONE)
+        if not self.strangers and not self.placed:
+            # All of it is repeated records that are ours and nothing else: they count one for one.
+            self._previous = NONE
+            for copy in self._loose:
+                entry = self._first_free(copy, NONE, len(self._ledger))
+                if entry != NONE:
+                    self._put(copy, entry)
+                else:
+                    self.loose += 1
+        else:
+            self.loose += len(self._loose)
+        self._loose = []
+
+    def _put(self, copy: Copy, entry: int) -> None:
+        self._previous = entry
+        self._own.add(entry)
+        self.placed += 1
+        self._place_at(copy.index, entry)
+
+    def _unmistakable(self, copy: Copy) -> tuple[int, bool]:
+        """(the only entry that it can be or NONE, whether there is any)."""
+        exact = self._ledger.of_digest(copy.digest)
+        if exact:
+            return (exact[0] if len(exact) == 1 else NONE), True
+        found = self._by_key(copy, most=2)
+        if len(found) != 1:
+            return NONE, bool(found)
+        other = self._ledger.digest(found[0])
+        if other is not None and other != copy.digest:
+            # The same fields with other bytes (another date): the line read twice, or another line. Neighbours decide.
+            return NONE, True
+        return found[0], True
+
+    def _by_key(self, copy: Copy, most: int) -> list[int]:
+        found = (
+            entry
+            for key in copy.keys
+            for entry in self._ledger.of_key(key)
+            if self._ledger.agrees_in_time(entry, copy.time_ns)
+        )
+        return list(islice(found, most))
+
+    def _fits(self, copy: Copy, entry: int, after: int) -> bool:
+        """Is ``copy`` the record of ``entry``, given that its neighbour is the one of ``after``?"""
+        low, high = min(entry, after), max(entry, after)
+        if not self._ledger.neighbours(low, high):
+            return False
+        if self._ledger.digest(entry) == copy.digest:
+            return True
+        if not any(self._ledger.has_key(entry, key) for key in copy.keys):
+            return False
+        return self._ledger.agrees_in_time(entry, copy.time_ns)
+
+    def _settle(self, anchor: int) -> None:
+        """Places what is pending between the record before it and ``anchor`` (NONE: a stranger or the end)."""
+        pending, self._pending = self._pending, []
+        if not pending:
+            return
+        before, limit = self._previous, anchor
+        while pending and limit != NONE and self._fits(pending[-1], limit - 1, limit):
+            limit -= 1
+            self._put(pending.pop(), limit)
+        if before != NONE:
+            end = limit if limit != NONE else self._ledger.end_of_run(before)
+            for copy in pending:
+                found = self._first_free(copy, before, end)
+                before = self._put_or_drop(copy, found, before)
+        elif anchor != NONE:
+            for copy in reversed(pending):
+                found = self._last_free(copy, self._ledger.start_of_run(anchor), limit)
+                limit = self._put_or_drop(copy, found, limit)
+        else:
+            self._loose.extend(self._in_company(pending))
+            if len(self._loose) > MAX_PENDING:
+                self.loose += len(self._loose)
+                self._loose = []
+        self._previous = NONE
+
+    def _put_or_drop(self, copy: Copy, entry: int, otherwise: int) -> int:
+        if entry == NONE:
+            self.loose += 1
+            return otherwise
+        self._put(copy, entry)
+        return entry
+
+    def _in_company(self, pending: list[Copy]) -> list[Copy]:
+        """Places records that are neighbours here and in the log, though each alone could be another; gives the rest.
+
+        A run of one and the same text is no company: heartbeats stand next to heartbeats everywhere.
+        """
+        rest: list[Copy] = []
+        at = 0
+        while at < len(pending):
+            entry = self._best_start(pending[at : at + LOOK_AHEAD])
+            if entry == NONE:
+                rest.append(pending[at])
+                at += 1
+                continue
+            self._put(pending[at], entry)
+            at += 1
+            while at < len(pending) and self._fits(pending[at], self._previous + 1, self._previous):
+                self._put(pending[at], self._previous + 1)
+                at += 1
+        return rest
+
+    def _best_start(self, ahead: list[Copy]) -> int:
+        """The entry of ``ahead[0]`` from which most of the following records fit, at least two different ones."""
+        best, best_length = NONE, 1
+        exact = self._ledger.of_digest(ahead[0].digest)[:LOOK_AT]
+        for start in exact or self._by_key(ahead[0], most=LOOK_AT):
+            length = 1
+            while length < len(ahead) and self._fits(ahead[length], start + length, start + length - 1):
+                length += 1
+            if length > best_length and len({(c.digest, c.keys) for c in ahead[:length]}) > 1:
+                best, best_length = start, length
+        return best
+
+    def _lists(self, copy: Copy) -> list[tuple[bool, Sequence[int]]]:
+        exact = self._ledger.of_digest(copy.digest)
+        if exact:
+            return [(True, sorted(exact))]
+        return [(False, self._ledger.of_key(key)) for key in copy.keys]
+
+    def _free(self, copy: Copy, entry: int, exact: bool) -> bool:
+        if entry in self._own or self._taken(entry):
+            return False
+        if exact:
+            return True
+        other = self._ledger.digest(entry)
+        return (other is None or other == copy.digest) and self._ledger.agrees_in_time(entry, copy.time_ns)
+
+    def _first_free(self, copy: Copy, after: int, end: int) -> int:
+        """The first free entry between ``after`` and ``end`` that ``copy`` can be."""
+        for exact, entries in self._lists(copy):
+            for at in range(bisect_right(entries, after), bisect_left(entries, end)):
+                if self._free(copy, entries[at], exact):
+                    return entries[at]
+        return NONE
+
+    def _last_free(self, copy: Copy, start: int, end: int) -> int:
+        for exact, entries in self._lists(copy):
+            for at in range(bisect_left(entries, end) - 1, bisect_left(entries, start) - 1, -1):
+                if self._free(copy, entries[at], exact):
+                    return entries[at]
+        return NONE
