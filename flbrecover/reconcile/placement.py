@@ -1,7 +1,7 @@
 """Places the records of one sequence (a buffer file, an object) on the ledger, in order.
 
 Most records are unmistakable: their bytes, or their fields, occur once. Records that occur several times (heartbeats)
-are told apart by their neighbours: Fluent Bit writes what stands together in a log together into a buffer and an object.
+are told apart by their neighbours: what stands together in a log goes together into a buffer and an object.
 A repeated record is placed next to where its neighbour was placed; one whose neighbours are all strangers is itself a
 stranger (the same text from another time, or from another node), and is not taken for a copy of ours.
 """
@@ -34,12 +34,23 @@ class Placement:
     """``place(index, entry)`` is called for every record that finds its entry, not always in order of the index.
 
     ``taken(entry)`` says whether another sequence already has a copy on the entry; a repeated record prefers entries
-    that are free. After :meth:`finish`, ``strangers`` counts the records that belong to no entry and ``loose`` those
-    that could be ours but stand among strangers.
+    that are free. ``precise`` says that records carry a date so fine that the same bytes are the same record; without
+    it (plain lines, dates of whole seconds) even a record that occurs once needs a neighbour.
+
+    After :meth:`finish`, ``strangers`` counts the records that belong to no entry, ``loose`` those that could be ours
+    but stand among strangers.
     """
 
-    def __init__(self, ledger: Ledger, place: Callable[[int, int], None], taken: Callable[[int], bool]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        place: Callable[[int, int], None],
+        taken: Callable[[int], bool],
+        *,
+        precise: bool = True,
+    ) -> None:
         self._ledger = ledger
+        self._precise = precise
         self._place_at = place
         self._taken = taken
         self._own: set[int] = set()  # entries that repeated records of this sequence took
@@ -94,9 +105,9 @@ class Placement:
         """(the only entry that it can be or NONE, whether there is any)."""
         exact = self._ledger.of_digest(copy.digest)
         if exact:
-            return (exact[0] if len(exact) == 1 else NONE), True
+            return (exact[0] if len(exact) == 1 and self._precise else NONE), True
         found = self._by_key(copy, most=2)
-        if len(found) != 1:
+        if len(found) != 1 or not self._precise:
             return NONE, bool(found)
         other = self._ledger.digest(found[0])
         if other is not None and other != copy.digest:

@@ -1,0 +1,94 @@
+"""From the ledger to statements: the state of every entry, and what stretches of a file are in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from flbrecover.model import ByteRange, State
+
+EntryState = Literal["stored", "pending", "buffered", "lost", "unread", "gone", "maybe filtered"]
+"""A state of the design, or "maybe filtered": a filter could have dropped the record on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Neighbouring records of one file in the same state. Times are None where none of the records is known to
+    have one."""
+
+    state: EntryState
+    span: ByteRange
+    records: int
+    first_ns: int | None = None
+    last_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How many records are in which state."""
+
+    counts: tuple[tuple[EntryState, int], ...]
+
+    @classmethod
+    def of(cls, states: Iterable[EntryState]) -> Totals:
+        return cls(tuple(sorted(Counter(states).items())))
+
+    def __getitem__(self, state: EntryState) -> int:
+        return dict(self.counts).get(state, 0)
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(tuple(sorted((Counter(dict(self.counts)) + Counter(dict(other.counts))).items())))
+
+    @property
+    def records(self) -> int:
+        return sum(n for _, n in self.counts)
+
+    @property
+    def missing(self) -> int:
+        """Records that S3 does not have and should have."""
+        return sum(n for state, n in self.counts if state not in ("stored", "maybe filtered"))
+
+
+MISSING: tuple[State, ...] = ("pending", "buffered", "lost", "unread", "gone")
+
+
+def stretches(
+    entries: Sequence[int],
+    state: Callable[[int], EntryState],
+    span: Callable[[int], ByteRange],
+    time_ns: Callable[[int], int | None],
+) -> Iterator[Stretch]:
+    """Joins neighbouring entries that are in the same state."""
+    open_state: EntryState | None = None
+    start = end = count = 0
+    times: list[int] = []
+    for entry in entries:
+        now, where, time = state(entry), span(entry), time_ns(entry)
+        if now != open_state:
+            if open_state is not None:
+                yield Stretch(open_state, ByteRange(start, end), count, *_limits(times))
+            open_state, start, count, times = now, where.start, 0, []
+        end, count = where.end, count + 1
+        if time is not None:
+            times = [min(times[0], time), max(times[1], time)] if times else [time, time]
+    if open_state is not None:
+        yield Stretch(open_state, ByteRange(start, end), count, *_limits(times))
+
+
+def _limits(times: list[int]) -> tuple[int | None, int | None]:
+    return (times[0], times[1]) if times else (None, None)
+
+
+def join_ranges(spans: Iterable[tuple[int, ByteRange]]) -> list[ByteRange]:
+    """Byte ranges of records, those of consecutive record numbers joined. Takes (record number, span) in order."""
+    joined: list[ByteRange] = []
+    last = None
+    for number, span in spans:
+        if joined and last is not None and number == last + 1:
+            joined[-1] = ByteRange(joined[-1].start, span.end)
+        else:
+            joined.append(span)
+        last = number
+    return joined
