@@ -1,0 +1,66 @@
+"""Plain text for a terminal: tables that fit it, sizes and times that a person reads. Everything is escaped."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+
+from flbrecover.report.escape import shown
+from flbrecover.report.jsonl import iso
+
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def size(number: int | None) -> str:
+    """Bytes in the largest unit that keeps the number at least 1: ``11.2 KiB``."""
+    if number is None:
+        return "?"
+    value = float(number)
+    for unit in UNITS:
+        if abs(value) < 1024 or unit == UNITS[-1]:
+            return f"{number} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    raise AssertionError("unreachable")
+
+
+def time(time_ns: int | None) -> str:
+    """UTC to the millisecond, ``-`` where there is none."""
+    text = iso(time_ns)
+    if text is None:
+        return "-"
+    return text[:23].replace("T", " ") + "Z" if text.endswith("Z") else text
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """``1 record``, ``2 records``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def width() -> int:
+    return max(60, shutil.get_terminal_size((110, 24)).columns)
+
+
+def shorten(text: str, most: int) -> str:
+    """Cuts the middle out of a text that is too long: paths and tags differ at their ends."""
+    if len(text) <= most:
+        return text
+    left = (most - 1) // 2
+    return text[:left] + "…" + text[len(text) - (most - 1 - left) :]
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), fit: int = 0) -> str:
+    """A table whose columns are as wide as they need to be; column ``fit`` gives way where the terminal is too narrow.
+
+    Cells are escaped here. ``right`` are the columns to align to the right.
+    """
+    cells = [[shown(cell) for cell in row] for row in rows]
+    widths = [max([len(head[i]), *(len(row[i]) for row in cells)]) for i in range(len(head))]
+    spare = width() - sum(widths) - 2 * (len(widths) - 1)
+    if spare < 0:
+        widths[fit] = max(12, len(head[fit]), widths[fit] + spare)
+    lines = []
+    for row in [list(head), *cells]:
+        fitted = [shorten(cell, widths[i]) for i, cell in enumerate(row)]
+        padded = [c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(fitted, widths, strict=True))]
+        lines.append("  ".join(padded).rstrip())
+    return "\n".join(lines)
