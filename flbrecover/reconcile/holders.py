@@ -40,8 +40,8 @@ def place_holder(
     digests: list[bytes] = []
     times: list[int | None] = []
 
-    def place(index: int, entry: int) -> None:
-        holder.entries[index] = entry
+    def place(copy: Copy, entry: int) -> None:
+        holder.entries[copy.index] = entry
 
     placement = Placement(ledger, place, lambda entry: ledger.held[entry] != NONE, precise=precise)
     for span, copy in records:
@@ -81,7 +81,7 @@ def _claim(
         if entry == NONE:
             if run == NONE:
                 run = ledger.start_run(Run(holder.buffer.path))
-            entry = ledger.add(run, None)
+            entry = ledger.add(run, holder.buffer.tag or "", None)
         holder.entries[index] = entry
         ledger.hold(entry, holder.number, index, digest, times[index])
 

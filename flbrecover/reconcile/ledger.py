@@ -40,6 +40,9 @@ class Ledger:
         self.held = array("q")
         self.held_at = array("q")
         self.time = array("q")
+        self.tags: list[str] = []
+        self._tag = array("q")
+        self._tag_numbers: dict[str, int] = {}
         self._resolution = time_resolution_ns
         self._run = array("q")
         self._key = array("q")
@@ -55,10 +58,14 @@ class Ledger:
         self.runs.append(run)
         return len(self.runs) - 1
 
-    def add(self, run: int, key: bytes | None, time_ns: int | None = None) -> int:
+    def add(self, run: int, tag: str, key: bytes | None, time_ns: int | None = None) -> int:
         """A new entry at the end of ``run`` (the latest one started). Returns its number."""
         entry = len(self._run)
         self._run.append(run)
+        tag_number = self._tag_numbers.setdefault(tag, len(self.tags))
+        if tag_number == len(self.tags):
+            self.tags.append(tag)
+        self._tag.append(tag_number)
         self.stored.append(NONE)
         self.held.append(NONE)
         self.held_at.append(NONE)
@@ -74,6 +81,13 @@ class Ledger:
 
     def run_of(self, entry: int) -> int:
         return self._run[entry]
+
+    def tag_of(self, entry: int) -> str:
+        return self.tags[self._tag[entry]]
+
+    def time_of(self, entry: int) -> int | None:
+        time_ns = self.time[entry]
+        return None if time_ns == NO_TIME else time_ns
 
     def entries_of(self, run: int) -> range:
         """The entries of one run: they are contiguous."""
@@ -91,6 +105,10 @@ class Ledger:
         self.held_at[entry] = record
         self._digest[entry] = digest
         self._by_digest.setdefault(digest, []).append(entry)
+        self.learn_time(entry, time_ns)
+
+    def learn_time(self, entry: int, time_ns: int | None) -> None:
+        """A copy tells the time of a record whose line carries none."""
         if time_ns is not None and not self.runs[self._run[entry]].timed:
             self.time[entry] = time_ns
 

@@ -35,11 +35,13 @@ class MatchRule:
     names: frozenset[str]
     by_text: bool = False
 
-    def of_rendered(self, record: bytes) -> bytes | None:
-        """The key of a source record, given as the output would render it. None: nothing to compare by."""
+    def of_rendered(self, record: bytes, found: Members | None) -> bytes | None:
+        """The key of a source record, given as the output would render it, with its members (None for a plain line).
+
+        Gives None where there is nothing to compare by.
+        """
         if self.plain:
             return digest_of(record)
-        found = json_members.members(record)
         if found is None:
             return None
         if self.by_text:

@@ -31,7 +31,7 @@ class Copy:
 
 
 class Placement:
-    """``place(index, entry)`` is called for every record that finds its entry, not always in order of the index.
+    """``place(copy, entry)`` is called for every record that finds its entry, not always in order.
 
     ``taken(entry)`` says whether another sequence already has a copy on the entry; a repeated record prefers entries
     that are free. ``precise`` says that records carry a date so fine that the same bytes are the same record; without
@@ -44,7 +44,7 @@ class Placement:
     def __init__(
         self,
         ledger: Ledger,
-        place: Callable[[int, int], None],
+        place: Callable[[Copy, int], None],
         taken: Callable[[int], bool],
         *,
         precise: bool = True,
@@ -99,7 +99,7 @@ class Placement:
         self._previous = entry
         self._own.add(entry)
         self.placed += 1
-        self._place_at(copy.index, entry)
+        self._place_at(copy, entry)
 
     def _unmistakable(self, copy: Copy) -> tuple[int, bool]:
         """(the only entry that it can be or NONE, whether there is any)."""

@@ -24,15 +24,18 @@ ALL_SOURCES: tuple[SourceKind, ...] = ("buffers", "uploads", "lost", "unread")
 
 @dataclass(frozen=True, slots=True)
 class Dates:
-    """Estimated dates of ``records`` records in a row: spread evenly between two known times (exclusive)."""
+    """Estimated dates of ``records`` records in a row: numbers ``first`` on of ``total`` that are spread evenly between
+    two known times (exclusive)."""
 
     records: int
     from_ns: int
     to_ns: int
+    first: int
+    total: int
 
     def of(self, number: int) -> int:
-        """The date of record ``number`` (from 0), in ns."""
-        return self.from_ns + (self.to_ns - self.from_ns) * (number + 1) // (self.records + 1)
+        """The date of record ``number`` (from 0) of these, in ns."""
+        return self.from_ns + (self.to_ns - self.from_ns) * (self.first + number + 1) // (self.total + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +214,7 @@ def _action(action: Action) -> dict[str, Any]:
                       "missing": list(action.additions.missing), "siblings": action.additions.siblings},
         "pieces": [{"path": p.path, "kind": p.kind, "ranges": [[r.start, r.end] for r in p.ranges],
                     "records": p.records, "input_number": p.input_number, "log_name": p.log_name,
-                    "dates": [[d.records, d.from_ns, d.to_ns] for d in p.dates]} for p in action.pieces],
+                    "dates": [[d.records, d.from_ns, d.to_ns, d.first, d.total] for d in p.dates]} for p in action.pieces],
     }  # fmt: skip
 
 
@@ -259,5 +262,5 @@ def _piece(p: Mapping[str, Any]) -> Piece:
         records=int(p["records"]),
         input_number=int(p["input_number"]),
         log_name=str(p["log_name"]),
-        dates=tuple(Dates(int(n), int(first), int(last)) for n, first, last in p["dates"]),
+        dates=tuple(Dates(*map(int, d)) for d in p["dates"]),
     )

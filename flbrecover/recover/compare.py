@@ -1,0 +1,261 @@
+"""Compares the evidence of a node with what S3 holds, for one output: puts every record on a ledger, then places the
+records of all candidate objects on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from flbrecover.bucket.client import S3
+from flbrecover.errors import ConfigError
+from flbrecover.evidence.buffer_records import BufferRecords
+from flbrecover.fluentbit.key_format import KeyFormat
+from flbrecover.fluentbit.match import matches
+from flbrecover.fluentbit.pipeline import S3Output
+from flbrecover.fluentbit.record_json import RecordStyle
+from flbrecover.model import BufferFile, ByteRange, Problem, Record
+from flbrecover.reconcile.holders import Holder, place_holder
+from flbrecover.reconcile.ledger import NONE, Ledger
+from flbrecover.reconcile.match_key import MatchRule, digest_of, rule_for
+from flbrecover.reconcile.placement import Copy, Placement
+from flbrecover.reconcile.rebuild import Siblings
+from flbrecover.recover.log_entries import SECOND_NS, LogEntries, LogReader, Peek, unusable
+from flbrecover.recover.object_records import ObjectRecords
+from flbrecover.recover.survey import Survey
+from flbrecover.recover.watch import Watch, unwatched
+from flbrecover.recover.window import Candidate, Window, candidates
+
+SAMPLE = 50
+SAMPLE_OBJECTS = 3
+MILLISECOND_NS = 1_000_000
+KINDS = {"data": 0, "quarantine": 1, "engine": 2, "rejected": 3}  # which copy of a record is taken first
+
+
+@dataclass(slots=True)
+class Comparison:
+    """One output's records, each with its place. Numbers in ``ledger.stored`` are indexes into ``candidates``,
+    numbers in ``ledger.held`` into ``holders``. Entries below ``len(logs)`` are those of logs.
+
+    ``denied`` are the candidates that could not be read at all: what they hold nobody knows.
+    """
+
+    survey: Survey
+    output: S3Output
+    style: RecordStyle
+    precise: bool
+    ledger: Ledger
+    window: Window
+    logs: LogEntries = field(default_factory=LogEntries)
+    holders: list[Holder] = field(default_factory=list)
+    candidates: list[Candidate] = field(default_factory=list)
+    siblings: dict[str, Siblings] = field(default_factory=dict)
+    strangers: int = 0
+    doubles: int = 0
+    ambiguous: int = 0
+    denied: list[Candidate] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def span(self, entry: int) -> ByteRange:
+        """Where the record of an entry lies in its log, or in its buffer file."""
+        if entry < len(self.logs):
+            return self.logs.span(entry)
+        holder, at = self.holders[self.ledger.held[entry]], self.ledger.held_at[entry]
+        return ByteRange(holder.starts[at], holder.ends[at])
+
+    def siblings_of(self, tag: str) -> Siblings:
+        return self.siblings.setdefault(tag, Siblings(self.style.json_date_key))
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The first records of a buffer file."""
+
+    buffer: BufferFile
+    records: tuple[Record, ...]
+
+
+class Comparer:
+    """The steps of one comparison; :func:`compare` runs them."""
+
+    def __init__(self, survey: Survey, output: S3Output, s3: S3, window: Window, plain_lines: bool, watch: Watch) -> None:
+        self._survey = survey
+        self._output = output
+        self._s3 = s3
+        self._asked = window
+        self._watch = watch
+        self._reader = LogReader(survey, output, plain_when_regex_fails=plain_lines)
+        self._style = RecordStyle.of(output, survey.pipeline.service)
+        self._key_format = KeyFormat.of(output)
+        self._rules: dict[str, MatchRule] = {}
+
+    def run(self) -> Comparison:
+        problems: list[Problem] = []
+        samples = [self._sample(b) for b in self._buffers()]
+        peeks = self._peeks(problems)
+        tags = {s.buffer.tag for s in samples if s.buffer.tag is not None} | {t for p in peeks for t in p.rendered}
+        precise = is_precise(r.time_ns for s in samples for r in s.records)
+        found = Comparison(
+            self._survey, self._output, self._style, precise, Ledger(time_resolution_ns=self._style.resolution_ns),
+            self._window(samples, peeks), problems=problems,
+        )  # fmt: skip
+        found.candidates = self._candidates(tags, found.window)
+        self._make_rules(found, samples, peeks)
+        for peek in self._watch(peeks, "reading logs", len(peeks)):
+            self._reader.add(found.ledger, peek, self._rules, found.logs)
+        for sample in self._watch(samples, "reading buffers", len(samples)):
+            self._add_buffer(found, sample.buffer)
+        self._widen(found, tags)
+        for number in self._watch(range(len(found.candidates)), "reading objects", len(found.candidates)):
+            self._add_object(found, number)
+        problems.extend(found.logs.problems)
+        return found
+
+    # -- what there is ---------------------------------------------------------------------------------------------
+
+    def _buffers(self) -> list[BufferFile]:
+        mine = [
+            b
+            for b in self._survey.buffers
+            if b.tag is not None
+            and matches(self._output.route, b.tag)
+            and (b.bucket is None or (b.bucket == self._output.bucket and self._survey.is_home_of(b, self._output)))
+        ]
+        return sorted(mine, key=lambda b: (KINDS[b.kind], b.path))
+
+    def _sample(self, buffer: BufferFile) -> Sample:
+        return Sample(buffer, tuple(islice(BufferRecords(self._survey.node, buffer, self._style), SAMPLE)))
+
+    def _peeks(self, problems: list[Problem]) -> list[Peek]:
+        peeks = []
+        for log in self._survey.logs:
+            try:
+                peek = self._reader.peek(log)
+            except ConfigError as e:
+                problems.append(unusable(log, e))
+                continue
+            if peek.rendered:
+                peeks.append(peek)
+        return peeks
+
+    def _window(self, samples: list[Sample], peeks: list[Peek]) -> Window:
+        """From the first record that the evidence knows of; no lower bound where a log has no time at all."""
+        if self._asked.start_ns is not None:
+            return self._asked
+        starts: list[int] = []
+        for sample in samples:
+            times = [r.time_ns for r in sample.records if r.time_ns is not None]
+            starts += times or [sample.buffer.created_ns or sample.buffer.facts.mtime_ns]
+            starts += [sample.buffer.created_ns] if sample.buffer.created_ns is not None else []
+        for peek in peeks:
+            rows = [f.position.row.created_s * SECOND_NS for f in peek.log.files if f.position is not None]
+            if peek.first_ns is None and not rows:
+                return self._asked
+            starts += rows if peek.first_ns is None else [peek.first_ns]
+        return Window(min(starts, default=None), self._asked.end_ns)
+
+    def _candidates(self, tags: Iterable[str], window: Window) -> list[Candidate]:
+        return candidates(self._s3, self._output.bucket, self._key_format, tags, window)
+
+    def _widen(self, found: Comparison, tags: Iterable[str]) -> None:
+        """Reading all records may show one that is older than the first ones: look further back then."""
+        first = min((h.first_ns for h in found.holders if h.first_ns is not None), default=None)
+        if self._asked.start_ns is None and first is not None and found.window.start_ns is not None:
+            if first < found.window.start_ns:
+                found.window = Window(first, found.window.end_ns)
+                found.candidates = self._candidates(tags, found.window)
+
+    # -- how records are compared ----------------------------------------------------------------------------------
+
+    def _make_rules(self, found: Comparison, samples: list[Sample], peeks: list[Peek]) -> None:
+        rendered: dict[str, list[bytes]] = {}
+        unsure: frozenset[str] = frozenset()
+        for peek in peeks:
+            unsure |= peek.unsure
+            for tag, records in peek.rendered.items():
+                rendered.setdefault(tag, []).extend(records)
+        for tag, records in rendered.items():
+            siblings = [r.data for s in samples if s.buffer.tag == tag for r in s.records]
+            self._rules[tag] = rule_for(
+                plain=self._style.log_key is not None,
+                date_key=self._style.json_date_key,
+                rendered=records,
+                unsure=unsure,
+                siblings=siblings or self._stored_siblings(found, tag),
+            )
+
+    def _stored_siblings(self, found: Comparison, tag: str) -> list[bytes]:
+        siblings: list[bytes] = []
+        for candidate in [c for c in found.candidates if tag in c.tags][:SAMPLE_OBJECTS]:
+            records = ObjectRecords(self._s3, candidate.object, self._style)
+            siblings += [r.data for r in islice(records, SAMPLE)]
+        return siblings
+
+    def _copy(self, index: int, record: Record, rules: Iterable[MatchRule]) -> Copy:
+        keys = tuple(dict.fromkeys(key for rule in rules for key in rule.of_copy(record.data)))
+        return Copy(index, digest_of(record.data), keys, record.time_ns)
+
+    # -- placing ---------------------------------------------------------------------------------------------------
+
+    def _add_buffer(self, found: Comparison, buffer: BufferFile) -> None:
+        holder = Holder(len(found.holders), buffer)
+        records = BufferRecords(self._survey.node, buffer, self._style)
+        rules = [self._rules[buffer.tag]] if buffer.tag in self._rules else []
+        siblings = found.siblings_of(buffer.tag or "")
+        made = found.logs.made.get(buffer.tag or "", set())
+
+        def copies() -> Iterator[tuple[ByteRange, Copy]]:
+            for index, record in enumerate(records):
+                siblings.feed(record.data, made)
+                yield record.span, self._copy(index, record, rules)
+
+        place_holder(found.ledger, holder, copies(), precise=found.precise)
+        found.holders.append(holder)
+        found.problems.extend(records.problems)
+
+    def _add_object(self, found: Comparison, number: int) -> None:
+        candidate = found.candidates[number]
+        rules = list(dict.fromkeys(self._rules[tag] for tag in candidate.tags if tag in self._rules))
+        ledger = found.ledger
+        current: Record | None = None
+
+        def place(copy: Copy, entry: int) -> None:
+            if ledger.stored[entry] != NONE:
+                found.doubles += 1
+                return
+            ledger.stored[entry] = number
+            ledger.learn_time(entry, copy.time_ns)
+            tag = ledger.tag_of(entry)
+            if entry < len(found.logs) and current is not None and copy.index == index:
+                found.siblings_of(tag).feed(current.data, found.logs.made.get(tag, set()))
+
+        placement = Placement(ledger, place, lambda entry: ledger.stored[entry] != NONE, precise=found.precise)
+        records = ObjectRecords(self._s3, candidate.object, self._style)
+        index = -1
+        for index, record in enumerate(records):
+            current = record
+            placement.feed(self._copy(index, record, rules))
+        current = None
+        placement.finish()
+        found.strangers += placement.strangers
+        found.ambiguous += placement.loose
+        found.problems.extend(records.problems)
+        if records.denied:
+            found.denied.append(candidate)
+
+
+def is_precise(times: Iterable[int | None]) -> bool:
+    """Do records carry dates so fine that the same bytes mean the same record? True where there is no record."""
+    known = list(times)
+    return not known or any(t is not None and t % MILLISECOND_NS for t in known)
+
+
+def compare(
+    survey: Survey, output: S3Output, s3: S3, window: Window, *, plain_lines: bool = False, watch: Watch = unwatched
+) -> Comparison:
+    """The comparison of one output. ``window.start_ns`` None: from the evidence's first record.
+
+    ``plain_lines``: take the lines of logs whose parser cannot be used as they are. Raises BucketError where the
+    bucket cannot be listed at all; an object that cannot be read becomes a problem.
+    """
+    return Comparer(survey, output, s3, window, plain_lines, watch).run()

@@ -1,0 +1,129 @@
+"""The records of an action, read from the evidence again: the same bytes for the hash of the plan and the upload."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from flbrecover.errors import PlanError
+from flbrecover.evidence.buffer_records import BufferRecords
+from flbrecover.evidence.source_logs import records_in
+from flbrecover.fluentbit.filters import FilterChain
+from flbrecover.fluentbit.match import matches
+from flbrecover.fluentbit.pipeline import S3Output
+from flbrecover.fluentbit.record_json import RecordStyle, render
+from flbrecover.model import ByteRange, Record, SourceFile, SourceLog
+from flbrecover.reconcile.plan import Additions, Dates, Piece
+from flbrecover.reconcile.rebuild import add
+from flbrecover.recover.survey import Survey
+
+
+class Contents:
+    """Reads pieces for one output. Raises PlanError where a piece's file is not among the evidence."""
+
+    def __init__(self, survey: Survey, output: S3Output, *, plain_lines: bool) -> None:
+        self._survey = survey
+        self._output = output
+        self._plain = plain_lines
+        self._style = RecordStyle.of(output, survey.pipeline.service)
+        self._chain = FilterChain(survey.pipeline)
+        self._buffers = {b.path: b for b in survey.buffers}
+        self._logs = {(log.input_number, log.name): log for log in survey.logs}
+
+    @property
+    def separator(self) -> bytes:
+        return b"" if self._style.format == "otlp_json" else b"\n"
+
+    def records(self, pieces: Sequence[Piece], tag: str, additions: Additions) -> Iterator[Record]:
+        """The records as they are to be stored, in order. ``time_ns`` is None where nobody knows a time."""
+        for piece in pieces:
+            if piece.kind == "buffer":
+                yield from self._of_buffer(piece)
+            else:
+                yield from self._of_log(piece, tag, additions)
+
+    def blocks(self, pieces: Sequence[Piece], tag: str, additions: Additions) -> Iterator[bytes]:
+        """The content of the object, before compression."""
+        for record in self.records(pieces, tag, additions):
+            yield record.data + self.separator
+
+    def _of_buffer(self, piece: Piece) -> Iterator[Record]:
+        buffer = self._buffers.get(piece.path)
+        if buffer is None:
+            raise PlanError(f"{piece.path}: the plan relies on this buffer file, and it is not there any more")
+        wanted = Ranges(piece.ranges)
+        for record in BufferRecords(self._survey.node, buffer, self._style):
+            if wanted.take(record.span.start):
+                yield record
+
+    def _of_log(self, piece: Piece, tag: str, additions: Additions) -> Iterator[Record]:
+        log, file = self._source(piece)
+        input_ = self._survey.input_of(log)
+        dates = _dates(piece.dates)
+        for record in records_in(
+            self._survey.node, log, file, input_, self._survey.pipeline, piece.ranges, plain_when_regex_fails=self._plain
+        ):
+            for outcome in self._chain.apply(record):
+                if outcome.tag != tag or outcome.fate == "dropped" or not matches(self._output.route, tag):
+                    continue
+                time_ns = outcome.time_ns if outcome.time_ns is not None else next(dates, None)
+                rendered = render(outcome.fields, time_ns or 0, self._style)
+                if rendered is not None:
+                    yield Record(self._with(rendered, additions), record.span, time_ns)
+
+    def _with(self, rendered: bytes, additions: Additions) -> bytes:
+        return rendered if self._style.log_key else add(rendered, additions, self._style.json_date_key)
+
+    def _source(self, piece: Piece) -> tuple[SourceLog, SourceFile]:
+        log = self._logs.get((piece.input_number, piece.log_name))
+        for file in log.files if log else ():
+            if log is not None and file.path == piece.path:
+                return log, file
+        raise PlanError(f"{piece.path}: the plan relies on this log file, and it is not there any more")
+
+
+class Ranges:
+    """Sorted byte ranges, asked in order: is a record that starts here wanted?"""
+
+    def __init__(self, ranges: Sequence[ByteRange]) -> None:
+        self._ranges = ranges
+        self._at = 0
+
+    def take(self, start: int) -> bool:
+        while self._at < len(self._ranges) and self._ranges[self._at].end <= start:
+            self._at += 1
+        return self._at < len(self._ranges) and self._ranges[self._at].start <= start
+
+
+def _dates(dates: Sequence[Dates]) -> Iterator[int]:
+    for some in dates:
+        for number in range(some.records):
+            yield some.of(number)
+
+
+@dataclass(frozen=True, slots=True)
+class Summed:
+    """What the content of an action comes to: bytes before compression, their SHA-256, and its time span."""
+
+    records: int
+    size: int
+    sha256: str
+    first_ns: int | None
+    last_ns: int | None
+
+
+def sum_up(contents: Contents, pieces: Sequence[Piece], tag: str, additions: Additions) -> Summed:
+    hasher = hashlib.sha256()
+    records = size = 0
+    first: int | None = None
+    last: int | None = None
+    for record in contents.records(pieces, tag, additions):
+        block = record.data + contents.separator
+        hasher.update(block)
+        size += len(block)
+        records += 1
+        if record.time_ns is not None:
+            first = record.time_ns if first is None else min(first, record.time_ns)
+            last = record.time_ns if last is None else max(last, record.time_ns)
+    return Summed(records, size, hasher.hexdigest(), first, last)

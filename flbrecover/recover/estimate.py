@@ -1,0 +1,74 @@
+"""Estimates dates for rebuilt records whose lines carry no time."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from flbrecover.reconcile.plan import Dates
+from flbrecover.recover.compare import Comparison
+from flbrecover.recover.log_entries import SECOND_NS, LogRun
+
+
+class Estimator:
+    """Dates of records whose lines carry none: spread between the nearest neighbours whose time a copy tells, and the
+    times when Fluent Bit first saw the file and when the file was last written."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        self._comparison = comparison
+        self._spans: dict[int, list[tuple[range, Dates]]] = {}
+
+    def of(self, run: LogRun, entry: int) -> int:
+        """The known or estimated time of an entry, in ns."""
+        known = self._comparison.ledger.time_of(entry)
+        if known is not None:
+            return known
+        entries, dates = self._around(run, entry)
+        return dates.of(entry - entries.start)
+
+    def dates(self, run: LogRun, entries: Sequence[int]) -> Iterator[Dates]:
+        """The estimated dates of those entries that have no known time, joined where they follow each other."""
+        last: tuple[int, Dates] | None = None
+        for entry in entries:
+            if self._comparison.ledger.time_of(entry) is not None:
+                continue
+            span, dates = self._around(run, entry)
+            if last is not None and last[0] == entry - 1 and entry > span.start:
+                last = (entry, replace(last[1], records=last[1].records + 1))
+                continue
+            if last is not None:
+                yield last[1]
+            last = (entry, replace(dates, records=1, first=entry - span.start))
+        if last is not None:
+            yield last[1]
+
+    def _around(self, run: LogRun, entry: int) -> tuple[range, Dates]:
+        if run.run not in self._spans:
+            self._spans[run.run] = list(self._measure(run))
+        spans = self._spans[run.run]
+        return spans[bisect_right(spans, entry, key=lambda s: s[0].start) - 1]
+
+    def _measure(self, run: LogRun) -> Iterator[tuple[range, Dates]]:
+        """Stretches of entries without a time, each with its dates."""
+        ledger = self._comparison.ledger
+        entries = ledger.entries_of(run.run)
+        row = run.file.position.row if run.file.position else None
+        latest = run.file.facts.mtime_ns
+        before = row.created_s * SECOND_NS if row else self._end_of_older(run, latest)
+        start = entries.start
+        for entry in entries:
+            time_ns = ledger.time_of(entry)
+            if time_ns is None:
+                continue
+            if entry > start:
+                yield range(start, entry), Dates(entry - start, min(before, time_ns), time_ns, 0, entry - start)
+            before, start = time_ns, entry + 1
+        if start < entries.stop:
+            rest = entries.stop - start
+            yield range(start, entries.stop), Dates(rest, before, max(before, latest), 0, rest)
+
+    def _end_of_older(self, run: LogRun, latest: int) -> int:
+        """A file that Fluent Bit never saw began when the older file of the log ended."""
+        older = [f.facts.mtime_ns for f in run.log.files[: run.log.files.index(run.file)]]
+        return min(older[-1], latest) if older else latest

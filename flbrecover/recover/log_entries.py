@@ -1,0 +1,158 @@
+"""Puts the records of the node's logs on the ledger: each as the pipeline would have delivered it to one output."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from flbrecover.errors import ConfigError
+from flbrecover.evidence.source_logs import SourceRecords
+from flbrecover.fluentbit import json_members
+from flbrecover.fluentbit.filters import FilterChain, Outcome
+from flbrecover.fluentbit.match import matches
+from flbrecover.fluentbit.pipeline import S3Output
+from flbrecover.fluentbit.record_json import RecordStyle, render
+from flbrecover.fluentbit.values import SourceRecord
+from flbrecover.model import ByteRange, Problem, SourceFile, SourceLog
+from flbrecover.reconcile.ledger import Ledger, Run
+from flbrecover.reconcile.match_key import MatchRule
+from flbrecover.recover.survey import Survey
+
+SAMPLE = 200
+SECOND_NS = 1_000_000_000
+FIRST_SEEN_SLACK_NS = 5 * SECOND_NS  # ``created`` is in whole seconds and is written after the first look
+
+
+@dataclass(frozen=True, slots=True)
+class LogRun:
+    """The entries of one file of a log. ``run`` is their run on the ledger."""
+
+    run: int
+    log: SourceLog
+    file: SourceFile
+
+
+@dataclass(slots=True)
+class LogEntries:
+    """What a :class:`LogReader` put on the ledger: entry ``e`` lies at ``starts[e]`` to ``ends[e]`` of its run's file
+    and takes ``sizes[e]`` bytes when rendered (without what only siblings know).
+
+    ``doubtful`` are entries that a filter may have dropped on purpose; ``dropped`` counts, by filter, the records that
+    one surely dropped; ``made`` are, by tag, the names of the fields that the pipeline makes.
+    """
+
+    runs: list[LogRun] = field(default_factory=list)
+    starts: array[int] = field(default_factory=lambda: array("q"))
+    ends: array[int] = field(default_factory=lambda: array("q"))
+    sizes: array[int] = field(default_factory=lambda: array("q"))
+    doubtful: dict[int, str] = field(default_factory=dict)
+    unterminated: set[int] = field(default_factory=set)
+    dropped: dict[str, int] = field(default_factory=dict)
+    made: dict[str, set[str]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def span(self, entry: int) -> ByteRange:
+        return ByteRange(self.starts[entry], self.ends[entry])
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """The first records of a log as an output would render them: by tag, and the earliest time of their lines."""
+
+    log: SourceLog
+    rendered: dict[str, list[bytes]]
+    unsure: frozenset[str]
+    timed: bool
+    first_ns: int | None
+
+
+class LogReader:
+    """Reads logs through the pipeline up to one output."""
+
+    def __init__(self, survey: Survey, output: S3Output, *, plain_when_regex_fails: bool) -> None:
+        self._survey = survey
+        self._output = output
+        self._chain = FilterChain(survey.pipeline)
+        self._style = RecordStyle.of(output, survey.pipeline.service)
+        self._plain = plain_when_regex_fails
+
+    def source(self, log: SourceLog) -> SourceRecords:
+        return SourceRecords(
+            self._survey.node,
+            log,
+            self._survey.input_of(log),
+            self._survey.pipeline,
+            plain_when_regex_fails=self._plain,
+        )
+
+    def outcomes(self, record: SourceRecord) -> Iterator[tuple[Outcome, bytes | None]]:
+        """What reaches the output of a record, rendered; None where the output leaves the record out."""
+        for outcome in self._chain.apply(record):
+            if not matches(self._output.route, outcome.tag):
+                continue
+            if outcome.fate == "dropped":
+                yield outcome, None
+                continue
+            yield outcome, render(outcome.fields, outcome.time_ns or 0, self._style)
+
+    def peek(self, log: SourceLog) -> Peek:
+        """Looks at the beginning of a log. Raises ConfigError where its parser cannot be used."""
+        rendered: dict[str, list[bytes]] = {}
+        unsure: set[str] = set()
+        times: list[int] = []
+        for _, record in islice(self.source(log), SAMPLE):
+            for outcome, data in self.outcomes(record):
+                if data is None:
+                    continue
+                rendered.setdefault(outcome.tag, []).append(data)
+                unsure.update(n.decode("utf-8", "surrogateescape") for n in outcome.unsure)
+                if outcome.time_ns is not None:
+                    times.append(outcome.time_ns)
+        return Peek(log, rendered, frozenset(unsure), bool(times), min(times, default=None))
+
+    def add(self, ledger: Ledger, peek: Peek, rules: dict[str, MatchRule], to: LogEntries) -> None:
+        """All records of a log, in writing order."""
+        source = self.source(peek.log)
+        current: SourceFile | None = None
+        run = -1
+        for file, record in source:
+            if file is not current:
+                current = file
+                run = ledger.start_run(Run(file.path, not_before(file, peek), peek.timed))
+                to.runs.append(LogRun(run, peek.log, file))
+            for outcome, data in self.outcomes(record):
+                if data is None:
+                    if outcome.fate == "dropped":
+                        to.dropped[outcome.by] = to.dropped.get(outcome.by, 0) + 1
+                    continue
+                rule = rules.get(outcome.tag)
+                found = None if rule is None or rule.plain else json_members.members(data)
+                if found:
+                    to.made.setdefault(outcome.tag, set()).update(name for name, _ in found)
+                key = None if rule is None else rule.of_rendered(data, found)
+                entry = ledger.add(run, outcome.tag, key, outcome.time_ns)
+                to.starts.append(record.span.start)
+                to.ends.append(record.span.end)
+                to.sizes.append(len(data))
+                if outcome.fate == "maybe dropped":
+                    to.doubtful[entry] = outcome.by
+                if not record.terminated:
+                    to.unterminated.add(entry)
+        to.problems.extend(source.problems)
+
+
+def not_before(file: SourceFile, peek: Peek) -> int | None:
+    """The time before which no record of the file can have been delivered, where its lines carry no time: Fluent Bit
+    first saw the file when it made the file's row."""
+    if peek.timed or file.position is None:
+        return None
+    return file.position.row.created_s * SECOND_NS - FIRST_SEEN_SLACK_NS
+
+
+def unusable(log: SourceLog, error: ConfigError) -> Problem:
+    return Problem(log.name, str(error), way_out="give --plain-lines to take its lines as they are")

@@ -1,0 +1,110 @@
+"""Pending multipart uploads: what the node remembers, what S3 lists, and what can be done with each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from flbrecover.bucket import pending_uploads
+from flbrecover.bucket.client import S3
+from flbrecover.errors import BucketError
+from flbrecover.fluentbit.key_format import KeyFormat
+from flbrecover.fluentbit.pipeline import S3Output
+from flbrecover.model import PendingUpload, Problem, RecordedUpload, UploadPart
+from flbrecover.recover.survey import Survey
+
+UploadState = Literal[
+    "can be completed", "parts missing", "key taken", "already completed", "vanished", "not this node's"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadCase:
+    """One multipart upload. ``recorded`` is the node's memory of it, ``listed`` what S3 says (None: nothing).
+
+    ``tags`` are the known tags that its key fits. ``difference`` says how the node's memory and S3 disagree ("" where
+    they agree). ``state`` "can be completed" means: its parts are contiguous from 1 and nothing stands under its key.
+    """
+
+    output: S3Output
+    key: str
+    upload_id: str
+    recorded: RecordedUpload | None
+    listed: PendingUpload | None
+    state: UploadState
+    tags: tuple[str, ...]
+    difference: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes in its parts, as S3 lists them."""
+        return sum(p.size or 0 for p in self.listed.parts) if self.listed else 0
+
+
+def find_uploads(
+    survey: Survey, output: S3Output, s3: S3, tags: Collection[str], *, named: Collection[str] = ()
+) -> tuple[list[UploadCase], list[Problem]]:
+    """All uploads of one output: recorded ones first. ``named`` are upload ids that the user takes for this node's."""
+    key_format = KeyFormat.of(output)
+    problems: list[Problem] = []
+    recorded = [u for u in survey.uploads if u.bucket == output.bucket and survey.is_home_of(u, output)]
+    try:
+        listed = {u.upload_id: u for u in _listed(s3, output, key_format)}
+    except BucketError as e:
+        problems.append(Problem(f"s3://{output.bucket}/", str(e)))
+        listed = {}
+    cases = []
+    for memory in recorded:
+        upload = listed.pop(memory.upload_id, None)
+        if upload is None:
+            parts = pending_uploads.parts(s3, output.bucket, memory.key, memory.upload_id)
+            if parts is not None:
+                upload = PendingUpload(output.bucket, memory.key, memory.upload_id, memory.facts.mtime_ns, parts)
+        state = _state(s3, output, memory.key, upload)
+        fits = _fits(key_format, memory.key, tags)
+        difference = _difference(memory.parts, upload.parts) if upload else ""
+        cases.append(UploadCase(output, memory.key, memory.upload_id, memory, upload, state, fits, difference))
+        problems.extend(memory.problems)
+    for upload in listed.values():
+        if not (upload.upload_id in named or key_format.pattern_any_tag().match(upload.key)):
+            continue
+        state = _state(s3, output, upload.key, upload) if upload.upload_id in named else "not this node's"
+        fits = _fits(key_format, upload.key, tags)
+        cases.append(UploadCase(output, upload.key, upload.upload_id, None, upload, state, fits))
+    return cases, problems
+
+
+def _listed(s3: S3, output: S3Output, key_format: KeyFormat) -> Iterable[PendingUpload]:
+    return pending_uploads.list_uploads(s3, output.bucket, key_format.static_prefix)
+
+
+def _state(s3: S3, output: S3Output, key: str, upload: PendingUpload | None) -> UploadState:
+    taken = pending_uploads.head(s3, output.bucket, key) is not None
+    if upload is None:
+        return "already completed" if taken else "vanished"
+    if taken:
+        return "key taken"
+    numbers = [p.number for p in upload.parts]
+    return "can be completed" if numbers and numbers == list(range(1, len(numbers) + 1)) else "parts missing"
+
+
+def _fits(key_format: KeyFormat, key: str, tags: Collection[str]) -> tuple[str, ...]:
+    return tuple(tag for tag in sorted(tags) if key_format.pattern(tag).match(key))
+
+
+def _difference(recorded: Iterable[UploadPart], listed: Iterable[UploadPart]) -> str:
+    """How the node's list of parts differs from that of S3, in words."""
+    ours, theirs = {p.number: p.etag for p in recorded}, {p.number: p.etag for p in listed}
+    said = []
+    if more := sorted(theirs.keys() - ours.keys()):
+        said.append(f"S3 lists part {_numbers(more)} that the node did not note")
+    if less := sorted(ours.keys() - theirs.keys()):
+        said.append(f"the node noted part {_numbers(less)} that S3 does not list")
+    if other := sorted(n for n in ours.keys() & theirs.keys() if ours[n] != theirs[n]):
+        said.append(f"part {_numbers(other)} has another ETag in S3")
+    return "; ".join(said)
+
+
+def _numbers(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers))
