@@ -3,24 +3,25 @@
 Every path that a configuration, a DB row or a symlink of the node names is a path *inside* the root: an absolute
 symlink starts at the root again and ``..`` stops there, as in a chroot. Files are opened without following what
 was not resolved here, without blocking on FIFOs, and without touching access times where the mount allows it.
+
+``/proc/PID/root`` and ``/proc/PID/cwd`` of a live procfs are the one exception: the kernel leads through them into the
+root of that process, which no other path may reach (a container's own files). A copied tree has no procfs, so a
+symlink of that name in it is a symlink like any other.
 """
 
 from __future__ import annotations
 
 import errno
-import fnmatch
 import os
-import re
 import stat
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from flbrecover.errors import EvidenceError
-from flbrecover.model import FileFacts
+from flbrecover.evidence import shell_pattern
+from flbrecover.model import FileFacts, Problem
 
 MAX_SYMLINKS = 40  # what Linux allows (MAXSYMLINKS)
-_GLOB = re.compile(r"[*?\[]")
 
 
 class Node:
@@ -37,8 +38,10 @@ class Node:
     def resolve(self, path: str) -> str:
         """The path inside the root behind every symlink of ``path``; the last part need not exist.
 
-        Raises EvidenceError on a symlink loop or a directory that may not be searched.
+        Raises EvidenceError on a symlink loop, on a directory that may not be searched and on what no path can be.
         """
+        if not _can_be_a_path(path):
+            raise EvidenceError(f"{path!r}: no file can have this name")
         todo = [p for p in reversed(PurePosixPath(path).parts) if p != "/"]
         done: list[str] = []
         links = 0
@@ -57,13 +60,16 @@ class Node:
                 is_link = False
             except OSError as e:
                 raise EvidenceError(f"{path}: {e.strerror}") from e
-            if not is_link:
+            if not is_link or self._leads_into_a_process(done, part):
                 done.append(part)
                 continue
             links += 1
             if links > MAX_SYMLINKS:
                 raise EvidenceError(f"{path}: too many levels of symbolic links")
-            target = PurePosixPath(os.readlink(here))
+            try:
+                target = PurePosixPath(os.readlink(here))
+            except OSError as e:
+                raise EvidenceError(f"{path}: {e.strerror}") from e
             if target.is_absolute():
                 done = []
             todo.extend(p for p in reversed(target.parts) if p != "/")
@@ -84,16 +90,7 @@ class Node:
 
     def open(self, path: str) -> BinaryIO:
         """A regular file, opened for reading. Raises EvidenceError for anything else, and never blocks."""
-        host = self._host(PurePosixPath(self.resolve(path)).parts[1:])
-        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            try:
-                fd = os.open(host, flags | getattr(os, "O_NOATIME", 0))
-            except PermissionError:  # O_NOATIME is for the owner and root alone
-                fd = os.open(host, flags)
-        except OSError as e:
-            what = "is a symbolic link" if e.errno == errno.ELOOP else e.strerror
-            raise EvidenceError(f"{path}: {what}") from e
+        fd = self._open(path, os.O_NONBLOCK)
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise EvidenceError(f"{path}: not a regular file")
@@ -119,32 +116,73 @@ class Node:
 
     def names(self, path: str) -> list[str]:
         """The names in a directory, sorted. Raises EvidenceError where it cannot be listed."""
+        fd = self._open(path, os.O_DIRECTORY)
         try:
-            return sorted(os.listdir(self.host_path(path)))
+            return sorted(os.listdir(fd))
         except OSError as e:
             raise EvidenceError(f"{path}: {e.strerror}") from e
+        finally:
+            os.close(fd)
 
     def glob(self, pattern: str) -> list[str]:
-        """Paths inside the root that match a shell pattern, sorted, as glob(3) gives them to Fluent Bit
+        """Paths inside the root that match a shell pattern, as glob(3) gives them to Fluent Bit and in its order
         (``*`` does not cross ``/`` nor match a leading dot). Directories that cannot be listed are passed over."""
-        found = [""]
-        for part in PurePosixPath(pattern).parts:
-            if part == "/":
-                continue
-            found = [f"{base}/{name}" for base in found for name in self._matching(base or "/", part)]
-        return sorted(p for p in found if self.exists(p))
+        return self.find(pattern)[0]
 
-    def _matching(self, base: str, part: str) -> Iterator[str]:
-        if not _GLOB.search(part):
-            yield part
-            return
+    def find(self, pattern: str) -> tuple[list[str], list[Problem]]:
+        """:meth:`glob`, and a problem for each directory that is there but could not be listed."""
+        found, problems = [""], []
+        for part in pattern.split("/"):
+            if part in ("", "."):
+                continue
+            name = shell_pattern.literal(part)
+            if name is not None:
+                found = [f"{base}/{name}" for base in found]
+                continue
+            fits, longer = shell_pattern.compile_name(part), []
+            for base in found:
+                try:
+                    longer += [f"{base}/{n}" for n in self.names(base or "/") if fits(n)]
+                except EvidenceError as e:
+                    if not isinstance(e.__cause__, (FileNotFoundError, NotADirectoryError)):
+                        problems.append(Problem(base or "/", f"cannot be listed ({e}), so {pattern} may miss files"))
+            found = longer
+        there = {p for p in found if p and self.exists(p)}
+        return sorted(there, key=lambda p: p.encode("utf-8", "surrogateescape")), problems
+
+    def procfs(self) -> Path | None:
+        """Where the root's ``/proc`` lies if the kernel says that a live procfs is mounted there, else None."""
+        here = Path(self._host(["proc"]))
         try:
-            names = self.names(base)
-        except EvidenceError:
-            return
-        for name in names:
-            if fnmatch.fnmatchcase(name, part) and (not name.startswith(".") or part.startswith(".")):
-                yield name
+            device = os.lstat(here).st_dev
+            with open("/proc/self/mountinfo", "rb") as mounts:  # of this process, not of the evidence
+                of_proc = {line.split()[2] for line in mounts if b" - proc " in line}
+        except OSError:
+            return None
+        return here if f"{os.major(device)}:{os.minor(device)}".encode() in of_proc else None
+
+    def _open(self, path: str, flags: int) -> int:
+        host = self._host(PurePosixPath(self.resolve(path)).parts[1:])
+        flags |= os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            try:
+                return os.open(host, flags | getattr(os, "O_NOATIME", 0))
+            except PermissionError:  # O_NOATIME is for the owner and root alone
+                return os.open(host, flags)
+        except OSError as e:
+            what = "is a symbolic link" if e.errno == errno.ELOOP else e.strerror
+            raise EvidenceError(f"{path}: {what}") from e
+
+    def _leads_into_a_process(self, done: list[str], part: str) -> bool:
+        in_process = len(done) == 2 and done[0] == "proc" and done[1].isdecimal() and part in ("root", "cwd")
+        return in_process and self.procfs() is not None
 
     def _host(self, parts: list[str] | tuple[str, ...]) -> str:
         return os.path.join(self.root, *parts)
+
+
+def _can_be_a_path(path: str) -> bool:
+    try:
+        return b"\0" not in path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
