@@ -96,7 +96,7 @@ class Comparer:
         tags = {s.buffer.tag for s in samples if s.buffer.tag is not None} | {t for p in peeks for t in p.rendered}
         precise = is_precise(r.time_ns for s in samples for r in s.records)
         found = Comparison(
-            self._survey, self._output, self._style, precise, Ledger(time_resolution_ns=self._style.resolution_ns),
+            self._survey, self._output, self._style, precise, Ledger(time_resolution_ns=resolution_of(self._style)),
             self._window(samples, peeks), problems=problems,
         )  # fmt: skip
         found.candidates = self._candidates(tags, found.window)
@@ -242,6 +242,11 @@ class Comparer:
         found.problems.extend(records.problems)
         if records.denied:
             found.denied.append(candidate)
+
+
+def resolution_of(style: RecordStyle) -> int:
+    """The finest step, in ns, in which a rendered date of this style differs from another."""
+    return {"epoch": SECOND_NS, "epoch_ms": MILLISECOND_NS}.get(style.json_date_format, 1000)
 
 
 def is_precise(times: Iterable[int | None]) -> bool:

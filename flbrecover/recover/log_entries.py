@@ -130,20 +130,36 @@ class LogReader:
                     if outcome.fate == "dropped":
                         to.dropped[outcome.by] = to.dropped.get(outcome.by, 0) + 1
                     continue
-                rule = rules.get(outcome.tag)
-                found = None if rule is None or rule.plain else json_members.members(data)
-                if found:
-                    to.made.setdefault(outcome.tag, set()).update(name for name, _ in found)
-                key = None if rule is None else rule.of_rendered(data, found)
-                entry = ledger.add(run, outcome.tag, key, outcome.time_ns)
-                to.starts.append(record.span.start)
-                to.ends.append(record.span.end)
-                to.sizes.append(len(data))
-                if outcome.fate == "maybe dropped":
-                    to.doubtful[entry] = outcome.by
-                if not record.terminated:
-                    to.unterminated.add(entry)
+                for line in self._lines(data):
+                    self._enter(ledger, run, record, outcome, line, rules.get(outcome.tag), to)
         to.problems.extend(source.problems)
+
+    def _lines(self, data: bytes) -> list[bytes]:
+        """With ``log_key`` a value of several lines is several records for whoever reads the object."""
+        return data.split(b"\n") if self._style.log_key is not None else [data]
+
+    def _enter(
+        self,
+        ledger: Ledger,
+        run: int,
+        record: SourceRecord,
+        outcome: Outcome,
+        data: bytes,
+        rule: MatchRule | None,
+        to: LogEntries,
+    ) -> None:
+        found = None if rule is None or rule.plain else json_members.members(data)
+        if found:
+            to.made.setdefault(outcome.tag, set()).update(name for name, _ in found)
+        key = None if rule is None else rule.of_rendered(data, found)
+        entry = ledger.add(run, outcome.tag, key, outcome.time_ns)
+        to.starts.append(record.span.start)
+        to.ends.append(record.span.end)
+        to.sizes.append(len(data))
+        if outcome.fate == "maybe dropped":
+            to.doubtful[entry] = outcome.by
+        if not record.terminated:
+            to.unterminated.add(entry)
 
 
 def not_before(file: SourceFile, peek: Peek) -> int | None:

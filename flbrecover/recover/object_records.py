@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
 
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.reading import BodyDamaged, decoded, open_body
 from flbrecover.errors import BucketError
+from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.fluentbit.record_json import RecordStyle, time_of
-from flbrecover.fluentbit.record_split import splitter
-from flbrecover.model import ByteRange, Problem, Record, StoredObject
+from flbrecover.fluentbit.record_split import Piece, Unread, splitter
+from flbrecover.model import Problem, Record, StoredObject
 
 
 class ObjectRecords:
@@ -28,19 +30,34 @@ class ObjectRecords:
 
     def __iter__(self) -> Iterator[Record]:
         url = f"s3://{self._stored.bucket}/{self._stored.key}"
-        split = splitter(self._style)
+        split = splitter(self._style.format)
         try:
             with open_body(self._s3, self._stored.bucket, self._stored.key, etag=self._stored.etag) as body:
                 for block in decoded(body):
-                    for data, span in split.feed(block):
-                        yield self._record(data, span)
-                for data, span in split.finish():
-                    yield self._record(data, span)
+                    yield from self._records(url, split.feed(block))
+                yield from self._records(url, split.rest())
         except BodyDamaged as e:
             self.problems.append(Problem(url, str(e), way_out="what of it can be read counts as stored, no more"))
         except BucketError as e:
             self.denied = True
             self.problems.append(Problem(url, str(e)))
 
-    def _record(self, data: bytes, span: ByteRange) -> Record:
-        return Record(data, span, time_of(data, self._style))
+    def _records(self, url: str, pieces: Iterable[Piece | Unread]) -> Iterator[Record]:
+        for piece in pieces:
+            if isinstance(piece, Unread):
+                self.problems.append(Problem(url, piece.what, piece.span))
+            else:
+                yield Record(piece.data, piece.span, time_of(piece.data, self._style))
+
+
+def content_sha256(s3: S3, output: S3Output, key: str) -> str:
+    """SHA-256 (hex) of an object's content after decompression. Raises BucketError; "" for a damaged body, which is
+    equal to nothing."""
+    hasher = hashlib.sha256()
+    try:
+        with open_body(s3, output.bucket, key) as body:
+            for block in decoded(body):
+                hasher.update(block)
+    except BodyDamaged:
+        return ""
+    return hasher.hexdigest()

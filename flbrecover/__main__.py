@@ -1,0 +1,5 @@
+"""``python -m flbrecover``."""
+
+from flbrecover.cli import main
+
+main()

@@ -1,0 +1,78 @@
+"""The command line: a thin module a command. Modules are imported when their command is called, so that ``--help``
+is fast."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from flbrecover import __version__
+from flbrecover.errors import FlbrecoverError
+
+COMMANDS = {
+    "tail": "Show the tail DB's rows against the files: position, unread bytes, rotation.",
+    "buffers": "Show buffer files: tag, creation time, records, damage.",
+    "objects": "Show what S3 holds for the outputs in the window, and gaps in time.",
+    "uploads": "Show pending multipart uploads, local and in the bucket.",
+    "diff": "Show the state of every record; --plan FILE saves the plan.",
+    "recover": "Put what is missing into S3, once, and prove it.",
+    "apply": "Carry a saved plan out, or go on with one that was interrupted.",
+    "verify": "Read S3 again and prove every record of a plan.",
+    "demo": "Show a whole incident and its recovery on this machine, no account needed.",
+}
+
+
+class Commands(click.Group):
+    """Finds a command's module by its name, without importing the others."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"flbrecover.cli.{cmd_name}")
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="flbrecover")
+def cli() -> None:
+    """Account for every record that Fluent Bit should have put into S3 from this node, and put back what is missing,
+    once. Nothing on the node is changed.
+
+    Start with `flbrecover diff`: it only reads. Exit codes: 0 nothing missing, 1 failure, 2 usage, 3 records missing,
+    4 some evidence could not be read, 130 interrupted.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and ends the process with the contract's exit code."""
+    try:
+        result = cli.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except FlbrecoverError as e:
+        from flbrecover.report.escape import shown
+
+        click.echo(f"flbrecover: {shown(str(e))}", err=True)
+        sys.exit(e.exit_code)
+    except click.exceptions.Exit as e:
+        sys.exit(e.exit_code)
+    except click.ClickException as e:
+        e.show()
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("flbrecover: interrupted; what was done is safe, the same command goes on from here", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone (`| head`); nothing is left to say
+        sys.exit(1)
+    sys.exit(result if isinstance(result, int) else 0)

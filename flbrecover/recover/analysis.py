@@ -1,0 +1,157 @@
+"""All outputs of a configuration compared with their buckets, and the plan that follows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+
+from flbrecover import __version__
+from flbrecover.bucket.client import S3
+from flbrecover.errors import BucketError
+from flbrecover.evidence.node import Node
+from flbrecover.fluentbit.interpret import sections_to_json
+from flbrecover.fluentbit.pipeline import S3Output
+from flbrecover.model import Problem
+from flbrecover.reconcile.plan import Action, Plan, PutRecords, Relied
+from flbrecover.reconcile.states import EntryState, Totals
+from flbrecover.recover.compare import Comparison, compare
+from flbrecover.recover.contents import Contents
+from flbrecover.recover.planning import Choice, Planner
+from flbrecover.recover.states import States
+from flbrecover.recover.survey import Survey
+from flbrecover.recover.uploads import UploadCase, find_uploads
+from flbrecover.recover.watch import Watch, unwatched
+from flbrecover.recover.window import Window
+
+BLOCK = 1 << 20
+Connect = Callable[[S3Output], S3]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What besides the evidence decides the answer."""
+
+    window: Window
+    assume_kept: bool = False
+    plain_lines: bool = False
+    upload_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OutputAnalysis:
+    """One output: its records on a ledger, their states, and its multipart uploads."""
+
+    comparison: Comparison
+    states: States
+    uploads: tuple[UploadCase, ...]
+
+    @property
+    def output(self) -> S3Output:
+        return self.comparison.output
+
+    def by_tag(self) -> dict[str, Totals]:
+        """States of all records, by tag."""
+        ledger = self.comparison.ledger
+        entries: dict[str, list[EntryState]] = {}
+        for entry in range(len(ledger)):
+            entries.setdefault(ledger.tag_of(entry), []).append(self.states[entry])
+        return {tag: Totals.of(states) for tag, states in sorted(entries.items())}
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """All outputs. ``failed`` are outputs whose bucket could not be looked into at all."""
+
+    survey: Survey
+    options: Options
+    outputs: tuple[OutputAnalysis, ...]
+    failed: tuple[tuple[S3Output, BucketError], ...]
+
+    @property
+    def problems(self) -> list[Problem]:
+        found = list(self.survey.problems)
+        for output in self.outputs:
+            found.extend(output.comparison.problems)
+        return list(dict.fromkeys(found))
+
+    def totals(self) -> Totals:
+        total = Totals(())
+        for output in self.outputs:
+            for some in output.by_tag().values():
+                total = total + some
+        return total
+
+
+def analyse(survey: Survey, connect: Connect, options: Options, watch: Watch = unwatched) -> Analysis:
+    """Compares every output. A bucket that says no fails its own output only; raises the first BucketError where
+    not a single output could be looked at."""
+    analysed: list[OutputAnalysis] = []
+    failed: list[tuple[S3Output, BucketError]] = []
+    for output in survey.pipeline.outputs:
+        try:
+            s3 = connect(output)
+            found = compare(survey, output, s3, options.window, plain_lines=options.plain_lines, watch=watch)
+            tags = set(found.ledger.tags)
+            uploads, problems = find_uploads(survey, output, s3, tags, named=options.upload_ids)
+        except BucketError as e:
+            failed.append((output, e))
+            continue
+        found.problems.extend(problems)
+        states = States(found, uploads, assume_kept=options.assume_kept)
+        analysed.append(OutputAnalysis(found, states, tuple(uploads)))
+    if failed and not analysed:
+        raise failed[0][1]
+    return Analysis(survey, options, tuple(analysed), tuple(failed))
+
+
+def make_plan(analysis: Analysis, choice: Choice, now_ns: int) -> tuple[Plan, dict[str, int]]:
+    """The plan, and how many missing records it leaves alone, by reason. ``now_ns`` is the time of making it."""
+    actions: list[Action] = []
+    left: dict[str, int] = {}
+    for output in analysis.outputs:
+        contents = Contents(analysis.survey, output.output, plain_lines=analysis.options.plain_lines)
+        planner = Planner(output.comparison, output.states, output.uploads, choice, contents, len(actions))
+        planned = planner.run()
+        actions.extend(planned.actions)
+        for reason, records in planned.left.items():
+            left[reason] = left.get(reason, 0) + records
+    relied = relied_on(analysis.survey.node, actions)
+    window = analysis.options.window
+    plan = Plan(
+        tool=f"flbrecover {__version__}",
+        created_ns=now_ns,
+        agent=choice.agent,
+        sources=choice.sources,
+        since_ns=window.start_ns,
+        until_ns=window.end_ns,
+        sections=tuple(sections_to_json(analysis.survey.pipeline.sections)),
+        evidence=tuple(relied),
+        actions=tuple(actions),
+        options={"assume_kept": choice.assume_kept, "plain_lines": analysis.options.plain_lines},
+    )
+    return plan, left
+
+
+def relied_on(node: Node, actions: Collection[Action]) -> Iterator[Relied]:
+    """The files whose records the actions upload: buffer files whole, logs up to the last byte that is used."""
+    ends: dict[str, int | None] = {}
+    for action in actions:
+        for piece in action.pieces if isinstance(action, PutRecords) else ():
+            if piece.kind == "buffer" or piece.path.endswith(".gz"):
+                ends[piece.path] = None
+            elif ends.get(piece.path, 0) is not None:
+                ends[piece.path] = max(ends.get(piece.path, 0) or 0, piece.ranges[-1].end)
+    for path, end in sorted(ends.items()):
+        size = node.facts(path).size if end is None else end
+        yield Relied(path, size, hash_of(node, path, size))
+
+
+def hash_of(node: Node, path: str, size: int) -> str:
+    """SHA-256 of the first ``size`` bytes of a file (of fewer where it is shorter)."""
+    hasher = hashlib.sha256()
+    with node.open(path) as file:
+        while size > 0 and (block := file.read(min(BLOCK, size))):
+            hasher.update(block)
+            size -= len(block)
+    return hasher.hexdigest()
