@@ -168,7 +168,8 @@ class TailPosition:
     """A row of the tail DB with the file that it means today.
 
     ``fate`` says what became of the inode; ``file`` is where it is now (None when deleted); ``unread`` is the number
-    of bytes beyond the offset (None where that cannot be said).
+    of bytes beyond the offset (None where that cannot be said). ``superseded``: a newer row has the same inode, and
+    Fluent Bit takes only that one.
     """
 
     row: TailRow
@@ -177,6 +178,7 @@ class TailPosition:
     file: FileFacts | None
     marker: MarkerVerdict
     unread: int | None
+    superseded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
