@@ -1,0 +1,83 @@
+"""What ``recover`` and ``apply`` have in common: the question, the uploads, the proof."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from flbrecover.cli import show
+from flbrecover.cli.analysing import WATCH, exit_code
+from flbrecover.cli.options import Job
+from flbrecover.errors import UsageError
+from flbrecover.reconcile.plan import Plan
+from flbrecover.recover.analysis import Analysis, analyse
+from flbrecover.recover.planning import NEEDS
+from flbrecover.recover.recovery import carry_out, choice_of, options_of, still_missing
+from flbrecover.report import jsonl, problems
+
+if TYPE_CHECKING:
+    from flbrecover.model import Agent
+
+
+def agent_of(said: Agent | None) -> Agent:
+    """``--agent``, asked for on a terminal and refused without one."""
+    if said is not None:
+        return said
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError("--agent gone or --agent returning is needed: will Fluent Bit come back on this node?")
+    back = click.confirm("Will Fluent Bit come back on this node and use its DB and buffers again?", err=True)
+    return "returning" if back else "gone"
+
+
+def confirm(plan: Plan, yes: bool) -> None:
+    """Asks before anything is written to S3. Raises UsageError where there is nobody to ask."""
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError("nothing was uploaded: there is no terminal to ask on; say --yes to upload")
+    if not click.confirm(f"Carry out {show.count(len(plan.actions), 'action')}?", err=True):
+        raise click.Abort
+
+
+def apply_and_prove(job: Job, plan: Plan, before: Analysis | None, *, as_json: bool) -> int:
+    """Uploads, then compares the evidence with S3 once more. Gives the exit code."""
+    failed = 0
+    for done in carry_out(plan, job.survey, job.connect, WATCH):
+        failed += done.outcome == "failed"
+        if as_json:
+            show.done_json(sys.stdout, done)
+        else:
+            show.done_text(sys.stdout, done)
+    after = before
+    if after is None or plan.actions:
+        after = analyse(job.survey, job.connect, options_of(plan), WATCH)
+    code = proved(after, plan, as_json=as_json)
+    return 1 if failed and code == 0 else code
+
+
+def proved(after: Analysis, plan: Plan, *, as_json: bool) -> int:
+    """Says what is still missing of what the plan was to recover, and gives the exit code."""
+    choice = choice_of(plan)
+    again, left = still_missing(after, choice, time.time_ns())
+    missing = sum(put.records for put in again.puts) + len(again.completions)
+    wanted = {state for state, source in NEEDS.items() if source in choice.sources}
+    totals = after.totals()
+    gone = len(after.survey.gone) if "lost" in choice.sources else 0
+    if as_json:
+        jsonl.write(
+            sys.stdout,
+            "verdict",
+            {"missing": missing, "stored": totals["stored"], "records": totals.records, "left": left, "gone": gone},
+        )
+    else:
+        states = ", ".join(f"{totals[s]:,} {s}" for s in sorted(wanted) if totals[s])
+        rest = f" Not stored: {states}." if states else ""
+        verdict = "Nothing that was to be recovered is missing." if not missing else f"STILL MISSING: {missing} records."
+        sys.stdout.write(f"\n{verdict} S3 holds {totals['stored']:,} of {totals.records:,} records.{rest}\n")
+        for problem in show.all_problems(after):
+            if problem.unreadable:
+                show.say(f"problem: {problems.line(problem)}")
+    return exit_code(after, left=missing + gone)

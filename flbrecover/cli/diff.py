@@ -1,0 +1,55 @@
+"""``flbrecover diff``: the states of all records, and what a recovery would do."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flbrecover.cli import options as o
+
+
+@click.command(name="diff")
+@o.options(o.NODE, o.INPUT, o.STORAGE, o.OUTPUT, o.S3, o.WINDOW, o.COMPARE, o.AGENT, o.JSON)
+@click.option("--plan", "plan_file", type=click.Path(dir_okay=False), help="Save the plan to this file (needs --agent).")
+@click.option("--file", "log_file", metavar="PATH", help="Show the byte ranges of this log or buffer file.")
+@click.option("--files", is_flag=True, help="Show every file, not only tags.")
+def command(plan_file: str | None, log_file: str | None, files: bool, as_json: bool, **given: Any) -> int:
+    """Compare the node's evidence with S3 and show where every record is. Changes nothing, anywhere.
+
+    Exit codes: 0 nothing missing, 3 records missing, 4 some evidence could not be read.
+    """
+    from flbrecover.cli import show
+    from flbrecover.cli.analysing import analyse_job, exit_code, plan_for
+    from flbrecover.errors import UsageError
+
+    if plan_file and not given["agent"]:
+        raise UsageError("--plan needs --agent gone or --agent returning: a plan is for one of the two")
+    job = o.Job(given)
+    analysis = analyse_job(job)
+    agents = [given["agent"]] if given["agent"] else ["gone", "returning"]
+    plans = [plan_for(job, analysis, agent) for agent in agents]
+    if plan_file:
+        save(Path(plan_file), plans[0][0])
+    if as_json:
+        show.diff_json(sys.stdout, analysis, plans)
+    else:
+        show.diff_text(sys.stdout, analysis, plans, log_file=log_file, files=files)
+        if plan_file:
+            click.echo(f"\nplan saved; carry it out with: flbrecover apply {plan_file}", err=True)
+    return exit_code(analysis, left=analysis.totals().missing + len(analysis.survey.gone))
+
+
+def save(path: Path, plan: Any) -> None:
+    """Writes a plan file; a half-written one never stands under its name."""
+    from flbrecover.errors import UsageError
+    from flbrecover.reconcile.plan import to_json
+
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text(to_json(plan), encoding="ascii")
+        part.replace(path)
+    except OSError as e:
+        raise UsageError(f"--plan {path}: {e.strerror}") from e

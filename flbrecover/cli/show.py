@@ -1,0 +1,123 @@
+"""Puts results on stdout (the answer) and stderr (everything else)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+from flbrecover.model import Problem
+from flbrecover.reconcile.plan import Plan
+from flbrecover.recover.analysis import Analysis
+from flbrecover.recover.apply import Done
+from flbrecover.recover.recovery import Proof
+from flbrecover.report import jsonl, problems, states, text
+from flbrecover.report.escape import shown
+
+Plans = Sequence[tuple[Plan, dict[str, int]]]
+
+
+def all_problems(analysis: Analysis, notes: Iterable[Problem] = ()) -> list[Problem]:
+    failed = [Problem(f"s3://{output.bucket}/", str(error)) for output, error in analysis.failed]
+    return [*notes, *analysis.problems, *failed]
+
+
+def diff_text(out: TextIO, analysis: Analysis, plans: Plans, *, log_file: str | None, files: bool) -> None:
+    if log_file is not None:
+        out.write(states.stretch_table(analysis, log_file) + "\n")
+        return
+    out.write(states.headline(analysis) + "\n\n" + states.tag_table(analysis) + "\n")
+    if files:
+        out.write("\n" + states.file_table(analysis) + "\n")
+    for plan, left in plans:
+        asked = "if Fluent Bit is gone" if plan.agent == "gone" else "if Fluent Bit comes back"
+        out.write(f"\nA recovery (--agent {plan.agent}: {asked}) would:\n{states.plan_lines(plan, left)}\n")
+    _notes(out, analysis, plans)
+
+
+def _notes(out: TextIO, analysis: Analysis, plans: Plans) -> None:
+    said = states.notes(analysis, plans[0][0] if plans else None)
+    if said:
+        out.write("\n" + "".join(f"note: {shown(line)}\n" for line in said))
+    for gone in analysis.survey.gone:
+        out.write(shown(f"gone: {gone.log} (inode {gone.inode}) {gone.span}: {gone.proof}") + "\n")
+    found = all_problems(analysis)
+    if found:
+        out.write("\n")
+        problems.write(out, found)
+
+
+def diff_json(out: TextIO, analysis: Analysis, plans: Plans) -> None:
+    for kind, fields in states.analysis_json(analysis):
+        jsonl.write(out, kind, fields)
+    for plan, left in plans:
+        plan_json(out, plan, left)
+    for problem in all_problems(analysis):
+        jsonl.write(out, "problem", problems.as_json(problem))
+    total = analysis.totals()
+    jsonl.write(out, "summary", {"records": total.records, "states": dict(total.counts), "missing": total.missing})
+
+
+def plan_json(out: TextIO, plan: Plan, left: dict[str, int]) -> None:
+    jsonl.write(
+        out,
+        "plan",
+        {"id": plan.id, "agent": plan.agent, "sources": list(plan.sources), "actions": len(plan.actions), "left": left},
+    )
+    for action in plan.actions:
+        jsonl.write(out, "action", {"plan": plan.id, **states.action_json(action)})
+
+
+def done_text(out: TextIO, done: Done) -> None:
+    said = {
+        "written": "written",
+        "exists": "there already, same content",
+        "completed": "upload completed",
+        "already completed": "upload was completed already",
+        "failed": "FAILED",
+    }[done.outcome]
+    detail = f": {done.detail}" if done.detail else ""
+    out.write(shown(f"{done.action.number}  {said}  s3://{done.action.bucket}/{done.key}{detail}") + "\n")
+
+
+def done_json(out: TextIO, done: Done) -> None:
+    jsonl.write(
+        out,
+        "done",
+        {
+            "number": done.action.number,
+            "outcome": done.outcome,
+            "bucket": done.action.bucket,
+            "key": done.key,
+            "detail": done.detail,
+        },
+    )
+
+
+def say(line: str) -> None:
+    """A line for the person, on stderr."""
+    sys.stderr.write(shown(line) + "\n")
+
+
+def count(number: int, one: str) -> str:
+    return text.count(number, one)
+
+
+def proof_text(out: TextIO, proof: Proof) -> None:
+    said = "proved" if proof.ok else "NOT THERE"
+    out.write(shown(f"{proof.action.number}  {said}  s3://{proof.action.bucket}/{proof.key}: {proof.detail}") + "\n")
+
+
+def proof_json(out: TextIO, proof: Proof) -> None:
+    jsonl.write(
+        out,
+        "proof",
+        {
+            "number": proof.action.number,
+            "ok": proof.ok,
+            "bucket": proof.action.bucket,
+            "key": proof.key,
+            "records": proof.action.records,
+            "detail": proof.detail,
+        },
+    )

@@ -1,0 +1,39 @@
+"""Problems, wherever they were found, in one form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+from flbrecover.model import Problem
+from flbrecover.report.escape import shown
+
+MOST_SHOWN = 20
+
+
+def as_json(problem: Problem) -> dict[str, Any]:
+    """The fields of a ``problem`` line."""
+    where = None if problem.where is None else [problem.where.start, problem.where.end]
+    return {
+        "path": problem.path,
+        "what": problem.what,
+        "where": where,
+        "way_out": problem.way_out,
+        "unreadable": problem.unreadable,
+    }
+
+
+def line(problem: Problem) -> str:
+    """One line: the file, the place, what is wrong and the way out."""
+    where = f" ({problem.where})" if problem.where else ""
+    way_out = f"; {problem.way_out}" if problem.way_out else ""
+    return shown(f"{problem.path}{where}: {problem.what}{way_out}")
+
+
+def write(stream: TextIO, problems: Iterable[Problem]) -> None:
+    """Unreadable evidence first, then notes; long lists are cut, for JSON has them all."""
+    ordered = sorted(problems, key=lambda p: not p.unreadable)
+    for problem in ordered[:MOST_SHOWN]:
+        stream.write(f"{'problem' if problem.unreadable else 'note'}: {line(problem)}\n")
+    if len(ordered) > MOST_SHOWN:
+        stream.write(f"… and {len(ordered) - MOST_SHOWN} more; --json lists all\n")

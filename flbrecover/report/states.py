@@ -1,0 +1,199 @@
+"""The answer of ``diff``: how many records are where, and what a recovery would do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flbrecover.model import ByteRange
+from flbrecover.reconcile.ledger import NONE
+from flbrecover.reconcile.plan import CompleteUpload, Plan, PutRecords
+from flbrecover.reconcile.states import Stretch, Totals, stretches
+from flbrecover.recover.analysis import Analysis, OutputAnalysis
+from flbrecover.recover.states import CODES
+from flbrecover.report import text
+from flbrecover.report.jsonl import iso
+
+SHOWN_STATES = CODES
+
+
+def tag_table(analysis: Analysis) -> str:
+    """Records per output and tag, by state; columns without a record are left out."""
+    rows = [(o.output.name, tag, totals) for o in analysis.outputs for tag, totals in o.by_tag().items()]
+    if not rows:
+        return "no records in the evidence"
+    total = analysis.totals()
+    states = [s for s in SHOWN_STATES if total[s]]
+    head = ["output", "tag", "records", *states]
+    cells = [[name, tag, f"{t.records:,}", *(_number(t[s]) for s in states)] for name, tag, t in rows]
+    if len(rows) > 1:
+        cells.append(["", "all", f"{total.records:,}", *(_number(total[s]) for s in states)])
+    return text.table(head, cells, right=range(2, len(head)), fit=1)
+
+
+def _number(number: int) -> str:
+    return f"{number:,}" if number else "-"
+
+
+def file_rows(output: OutputAnalysis) -> Iterator[tuple[str, str, Totals]]:
+    """(kind, path, totals) of every buffer file and log file."""
+    comparison, states = output.comparison, output.states
+    for holder in comparison.holders:
+        yield holder.buffer.kind, holder.buffer.path, Totals.of(states.of(holder.entries))
+    for run in comparison.logs.runs:
+        yield "log", run.file.path, Totals.of(states.of(comparison.ledger.entries_of(run.run)))
+
+
+def file_table(analysis: Analysis) -> str:
+    rows = [row for output in analysis.outputs for row in file_rows(output)]
+    states = [s for s in SHOWN_STATES if any(totals[s] for _, _, totals in rows)]
+    head = ["file", "kind", "records", *states]
+    cells = [[path, kind, f"{t.records:,}", *(_number(t[s]) for s in states)] for kind, path, t in rows]
+    return text.table(head, cells, right=range(2, len(head)), fit=0)
+
+
+def file_stretches(output: OutputAnalysis) -> Iterator[tuple[str, str, Stretch]]:
+    """(kind, path, stretch) for all files: byte ranges of records in the same state."""
+    comparison, states, ledger = output.comparison, output.states, output.comparison.ledger
+    for run in comparison.logs.runs:
+        entries = ledger.entries_of(run.run)
+        for stretch in stretches(entries, states.__getitem__, comparison.logs.span, ledger.time_of):
+            yield "log", run.file.path, stretch
+    for holder in comparison.holders:
+        numbers = range(len(holder))
+        spans = lambda i, h=holder: ByteRange(h.starts[i], h.ends[i])  # noqa: E731
+        of = lambda i, h=holder: states[h.entries[i]]  # noqa: E731
+        times = lambda i, h=holder: ledger.time_of(h.entries[i])  # noqa: E731
+        for stretch in stretches(numbers, of, spans, times):
+            yield holder.buffer.kind, holder.buffer.path, stretch
+
+
+def stretch_table(analysis: Analysis, path: str) -> str:
+    """The byte ranges of one file."""
+    found = [(k, s) for output in analysis.outputs for k, p, s in file_stretches(output) if p == path]
+    rows = [
+        [s.state, f"{s.records:,}", str(s.span.start), str(s.span.end), text.time(s.first_ns), text.time(s.last_ns)]
+        for _, s in found
+    ]
+    return text.table(["state", "records", "from byte", "to byte", "first time", "last time"], rows, right=(1, 2, 3))
+
+
+def stored_in(output: OutputAnalysis, holder_number: int) -> dict[str, int]:
+    """The objects that hold records of a buffer file, with how many."""
+    comparison = output.comparison
+    found: dict[str, int] = {}
+    for entry in comparison.holders[holder_number].entries:
+        at = comparison.ledger.stored[entry]
+        if at != NONE:
+            key = comparison.candidates[at].object.key
+            found[key] = found.get(key, 0) + 1
+    return found
+
+
+def plan_lines(plan: Plan, left: Mapping[str, int]) -> str:
+    """The plan as a table, with what it leaves alone."""
+    if not plan.actions:
+        said = "Nothing to do."
+    else:
+        rows = [_action_row(a) for a in plan.actions]
+        said = text.table(["#", "action", "records", "size", "key", "why"], rows, right=(0, 2, 3), fit=5)
+    for reason, records in sorted(left.items()):
+        said += f"\nleft alone: {text.count(records, 'record')}: {reason}"
+    return said
+
+
+def _action_row(action: PutRecords | CompleteUpload) -> list[str]:
+    if isinstance(action, CompleteUpload):
+        size = sum(p.size or 0 for p in action.parts)
+        return [str(action.number), "complete upload", "?", text.size(size), action.key, action.reason]
+    kind = "rebuild" if action.rebuilt else "upload"
+    return [str(action.number), kind, f"{action.records:,}", text.size(action.size), action.key, action.reason]
+
+
+def notes(analysis: Analysis, plan: Plan | None) -> list[str]:
+    """What a reader has to know besides the numbers: filters, guesses, fields that nobody knows."""
+    said = []
+    for output in analysis.outputs:
+        comparison = output.comparison
+        for by, records in sorted(comparison.logs.dropped.items()):
+            said.append(f"{output.output.name}: {text.count(records, 'record')} dropped by filter {by} as configured")
+        if comparison.logs.doubtful:
+            names = ", ".join(sorted(set(comparison.logs.doubtful.values())))
+            doubtful = sum(1 for e in comparison.logs.doubtful if output.states[e] == "maybe filtered")
+            if doubtful:
+                said.append(
+                    f"{output.output.name}: {text.count(doubtful, 'record')} may have been dropped on purpose by filter "
+                    f"{names}; --assume-kept takes them for lost"
+                )
+        if comparison.ambiguous:
+            said.append(
+                f"{output.output.name}: {text.count(comparison.ambiguous, 'stored record')} could be copies of ours by "
+                "their text, but stand among records of others; they were not taken for ours"
+            )
+    for put in plan.puts if plan else ():
+        if put.estimated:
+            said.append(f"action {put.number}: {text.count(put.estimated, 'record')} with an estimated date")
+        if put.additions.missing:
+            said.append(f"action {put.number}: left out, as siblings differ: {', '.join(put.additions.missing)}")
+    return said
+
+
+def analysis_json(analysis: Analysis) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(type, fields) of the JSON lines of an analysis."""
+    for output in analysis.outputs:
+        name = output.output.name
+        for tag, totals in output.by_tag().items():
+            yield "tag", {"output": name, "bucket": output.output.bucket, "tag": tag, **_counts(totals)}
+        for holder in output.comparison.holders:
+            buffer = holder.buffer
+            totals = Totals.of(output.states.of(holder.entries))
+            yield "buffer_state", {
+                "output": name, "path": buffer.path, "kind": buffer.kind, "tag": buffer.tag, **_counts(totals),
+                "copies": holder.copies, "stored_in": stored_in(output, holder.number),
+                "first_time": iso(holder.first_ns), "last_time": iso(holder.last_ns),
+            }  # fmt: skip
+        for run in output.comparison.logs.runs:
+            totals = Totals.of(output.states.of(output.comparison.ledger.entries_of(run.run)))
+            yield "log_state", {
+                "output": name, "path": run.file.path, "log": run.log.name, "tag": run.log.tag,
+                "read_to": run.file.read_to, "read_proof": run.file.read_proof, **_counts(totals),
+            }  # fmt: skip
+        for kind, path, stretch in file_stretches(output):
+            yield "stretch", {
+                "output": name, "path": path, "kind": kind, "state": stretch.state, "records": stretch.records,
+                "start": stretch.span.start, "end": stretch.span.end,
+                "first_time": iso(stretch.first_ns), "last_time": iso(stretch.last_ns),
+            }  # fmt: skip
+    for gone in analysis.survey.gone:
+        yield "gone", {
+            "log": gone.log, "inode": gone.inode, "start": gone.span.start, "end": gone.span.end, "proof": gone.proof
+        }  # fmt: skip
+
+
+def _counts(totals: Totals) -> dict[str, Any]:
+    return {"records": totals.records, "states": dict(totals.counts)}
+
+
+def action_json(action: PutRecords | CompleteUpload) -> dict[str, Any]:
+    """The fields of an ``action`` line."""
+    common = {"number": action.number, "bucket": action.bucket, "key": action.key, "reason": action.reason}
+    if isinstance(action, CompleteUpload):
+        return {"action": "complete_upload", **common, "upload_id": action.upload_id, "parts": len(action.parts)}
+    return {
+        "action": "put_records", **common, "tag": action.tag, "records": action.records, "size": action.size,
+        "sha256": action.sha256, "first_time": iso(action.first_ns), "last_time": iso(action.last_ns),
+        "rebuilt": action.rebuilt, "estimated_dates": action.estimated,
+        "missing_fields": list(action.additions.missing), "after_uploads": list(action.after_uploads),
+        "sources": [{"path": p.path, "records": p.records} for p in action.pieces],
+    }  # fmt: skip
+
+
+def headline(analysis: Analysis) -> str:
+    """One sentence on top: how many records, how many missing, where."""
+    total = analysis.totals()
+    where = [f"{total[s]:,} {s}" for s in SHOWN_STATES if total[s] and s != "stored"]
+    if not total.records:
+        return "No records were found in the evidence."
+    if not where:
+        return f"All {text.count(total.records, 'record')} of the evidence are stored in S3."
+    return f"{text.count(total.records, 'record')}: {total['stored']:,} stored, {', '.join(where)}."
