@@ -1,0 +1,101 @@
+"""Buffer files on the ledger: one record is one entry, however many files hold it."""
+
+from __future__ import annotations
+
+import pytest
+
+from flbrecover.model import BufferFile, BufferKind, ByteRange, FileFacts
+from flbrecover.reconcile.holders import Holder, place_holder, repeated_block
+from flbrecover.reconcile.ledger import NONE, Ledger, Run
+from flbrecover.reconcile.match_key import digest_of
+from flbrecover.reconcile.placement import Copy
+
+
+def a_file(name: str, kind: BufferKind = "data") -> BufferFile:
+    facts = FileFacts(name, name, 1, 1, 100, 0)
+    return BufferFile(facts, "/s3", kind, "stream", "b", "app", "header", None, ByteRange(24, 100), ByteRange(100, 100))
+
+
+def hold(
+    ledger: Ledger, number: int, records: list[str], *, precise: bool = True, kind: BufferKind = "data"
+) -> Holder:
+    """Records are ``date/text``: the bytes are all of it, the match key is the text."""
+    holder = Holder(number, a_file(f"f{number}", kind))
+    copies = (
+        (ByteRange(i * 10, i * 10 + 9), Copy(i, digest_of(r.encode()), (digest_of(r.split("/")[-1].encode()),), None))
+        for i, r in enumerate(records)
+    )
+    place_holder(ledger, holder, copies, precise=precise)
+    return holder
+
+
+def uploads(ledger: Ledger, *holders: Holder) -> list[tuple[int, int]]:
+    """(holder, record) of every record that would be uploaded."""
+    return [
+        (h.number, i)
+        for h in holders
+        for i, e in enumerate(h.entries)
+        if ledger.held[e] == h.number and ledger.held_at[e] == i and ledger.stored[e] == NONE
+    ]
+
+
+def test_two_files_with_the_same_bytes_are_one() -> None:
+    ledger = Ledger()
+    first = hold(ledger, 0, ["1/a", "2/b", "3/c"])
+    second = hold(ledger, 1, ["1/a", "2/b", "3/c"])
+    assert uploads(ledger, first, second) == [(0, 0), (0, 1), (0, 2)]
+    assert second.copies == 3
+
+
+def test_a_file_doubled_within_itself_counts_once() -> None:
+    ledger = Ledger()
+    holder = hold(ledger, 0, ["1/a", "2/b", "1/a", "2/b"])
+    assert uploads(ledger, holder) == [(0, 0), (0, 1)]
+
+
+def test_plain_lines_doubled_in_quarantine_count_once() -> None:
+    ledger = Ledger()
+    holder = hold(ledger, 0, ["a", "beat", "b", "beat", "a", "beat", "b", "beat"], precise=False, kind="quarantine")
+    assert uploads(ledger, holder) == [(0, 0), (0, 1), (0, 2), (0, 3)]
+
+
+def test_plain_heartbeats_are_all_different_records() -> None:
+    ledger = Ledger()
+    holder = hold(ledger, 0, ["beat", "beat", "a", "beat"], precise=False)
+    other = hold(ledger, 1, ["beat", "z"], precise=False)
+    assert len(uploads(ledger, holder, other)) == 6
+
+
+def test_a_line_read_by_two_agents_is_one_record_when_the_log_shows_all_of_both_files() -> None:
+    ledger = Ledger()
+    run = ledger.start_run(Run("app.log"))
+    for line in "abcd":
+        ledger.add(run, "app", digest_of(line.encode()))
+    first = hold(ledger, 0, ["1/a", "2/b", "3/c"])
+    second = hold(ledger, 1, ["9/b", "9/c", "9/d"])
+    assert uploads(ledger, first, second) == [(0, 0), (0, 1), (0, 2), (1, 2)]
+
+
+def test_other_dates_are_other_records_when_the_log_has_lost_lines() -> None:
+    """Twenty heartbeats with twenty dates stay twenty, though today's log shows one."""
+    ledger = Ledger()
+    run = ledger.start_run(Run("app.log"))
+    ledger.add(run, "app", digest_of(b"beat"))
+    holder = hold(ledger, 0, [f"{n}/beat" for n in range(20)])
+    assert len(uploads(ledger, holder)) == 20
+
+
+@pytest.mark.parametrize(
+    ("text", "block"),
+    [
+        ("", range(0)),
+        ("a", range(0)),
+        ("aaaa", range(0)),
+        ("abab", range(2, 4)),
+        ("abcab", range(3, 5)),
+        ("abcabd", range(0)),
+        ("abcd", range(0)),
+    ],
+)
+def test_repeated_block(text: str, block: range) -> None:
+    assert repeated_block([c.encode() for c in text]) == block

@@ -1,0 +1,128 @@
+"""Placement: which stored record is a copy of which record of the node, repeated ones included."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flbrecover.reconcile.ledger import NONE, Ledger, Run
+from flbrecover.reconcile.match_key import digest_of
+from flbrecover.reconcile.placement import Copy, Placement
+
+SECOND = 1_000_000_000
+
+
+def a_log(lines: list[str], **run: object) -> Ledger:
+    ledger = Ledger()
+    number = ledger.start_run(Run("app.log", **run))  # type: ignore[arg-type]
+    for line in lines:
+        ledger.add(number, "app", digest_of(line.encode()))
+    return ledger
+
+
+def place(
+    ledger: Ledger, lines: list[str], *, precise: bool = True, number: int = 0, times: list[int] | None = None
+) -> list[int]:
+    """Places an object's lines by their text (as a match key; their bytes are unique to the object)."""
+    found = [NONE] * len(lines)
+
+    def put(copy: Copy, entry: int) -> None:
+        found[copy.index] = entry
+        if ledger.stored[entry] == NONE:
+            ledger.stored[entry] = number
+
+    placement = Placement(ledger, put, lambda entry: ledger.stored[entry] != NONE, precise=precise)
+    for index, line in enumerate(lines):
+        digest = digest_of(f"{number} {index} {line}".encode())
+        placement.feed(Copy(index, digest, (digest_of(line.encode()),), times[index] if times else None))
+    placement.finish()
+    return found
+
+
+def test_distinct_lines_are_found_wherever_they_are() -> None:
+    ledger = a_log(["a", "b", "c", "d"])
+    assert place(ledger, ["c", "x", "a"]) == [2, NONE, 0]
+    assert list(ledger.missing()) == [1, 3]
+
+
+def test_a_repeated_line_goes_next_to_its_neighbour() -> None:
+    ledger = a_log(["start", "beat", "one", "beat", "two", "beat"])
+    assert place(ledger, ["one", "beat", "two"]) == [2, 3, 4]
+    assert list(ledger.missing()) == [0, 1, 5]
+
+
+def test_a_repeated_line_before_its_neighbour_is_placed_backwards() -> None:
+    ledger = a_log(["beat", "one", "beat", "two"])
+    assert place(ledger, ["beat", "two"]) == [2, 3]
+
+
+def test_a_heartbeat_among_strangers_is_a_stranger() -> None:
+    """The same text in another node's object says nothing about ours."""
+    ledger = a_log(["one", "beat", "two", "beat"])
+    assert place(ledger, ["theirs", "beat", "also theirs"], precise=False) == [NONE, NONE, NONE]
+    assert len(list(ledger.missing())) == 4
+
+
+def test_an_object_of_nothing_but_heartbeats_counts_one_for_one() -> None:
+    ledger = a_log(["beat"] * 5)
+    assert sorted(place(ledger, ["beat", "beat"], precise=False)) == [0, 1]
+    assert sorted(place(ledger, ["beat"], precise=False, number=1)) == [2]
+    assert len(list(ledger.missing())) == 2
+
+
+def test_the_same_object_twice_takes_no_second_entry() -> None:
+    ledger = a_log(["one", "beat", "two", "beat", "three"])
+    assert place(ledger, ["one", "beat", "two"]) == [0, 1, 2]
+    assert place(ledger, ["one", "beat", "two"], number=1) == [0, 1, 2]
+    assert list(ledger.missing()) == [3, 4]
+
+
+def test_without_dates_a_run_of_neighbours_is_recognised() -> None:
+    ledger = a_log(["one", "two", "three", "four"])
+    assert place(ledger, ["x", "two", "three", "y"], precise=False) == [NONE, 1, 2, NONE]
+
+
+def test_a_copy_older_than_its_file_is_another_line() -> None:
+    """A banner that an earlier file of the log had as well was not stored from this file."""
+    ledger = a_log(["listening on :8080"], not_before_ns=1000 * SECOND)
+    assert place(ledger, ["listening on :8080"], times=[900 * SECOND]) == [NONE]
+    assert place(ledger, ["listening on :8080"], times=[1001 * SECOND]) == [0]
+
+
+def test_timed_lines_are_told_apart_by_their_time() -> None:
+    ledger = Ledger(time_resolution_ns=SECOND)
+    run = ledger.start_run(Run("app.log", timed=True))
+    for at in (1, 2, 3):
+        ledger.add(run, "app", digest_of(b"beat"), at * SECOND + 5)
+    assert place(ledger, ["beat"], times=[2 * SECOND]) == [1]
+    assert place(ledger, ["beat"], times=[9 * SECOND]) == [NONE]
+
+
+def test_the_same_fields_with_another_date_need_a_neighbour() -> None:
+    """A buffered line with another date than the stored one is the same line only when its neighbours agree."""
+    ledger = a_log(["one", "two", "three"])
+    for entry, line in enumerate(["one", "two", "three"]):
+        ledger.hold(entry, 0, entry, digest_of(b"dated " + line.encode()), None)
+    assert place(ledger, ["x", "two", "y"]) == [NONE, NONE, NONE]
+    assert place(ledger, ["two", "three"]) == [1, 2]
+
+
+@given(
+    log=st.lists(st.sampled_from(["beat", "tick", *"abcdefghijklmnop"]), min_size=1, max_size=40),
+    cuts=st.lists(st.integers(0, 40), max_size=3),
+)
+def test_consecutive_objects_of_one_log_are_counted_exactly(log: list[str], cuts: list[int]) -> None:
+    """Objects that hold the log's beginning, piece by piece, leave exactly the rest missing, by count of each line."""
+    points = sorted({min(c, len(log)) for c in cuts})
+    ledger = a_log(log)
+    last = 0
+    for number, point in enumerate(points):
+        place(ledger, log[last:point], number=number)
+        last = point
+    missing = Counter(log[e] for e in ledger.missing())
+    stored = Counter(log) - missing
+    assert not stored - Counter(log[:last])  # nothing counts as stored that is not
+    unique = {line for line, n in Counter(log).items() if n == 1}
+    assert {line for line in log[:last] if line in unique} <= set(stored)  # and nothing unmistakable is overlooked
