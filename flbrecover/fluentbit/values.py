@@ -11,6 +11,19 @@ from typing import Union
 
 from flbrecover.model import ByteRange
 
+
+class Ext(bytes):
+    """The body of a msgpack extension value: not text, and rendered differently from it."""
+
+    __slots__ = ()
+
+
+class JsonKey(bytes):
+    """A map key that is not a string, as the JSON text that Fluent Bit makes of it (``1``, ``null`` …)."""
+
+    __slots__ = ()
+
+
 Value = Union[None, bool, int, float, bytes, list["Value"], "Fields"]
 Fields = tuple[tuple[bytes, Value], ...]
 

@@ -1,0 +1,262 @@
+"""The whole records of one buffer file, and the byte ranges that hold none.
+
+Only whole records are given. A JSON record proves itself: it is whole or it does not parse. A plain line (``log_key``)
+does not; what shows that it is damaged is a NUL byte, which Fluent Bit never writes there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from flbrecover.errors import EvidenceError
+from flbrecover.evidence.chunk_reader import blocks, problem_of
+from flbrecover.evidence.node import Node
+from flbrecover.fluentbit import chunk_file
+from flbrecover.fluentbit.engine_chunk import HALF, Event, EventDecoder, final_nuls
+from flbrecover.fluentbit.json_whole import is_object
+from flbrecover.fluentbit.record_json import RecordStyle, render, time_of
+from flbrecover.fluentbit.record_split import Piece, Unread, splitter
+from flbrecover.model import BufferFile, ByteRange, Problem, Record
+
+MAX_RANGES = 1000  # of damaged bytes that are listed one by one
+
+
+class BufferRecords:
+    """Iterating reads the file once, in blocks, and gives its records in file order; it can be done again.
+
+    Records from the slack come after those of the content; they are the ones whose ``span`` does not begin inside
+    ``buffer.content``. ``slack=False`` leaves them out. With ``log_key`` a value of an engine chunk may hold newlines:
+    each of its lines is a record, all with places of their own inside the event's span.
+
+    Once an iteration has run to its end: ``problems`` says what could not be read or trusted; ``sha256`` is that of
+    the whole file (hex, None where it could not be read to its end); ``content_md5`` (hex), ``content_crc32`` and
+    ``content_length`` are of the content's bytes, which are those of an upload before compression (not so for engine
+    chunks).
+    """
+
+    def __init__(self, node: Node, buffer: BufferFile, style: RecordStyle, *, slack: bool = True) -> None:
+        self._node = node
+        self._buffer = buffer
+        self._style = style
+        self._slack = slack
+        self._engine = buffer.kind in ("engine", "rejected")
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self.sha256: str | None = None
+        self.content_md5 = ""
+        self.content_crc32 = 0
+        self.content_length = 0
+        self._notes: list[Problem] = []
+        self._ranges: list[Unread] = []
+        self._torn: Unread | None = None  # at the end of the content: the slack may hold the rest
+        self._slack_used = False  # whether there is anything but zeros in it
+        self._unwritten = 0
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What could not be read or trusted, by the iteration that ran last."""
+        return [Problem(self._buffer.path, what, span) for span, what in self._ranges] + self._notes
+
+    def __iter__(self) -> Iterator[Record]:
+        self._start_over()
+        if self._engine and self._style.format == "otlp_json":
+            self._note("records of the engine's chunks cannot be written as otlp_json", way_out=_LET_FLUENT_BIT)
+            return
+        try:
+            with self._node.open(self._buffer.path) as file:
+                yield from self._of_events(file) if self._engine else self._of_content(file)
+            now = self._node.facts(self._buffer.path)
+        except (EvidenceError, OSError) as e:
+            self._notes.append(problem_of(self._buffer.facts, e))
+            return
+        then = self._buffer.facts
+        if (now.inode, now.size, now.mtime_ns) != (then.inode, then.size, then.mtime_ns):
+            self._note("the file was changed while it was looked at", way_out="look again once nothing writes to it")
+
+    # -- the content of a store_dir file -----------------------------------------------------------------------------
+
+    def _of_content(self, file: BinaryIO) -> Iterator[Record]:
+        split = splitter(self._style.format, self._buffer.content.start)
+        for block in self._content(file):
+            yield from self._whole(split.feed(block))
+        for piece in split.rest():
+            if isinstance(piece, Unread):
+                self._damaged(*piece)
+            elif self._style.is_json and is_object(piece.data):
+                yield self._record(piece)
+            else:
+                self._torn = Unread(piece.span, "a torn record")
+        if self._slack and (self._slack_used or self._torn):
+            yield from self._behind_content(file)
+        if self._torn:
+            self._damaged(*self._torn)
+
+    def _whole(self, pieces: Iterable[Piece | Unread]) -> Iterator[Record]:
+        for piece in pieces:
+            if isinstance(piece, Unread):
+                self._damaged(*piece)
+                continue
+            wrong = self._what_is_wrong(piece.data)
+            if wrong:
+                self._damaged(piece.span, wrong)
+            else:
+                yield self._record(piece)
+
+    def _what_is_wrong(self, data: bytes) -> str:
+        if b"\0" in data:
+            return "zeroed bytes in what was one record or more"
+        return "" if not self._style.is_json or is_object(data) else "not a whole record"
+
+    def _record(self, piece: Piece) -> Record:
+        return Record(piece.data, piece.span, time_of(piece.data, self._style))
+
+    def _behind_content(self, file: BinaryIO) -> Iterator[Record]:
+        """Records that the header's length does not cover: it is wrong, or older than the pages behind it."""
+        content = self._buffer.content
+        if not self._style.is_json:
+            if self._slack_used:
+                self._note("there is text behind the content, and nothing shows that its lines are whole", slack=True)
+            return
+        start = self._torn.span.start if self._torn else content.end
+        split = splitter(self._style.format, start)
+        others = False
+        for _, block in blocks(file, ByteRange(start, self._buffer.slack.end)):
+            for piece in split.feed(block):
+                data = piece.data.lstrip(b"\0") if isinstance(piece, Piece) else b""
+                if isinstance(piece, Piece) and is_object(data):
+                    found = Piece(data, piece.start + len(piece.data) - len(data))
+                    if found.start < content.end:
+                        self._torn = None
+                    yield self._record(found)
+                else:
+                    others = others or bool(data)
+        others = others or any(isinstance(p, Piece) and p.data.strip(b"\0") for p in split.rest())
+        if others and self._slack_used:
+            self._note("there is text behind the content that is no whole record", slack=True, unreadable=False)
+
+    # -- the events of an engine chunk -------------------------------------------------------------------------------
+
+    def _of_events(self, file: BinaryIO) -> Iterator[Record]:
+        content = self._buffer.content
+        decoder = EventDecoder(content.start)
+        for block in self._content(file):
+            yield from self._events(decoder.feed(block))
+        yield from self._events(decoder.rest())
+        if self._slack and (self._slack_used or self._torn):
+            yield from self._events_behind(file)
+        if self._torn:
+            self._damaged(*self._torn)
+        if self._unwritten:
+            what = f"{self._unwritten} events have no {self._style.log_key}: the output does not write them"
+            self._note(what, unreadable=False)
+
+    def _events(self, items: Iterable[Event | Unread]) -> Iterator[Record]:
+        for item in items:
+            if isinstance(item, Event):
+                yield from self._lines(item)
+            elif item.what == HALF and item.span.end == self._buffer.content.end:
+                self._torn = item
+            else:
+                self._damaged(*item)
+
+    def _lines(self, event: Event) -> Iterator[Record]:
+        text = render(event.fields, event.time_ns, self._style, metadata=event.metadata, group=event.group)
+        if text is None:
+            self._unwritten += 1
+            return
+        lines = [text] if self._style.is_json else text.split(b"\n")
+        for number, line in enumerate(lines, 1):
+            start = event.span.start + number - 1
+            end = event.span.end if number == len(lines) else start + 1
+            time_ns = time_of(line, self._style)
+            yield Record(line, ByteRange(start, end), event.time_ns if time_ns is None else time_ns)
+
+    def _events_behind(self, file: BinaryIO) -> Iterator[Record]:
+        """Events that the header's length does not cover, up to the first thing that is none. One that begins inside
+        the content must not end in zeros that the slack has filled in."""
+        content = self._buffer.content
+        start = self._torn.span.start if self._torn else content.end
+        decoder = EventDecoder(start)
+        for _, block in blocks(file, ByteRange(start, self._buffer.slack.end)):
+            for item in decoder.feed(block):
+                if not self._is_taken(item):
+                    return
+                if item.span.start < content.end:
+                    self._torn = None
+                yield from self._events((item,))
+        for item in decoder.rest():
+            if not self._is_taken(item):
+                return
+            if item.span.start < content.end:
+                self._torn = None
+            yield from self._events((item,))
+
+    def _is_taken(self, item: Event | Unread) -> bool:
+        if isinstance(item, Unread):
+            return False
+        return item.span.start >= self._buffer.content.end or not final_nuls(item)
+
+    # -- the bytes ---------------------------------------------------------------------------------------------------
+
+    def _content(self, file: BinaryIO) -> Iterator[bytes]:
+        """The content's bytes. Reads the whole file for its hash, and looks at everything else on the way."""
+        size, content = self._buffer.facts.size, self._buffer.content
+        whole, of_content = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+        checked = 0
+        header = None
+        end = 0
+        for at, block in blocks(file, ByteRange(0, size)):
+            if header is None:
+                header = chunk_file.parse_header(block, size)
+            end = at + len(block)
+            whole.update(block)
+            checked = zlib.crc32(_part(block, at, ByteRange(chunk_file.CHECKED_AT, content.end)), checked)
+            self._slack_used = self._slack_used or bool(_part(block, at, self._buffer.slack).strip(b"\0"))
+            part = _part(block, at, content)
+            if part:
+                of_content.update(part)
+                self.content_crc32 = zlib.crc32(part, self.content_crc32)
+                self.content_length += len(part)
+                yield part
+        if end < size:
+            self._damaged(ByteRange(end, size), "the file has become shorter than it was")
+            return
+        self.sha256 = whole.hexdigest()
+        self.content_md5 = of_content.hexdigest()
+        if header is not None and not self._checks(header, checked):
+            self._notes.append(Problem(self._buffer.path, _MISMATCH, content))
+
+    def _checks(self, header: chunk_file.Header, crc32: int) -> bool:
+        """Whether the checksum fits, or there is nothing to hold it against."""
+        if not header.magic_ok or header.content.start != self._buffer.content.start or chunk_file.is_new(header):
+            return True
+        zeros = 0 if header.length_known else _ZEROS_OF_A_NUMBER  # which may end a content of unknown length
+        possible = (zlib.crc32(bytes(more), crc32) for more in range(zeros + 1))
+        return any(chunk_file.crc_verdict(header.crc, value) != "mismatch" for value in possible)
+
+    def _damaged(self, span: ByteRange, what: str) -> None:
+        """List a range; one that follows the one before it (with only a newline between) is the same damage."""
+        last = self._ranges[-1] if self._ranges else None
+        if last and (span.start - last.span.end in (0, 1) or len(self._ranges) == MAX_RANGES):
+            self._ranges[-1] = Unread(ByteRange(last.span.start, max(span.end, last.span.end)), last.what)
+        else:
+            self._ranges.append(Unread(span, what))
+
+    def _note(self, what: str, *, slack: bool = False, way_out: str = "", unreadable: bool = True) -> None:
+        where = self._buffer.slack if slack else None
+        self._notes.append(Problem(self._buffer.path, what, where, way_out, unreadable))
+
+
+def _part(block: bytes, at: int, wanted: ByteRange) -> bytes:
+    """What a block that begins at ``at`` has of a range."""
+    start, end = max(wanted.start - at, 0), max(wanted.end - at, 0)
+    return block if start == 0 and end >= len(block) else block[start:end]
+
+
+_ZEROS_OF_A_NUMBER = 8
+_MISMATCH = "the checksum does not fit the content: what reads as whole records may be damaged all the same"
+_LET_FLUENT_BIT = "let Fluent Bit send these chunks itself"

@@ -1,0 +1,97 @@
+"""Is this text one whole JSON object, as Fluent Bit writes JSON?
+
+Fluent Bit's JSON is not always JSON: ``nan`` and ``inf`` stand bare, keys may be numbers, extension values hold
+``\\xNN``. A record must not be called damaged for that, nor may a deep or huge one cost stack or memory.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+_SMALL = 1 << 20  # up to here the standard parser may build the value; it can take 30 times the text's size
+_NEXT = re.compile(rb"[ \t\r\n]*([{}\[\],:\"]|-?[0-9a-zA-Z][0-9a-zA-Z.+-]*)")
+_STRING_STOP = re.compile(rb"[\"\\\x00-\x1f]")
+_WORD = re.compile(rb"(?:true|false|null|-?nan|-?inf|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\Z")
+
+
+def is_object(text: bytes) -> bool:
+    """Whether ``text`` is exactly one JSON object: everything closed, nothing before it, nothing behind it.
+
+    A proper part of such a text is never one itself: a tail either has a closing bracket too many or, cut inside a
+    string, ends inside one.
+    """
+    if text[:1] != b"{" or text[-1:] != b"}" or b"\0" in text:
+        return False
+    if len(text) <= _SMALL:
+        try:
+            return isinstance(json.loads(text.decode("utf-8", "surrogateescape")), dict)
+        except (ValueError, RecursionError):
+            pass  # it may still be whole in Fluent Bit's dialect, or deep
+    return _is_object_slow(text)
+
+
+def _is_object_slow(text: bytes) -> bool:
+    """One token after the other; a byte on ``still_open`` for each bracket not yet closed."""
+    still_open = bytearray()
+    expect = "value"
+    at, size = 0, len(text)
+    while at < size:
+        found = _NEXT.match(text, at)
+        if found is None:
+            return False
+        at = found.end()
+        token = found[1]
+        if token == b'"':
+            at = _string_end(text, at)
+            if at < 0:
+                return False
+            kind = "string"
+        elif token in b"{}[],:":
+            kind = token.decode("ascii")
+        elif _WORD.match(token):
+            kind = "word"
+        else:
+            return False
+        after = _step(expect, kind, still_open)
+        if after is None:
+            return False
+        expect = after
+        if expect == "end":
+            return at == size
+    return False
+
+
+def _step(expect: str, kind: str, still_open: bytearray) -> str | None:
+    """What may follow ``kind`` where ``expect`` was expected; None where it may not stand there."""
+    if kind in "}]":
+        empty = "key or }" if kind == "}" else "value or ]"
+        if expect not in (empty, ", or close") or not still_open or still_open.pop() != ord(kind):
+            return None
+        return ", or close" if still_open else "end"
+    if expect in ("value", "value or ]"):
+        if kind == "{":
+            still_open.append(ord("}"))
+            return "key or }"
+        if kind == "[":
+            still_open.append(ord("]"))
+            return "value or ]"
+        return ", or close" if kind in ("string", "word") else None
+    if expect in ("key", "key or }"):
+        return ":" if kind in ("string", "word") else None
+    if expect == ":":
+        return "value" if kind == ":" else None
+    if expect == ", or close" and kind == ",":
+        return "key" if still_open[-1] == ord("}") else "value"
+    return None
+
+
+def _string_end(text: bytes, at: int) -> int:
+    """The offset behind the quote that closes the string whose content begins at ``at``, -1 where there is none."""
+    while True:
+        found = _STRING_STOP.search(text, at)
+        if found is None or text[found.start()] < 0x20:
+            return -1
+        if found[0] == b'"':
+            return found.end()
+        at = found.end() + 1

@@ -1,0 +1,213 @@
+"""A record as the s3 output writes it, and the time that a written record carries.
+
+Source: ``flb_pack_msgpack_to_json_format`` and ``msgpack2json`` in src/flb_pack.c,
+``flb_pack_msgpack_extract_log_key`` in plugins/out_s3/s3.c, all of 5.1.1; the rules are listed in
+docs/formats/rendering.md.
+"""
+
+from __future__ import annotations
+
+import calendar
+import json
+import math
+import re
+import time
+from dataclasses import dataclass, field
+
+from flbrecover.fluentbit.json_string import write_string
+from flbrecover.fluentbit.pipeline import JsonDateFormat, RecordFormat, S3Output, Service
+from flbrecover.fluentbit.values import Ext, Fields, JsonKey, Value
+
+MAX_DEPTH = 32  # of maps and lists: MSGPACK_EMBED_STACK_SIZE, beyond which Fluent Bit cannot read its own records
+_SECOND = 1_000_000_000
+_LARGEST_PARSED = 1 << 20  # a record is parsed as a whole only for a date that does not come first
+
+
+@dataclass(frozen=True, slots=True)
+class RecordStyle:
+    """What of an output's configuration decides how its records look. ``json_date_key`` None: no date."""
+
+    json_date_key: str | None = "date"
+    json_date_format: JsonDateFormat = "iso8601"
+    log_key: str | None = None
+    escape_unicode: bool = True
+    format: RecordFormat = "json_lines"
+    opening: bytes = field(init=False, repr=False, compare=False, default=b"")  # of a record that begins with its date
+
+    def __post_init__(self) -> None:
+        if self.json_date_key is not None:
+            key = write_string(_raw(self.json_date_key), self.escape_unicode)
+            object.__setattr__(self, "opening", b'{"' + key + b'":')
+
+    @classmethod
+    def of(cls, output: S3Output, service: Service) -> RecordStyle:
+        """The style that an output writes with."""
+        return cls(
+            output.json_date_key,
+            output.json_date_format,
+            output.log_key,
+            service.escape_unicode,
+            output.format,
+        )
+
+    @property
+    def is_json(self) -> bool:
+        """Whether each record is a JSON object; with ``log_key`` it is whatever the value was."""
+        return self.log_key is None
+
+
+def render(
+    fields: Fields, time_ns: int, style: RecordStyle, *, metadata: Fields = (), group: Fields | None = None
+) -> bytes | None:
+    """The record's bytes without the newline, as the s3 output with ``format json_lines`` would write them.
+
+    ``metadata`` is the event's own, ``group`` are the attributes of the group that it lies in. None where Fluent Bit
+    writes nothing: the ``log_key`` is missing, or a value is nested deeper than :data:`MAX_DEPTH`. With ``log_key``
+    the value may hold newlines, and is several lines then.
+    """
+    try:
+        if style.log_key is not None:
+            return _log_value(fields, style)
+        pairs: list[tuple[bytes, Value]] = []
+        if style.json_date_key is not None:
+            pairs.append((_raw(style.json_date_key), _date(time_ns, style.json_date_format)))
+        if group or metadata:
+            own: tuple[tuple[bytes, Value], ...] = ((b"log_metadata", metadata),)
+            pairs.append((b"__internal__", own if group is None else ((b"group_attributes", group), *own)))
+        return _map((*pairs, *fields), style.escape_unicode, 1)
+    except _TooDeepError:
+        return None
+
+
+def value_text(value: Value, escape_unicode: bool = True) -> bytes:
+    """One value as JSON text. Raises ValueError where it is nested deeper than :data:`MAX_DEPTH`."""
+    return _value(value, escape_unicode, 1)
+
+
+def time_of(record: bytes, style: RecordStyle) -> int | None:
+    """The time (ns) that a written record carries, None where it carries none that can be read.
+
+    ``epoch`` and ``epoch_ms`` are as coarse as they say, all others are exact to the microsecond at best.
+    """
+    if style.format == "otlp_json":
+        found = _OTLP_TIME.search(record)
+        return int(found[1]) if found else None
+    if style.json_date_key is None or style.log_key is not None:
+        return None
+    if record.startswith(style.opening):
+        end = len(style.opening) + 64
+        return _parse_date(record[len(style.opening) : end], style.json_date_format)
+    if style.opening[1:] not in record or len(record) > _LARGEST_PARSED:
+        return None
+    try:
+        parsed = json.loads(record.decode("utf-8", "surrogateescape"))
+        value = parsed.get(style.json_date_key) if isinstance(parsed, dict) else None
+        text = json.dumps(value) if isinstance(value, (str, int, float)) else ""
+    except (ValueError, RecursionError):
+        return None
+    return _parse_date(text.encode("utf-8") + b",", style.json_date_format)
+
+
+class _TooDeepError(ValueError):
+    pass
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _date(time_ns: int, date_format: JsonDateFormat) -> Value:
+    seconds, nanos = divmod(time_ns, _SECOND)
+    if date_format == "epoch":
+        return seconds
+    if date_format == "epoch_ms":
+        return seconds * 1000 + nanos // 1_000_000
+    if date_format == "double":
+        return float(seconds) + nanos / 1e9
+    utc = time.gmtime(seconds)
+    day = f"{utc.tm_year}-{utc.tm_mon:02}-{utc.tm_mday:02}"
+    clock = f"{utc.tm_hour:02}:{utc.tm_min:02}:{utc.tm_sec:02}.{nanos // 1000:06}"
+    return (f"{day}T{clock}Z" if date_format == "iso8601" else f"{day} {clock}").encode("ascii")
+
+
+_DATES = {
+    "iso8601": re.compile(rb'"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{6})Z"'),
+    "java_sql_timestamp": re.compile(rb'"(\d{4})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)\.(\d{6})"'),
+}
+_NUMBER = re.compile(rb"(\d{1,19})(?:\.(\d{1,17}))?[,}]")
+_OTLP_TIME = re.compile(rb'"timeUnixNano":"?([1-9][0-9]{0,18})\b')
+
+
+def _parse_date(text: bytes, date_format: JsonDateFormat) -> int | None:
+    """The time in the value at the start of ``text``."""
+    if date_format in _DATES:
+        found = _DATES[date_format].match(text)
+        if found is None:
+            return None
+        *when, micros = (int(part) for part in found.groups())
+        if not (1 <= when[1] <= 12 and 1 <= when[2] <= 31 and when[0] > 0):
+            return None
+        return calendar.timegm((when[0], when[1], when[2], when[3], when[4], when[5])) * _SECOND + micros * 1000
+    found = _NUMBER.match(text)
+    if found is None or (found[2] is not None) != (date_format == "double"):
+        return None
+    if date_format == "epoch_ms":
+        return int(found[1]) * 1_000_000
+    return int(found[1]) * _SECOND + int((found[2] or b"0").ljust(9, b"0")[:9])
+
+
+def _log_value(fields: Fields, style: RecordStyle) -> bytes | None:
+    """The first value under ``log_key``: strings as they are, anything else as JSON."""
+    wanted = _raw(style.log_key or "")
+    for key, value in fields:
+        if key == wanted and not isinstance(key, JsonKey):
+            if isinstance(value, bytes) and not isinstance(value, Ext):
+                return value
+            return _value(value, style.escape_unicode, 1)
+    return None
+
+
+def _map(fields: Fields, escape: bool, depth: int) -> bytes:
+    """Of keys that come twice the last one is written, at its own place."""
+    if depth > MAX_DEPTH:
+        raise _TooDeepError
+    last = {key: place for place, (key, _) in enumerate(fields) if not isinstance(key, JsonKey)}
+    out = []
+    for place, (key, value) in enumerate(fields):
+        if isinstance(key, JsonKey):
+            out.append(key + b":" + _value(value, escape, depth + 1))
+        elif last[key] == place:
+            out.append(b'"' + write_string(key, escape) + b'":' + _value(value, escape, depth + 1))
+    return b"{" + b",".join(out) + b"}"
+
+
+def _value(value: Value, escape: bool, depth: int) -> bytes:
+    if isinstance(value, bytes):
+        if isinstance(value, Ext):
+            return b'"' + b"".join(_EXT_BYTES[byte] for byte in value) + b'"'
+        return b'"' + write_string(value, escape) + b'"'
+    if isinstance(value, tuple):
+        return _map(value, escape, depth)
+    if isinstance(value, list):
+        if depth > MAX_DEPTH:
+            raise _TooDeepError
+        return b"[" + b",".join(_value(item, escape, depth + 1) for item in value) + b"]"
+    if value is None:
+        return b"null"
+    if isinstance(value, bool):
+        return b"true" if value else b"false"
+    if isinstance(value, int):
+        return b"%d" % value
+    return _float(value)
+
+
+_EXT_BYTES = [b"\\x%02x" % (byte if byte < 0x80 else byte | 0xFFFFFF00) for byte in range(256)]  # a signed char
+
+
+def _float(value: float) -> bytes:
+    """``%.1f`` where a cast to a 64-bit integer and back gives the same value, else ``%.16g``."""
+    if math.isnan(value):
+        return b"-nan" if math.copysign(1.0, value) < 0 else b"nan"
+    if -(2.0**63) <= value < 2.0**63 and value == int(value):
+        return b"%.1f" % value
+    return b"%.16g" % value
