@@ -1,0 +1,209 @@
+"""All filters of a pipeline, in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from flbrecover.fluentbit import match, onigmo
+from flbrecover.fluentbit.filters import (
+    grep,
+    kubernetes,
+    lookups,
+    modify,
+    multiline,
+    nest,
+    others,
+    parser,
+    record_modifier,
+    rewrite_tag,
+)
+from flbrecover.fluentbit.filters.event import Event, Fate, Step
+from flbrecover.fluentbit.filters.names import NO_NAMES, Names
+from flbrecover.fluentbit.filters.options import Options, is_active
+from flbrecover.fluentbit.pipeline import Filter, Origin, Pipeline, Route, Section
+from flbrecover.fluentbit.values import Fields, SourceRecord
+from flbrecover.model import Problem
+
+MAX_HOPS = 16  # how often one record may enter the pipeline again
+MAX_OUTCOMES = 64  # of one record
+_MAX_TAGS = 4096  # whose filters are remembered
+
+_BUILDERS: dict[str, Callable[[Options], Step]] = {
+    "grep": grep.build,
+    "kubernetes": kubernetes.build,
+    "modify": modify.build,
+    "multiline": multiline.build,
+    "nest": nest.build,
+    "parser": parser.build,
+    "record_modifier": record_modifier.build,
+    "rewrite_tag": rewrite_tag.build,
+    **lookups.BUILDERS,
+    **others.BUILDERS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a record when it reaches the outputs, or where a filter dropped it.
+
+    ``fields`` are the fields that the source and the configuration tell, in Fluent Bit's order; of those in ``unsure``
+    it is not known whether they are there or have this value. ``time_ns`` may have been set by a filter (``parser``
+    with a ``Time_Key``). ``by`` names the filter that dropped or may have dropped it. ``whole_log``: that filter
+    decides for all records of a log (of one ``stream``) alike, so one stored sibling shows that it keeps them.
+
+    ``adds_unknown``: stored copies may have fields that the configuration does not state; ``additions`` tells which
+    names such a field can have. ``unsure`` also has the names among them whose value differs by record (a UUID).
+    """
+
+    tag: str
+    fields: Fields
+    time_ns: int | None
+    fate: Fate = "kept"
+    by: str = ""
+    adds_unknown: bool = False
+    unsure: frozenset[bytes] = frozenset()
+    additions: Names = NO_NAMES
+    whole_log: bool = False
+
+
+class FilterChain:
+    """``near_ns`` (a time when the logs were there, 0: not known) tells the year of times that have none.
+
+    ``notes`` name, with file and line, the filters that are not understood or not followed exactly; a record that
+    passes one that is not understood comes out with every field unsure, and as one that may have been dropped.
+    """
+
+    def __init__(self, pipeline: Pipeline, *, near_ns: int = 0) -> None:
+        self._notes: list[Problem] = []
+        self._pipeline = pipeline
+        self._near_ns = near_ns
+        self._filters: list[tuple[Route, Step]] = []
+        self._of_tag: dict[str, tuple[Step, ...]] = {}
+        for place, filter_ in enumerate(pipeline.filters):
+            if is_active(filter_.section):
+                self._add(filter_, place)
+        self._processors = self._read_processors()
+
+    @property
+    def notes(self) -> tuple[Problem, ...]:
+        return tuple(self._notes)
+
+    def apply(self, record: SourceRecord) -> list[Outcome]:
+        """Every form in which a record reaches the outputs: one, or more where ``rewrite_tag`` keeps the original.
+
+        Raises ConfigError for a ``Match_Regex`` that takes too long on the record's tag.
+        """
+        outcomes: list[Outcome] = []
+        event = Event.of(record)
+        todo = deque(_PROCESSED(event) if self._processors.before else (event,))
+        while todo and len(outcomes) < MAX_OUTCOMES:
+            arrived, emitted = self._pass(todo.popleft())
+            todo.extend(emitted)
+            if arrived is None:
+                continue
+            if self._processors.after and arrived.fate != "dropped":
+                (arrived,) = _PROCESSED(arrived)
+            outcomes.append(_outcome(arrived))
+        return outcomes
+
+    def _pass(self, event: Event) -> tuple[Event | None, list[Event]]:
+        """One way from the input to the outputs: what arrives there, and what entered the pipeline again."""
+        emitted: list[Event] = []
+        if event.hops > MAX_HOPS:
+            return event.maybe_dropped("rewrite_tag"), emitted
+        for step in self._steps(event.tag):
+            onward: Event | None = None
+            for result in step(event):
+                if result.again:
+                    emitted.append(replace(result, again=False))
+                else:
+                    onward = result
+            if onward is None or onward.fate == "dropped":
+                return onward, emitted
+            event = onward
+        return event, emitted
+
+    def _steps(self, tag: str) -> tuple[Step, ...]:
+        steps = self._of_tag.get(tag)
+        if steps is None:
+            if len(self._of_tag) >= _MAX_TAGS:
+                self._of_tag.clear()
+            steps = tuple(step for route, step in self._filters if match.matches(route, tag))
+            self._of_tag[tag] = steps
+        return steps
+
+    def _add(self, filter_: Filter, place: int) -> None:
+        name = filter_.name.lower()
+        route = filter_.route
+        if route.regex is not None:
+            try:
+                onigmo.compile(route.regex)
+            except ValueError as e:
+                self._note(filter_.section.origin, f"{name}: Match_Regex {route.regex} is not understood: {e}")
+                self._filters.append((Route("*"), others.opaque(name)))
+                return
+        self._filters.append((route, self._step(filter_, name, place)))
+
+    def _step(self, filter_: Filter, name: str, place: int) -> Step:
+        origin = filter_.section.origin
+        build = _BUILDERS.get(name)
+        if build is None:
+            self._note(origin, f"{name}: a filter that is not known; fields are compared as far as they survived")
+            return others.opaque(name)
+        options = Options(
+            filter_.section, self._pipeline, place, self._near_ns, lambda text: self._note(origin, f"{name}: {text}")
+        )
+        try:
+            return build(options)
+        except ValueError as e:
+            self._note(origin, f"{name}: not understood ({e}); fields are compared as far as they survived")
+            return others.opaque(name)
+
+    def _note(self, origin: Origin, text: str) -> None:
+        self._notes.append(Problem(f"{origin.path}:{origin.line}", f"filter {text}", unreadable=False))
+
+    def _read_processors(self) -> Processors:
+        """``processors`` of an input or output are not modelled: they count as a filter that may do anything."""
+        found: dict[str, Section] = {}
+        for section in self._pipeline.sections:
+            plugin = (section.get("name") or "").lower()
+            wanted = {"input": "tail", "output": "s3"}.get(section.kind)
+            if plugin == wanted and any(_is_processors(p.key) for p in section.properties):
+                found[section.kind] = section
+        for section in found.values():
+            self._note(section.origin, f"processors of an {section.kind} are not followed; any record may be changed")
+        return Processors("input" in found, "output" in found)
+
+
+@dataclass(frozen=True, slots=True)
+class Processors:
+    """Whether an input or an output of the pipeline has processors."""
+
+    before: bool
+    after: bool
+
+
+def _is_processors(key: str) -> bool:
+    return key.lower() == "processors" or key.lower().startswith("processors.")
+
+
+_PROCESSED = others.opaque("processors")
+
+
+def _outcome(event: Event) -> Outcome:
+    if not event.open and not event.varying:
+        return Outcome(event.tag, event.fields, event.time_ns, event.fate, event.by, whole_log=event.whole_log)
+    names = {name for name, _ in event.fields}
+    return Outcome(
+        event.tag,
+        event.fields,
+        event.time_ns,
+        event.fate,
+        event.by,
+        adds_unknown=bool(event.open.prefixes or event.open.exact - names),
+        unsure=frozenset(n for n in names if n in event.open) | frozenset(n for n in event.varying if n in event.open),
+        additions=event.open,
+        whole_log=event.whole_log,
+    )
