@@ -77,6 +77,8 @@ class Parser:
     types: Mapping[str, str] = field(default_factory=dict)
     decoders: tuple[tuple[str, str], ...] = ()  # (Decode_Field | Decode_Field_As, its value), in order
     origin: Origin = Origin("built in", 0)
+    time_zone: str | None = None  # an IANA name
+    logfmt_no_bare_keys: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ class MultilineParser:
     negate: bool = False
     flush_timeout_ms: int = 4000
     origin: Origin = Origin("built in", 0)
+    key_pattern: str | None = None
+    key_group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
