@@ -107,8 +107,9 @@ class KeyFormat:
         text = text.replace("$TAG", tag[:_MAX_TAG_CHARS])[:_MAX_TEXT_CHARS]
         if "$INDEX" in self._format:
             text = text.replace("$INDEX", index)
-        # bytes that were no UTF-8 in the tag may be some where a part of it is put next to another
-        return _RAW_BYTES.sub(lambda run: _encode(run[0]).decode("utf-8", "surrogateescape"), text.replace("$UUID", uuid))
+        # bytes that are no UTF-8 in the tag may be some where a part of it is put next to another
+        text = text.replace("$UUID", uuid)
+        return _RAW_BYTES.sub(lambda run: _encode(run[0]).decode("utf-8", "surrogateescape"), text)
 
     def _split(self, tag: str) -> tuple[str, ...]:
         found = re.split(f"[{re.escape(self._delimiters)}]", tag) if self._delimiters else [tag]

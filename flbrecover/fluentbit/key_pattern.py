@@ -61,7 +61,7 @@ class Template:
 
     def __init__(self, text: str, tag_delimiters: str) -> None:
         self._parts = [piece for token in tokens(text, HOLES) for piece in _split(token)]
-        self._conversions: list[tuple[str, Conversion]] = []
+        self._conversions: dict[Conversion, str] = {}  # each with the name of its group
         self._no_delimiter = f"[^/{regex.escape(tag_delimiters)}]"
         seen: set[str] = set()
         pattern = "".join(self._regex(part, seen) for part in self._parts)
@@ -97,7 +97,7 @@ class Template:
     def span(self, groups: Mapping[str, str]) -> Span | None:
         """The time span of a match, None where its times contradict each other."""
         fields: dict[str, int] = {}
-        for name, conversion in self._conversions:
+        for conversion, name in self._conversions.items():
             if name not in groups:
                 return ANY_TIME
             value = conversion.read(groups[name])
@@ -134,8 +134,9 @@ class Template:
     def _regex(self, part: str | Conversion, seen: set[str]) -> str:
         if isinstance(part, str):
             return self._hole(part, seen) if part in HOLES else _literal(part)
-        name = f"t{len(self._conversions)}"
-        self._conversions.append((name, part))
+        if part in self._conversions:
+            return f"(?P={self._conversions[part]})"
+        name = self._conversions[part] = f"time{len(self._conversions)}"
         return f"(?P<{name}>{part.regex()})"
 
     def _hole(self, hole: str, seen: set[str]) -> str:

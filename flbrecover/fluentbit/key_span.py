@@ -19,7 +19,7 @@ _LENGTH = {
     "day": timedelta(days=1),
     "week": timedelta(days=7),
 }
-_FARTHEST_ZONE = timedelta(hours=14)
+_FARTHEST_ZONE_NS = 14 * 3600 * SECOND_NS
 _FINER_THAN_DAY = frozenset({"hour", "hour12", "afternoon", "minute", "second", "epoch"})
 _FINER = {  # what a span of each precision says nothing about
     "second": frozenset({"epoch"}),
@@ -157,7 +157,7 @@ def _iso_year(fields: Mapping[str, int]) -> int | None:
 
 
 def _full_year(of_century: int) -> int:
-    return of_century + (1900 if of_century >= 69 else 2000)  # as POSIX reads %y
+    return of_century + 2000  # no key is older than Fluent Bit
 
 
 def _weekday(fields: Mapping[str, int]) -> int | None:
@@ -175,8 +175,8 @@ def _hour(fields: Mapping[str, int]) -> int | None:
 def _by_epoch(fields: Mapping[str, int]) -> Span | None:
     if "epoch" not in fields:
         return ANY_TIME
-    moment = EPOCH + timedelta(seconds=fields["epoch"])
-    return Span(to_ns(moment - _FARTHEST_ZONE), to_ns(moment + _FARTHEST_ZONE) + SECOND_NS)
+    ns = fields["epoch"] * SECOND_NS
+    return Span(ns - _FARTHEST_ZONE_NS, ns + _FARTHEST_ZONE_NS + SECOND_NS)
 
 
 def _with_epoch(fields: Mapping[str, int], start: datetime, end: datetime) -> Span | None:

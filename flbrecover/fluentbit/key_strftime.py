@@ -136,9 +136,12 @@ class Number:
 
     def regex(self) -> str:
         width = max(self.width, self.fill)
-        if self.pad == "0":
+        if self.pad == "0" and self.field != "epoch":
             return f"[0-9]{{{width}}}"
-        return f" {{0,{width}}}[0-9]{{1,{max(self.width, 11 if self.field == 'epoch' else 0)}}}"
+        # ten digits first: the seconds of all times that can matter
+        digits = (10, 12, 11, *range(9, 0, -1)) if self.field == "epoch" else range(self.width, 0, -1)
+        filled = self.fill if self.pad == "-" else width
+        return "|".join(f"[ 0]{{{max(filled - n, 0)}}}[0-9]{{{n}}}" for n in digits)
 
     def read(self, text: str) -> int:
         return int(text)
