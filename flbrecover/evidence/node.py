@@ -12,6 +12,7 @@ symlink of that name in it is a symlink like any other.
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import stat
 from pathlib import Path, PurePosixPath
@@ -152,6 +153,10 @@ class Node:
 
     def procfs(self) -> Path | None:
         """Where the root's ``/proc`` lies if the kernel says that a live procfs is mounted there, else None."""
+        return self._procfs
+
+    @functools.cached_property
+    def _procfs(self) -> Path | None:
         here = Path(self._host(["proc"]))
         try:
             device = os.lstat(here).st_dev
