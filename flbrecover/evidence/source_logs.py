@@ -1,0 +1,177 @@
+"""Source records: what the tail input makes, or would have made, of the files of a log. See docs/source-records.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from flbrecover.errors import EvidenceError
+from flbrecover.evidence.log_lines import LineRules, LogLines
+from flbrecover.evidence.node import Node
+from flbrecover.fluentbit.log_line import Made, Remark, Report
+from flbrecover.fluentbit.pipeline import Pipeline, TailInput
+from flbrecover.fluentbit.tail_records import TailRecords
+from flbrecover.fluentbit.values import SourceRecord
+from flbrecover.model import ByteRange, Problem, SourceFile, SourceLog
+
+NEAR = 1 << 20  # ranges this close to each other are read in one go
+
+
+class SourceRecords:
+    """All records of a log's files, in writing order; lines are not joined across files, as Fluent Bit does not.
+
+    Raises ConfigError when it is made, for a parser that cannot be used. With ``plain_when_regex_fails`` a regular
+    expression that Python cannot take makes plain lines, and a problem. ``problems`` and ``stops_at`` (by file path:
+    see :class:`LogLines`) are complete after the iteration; each iteration starts anew.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        log: SourceLog,
+        tail: TailInput,
+        pipeline: Pipeline,
+        *,
+        plain_when_regex_fails: bool = False,
+    ) -> None:
+        self._node = node
+        self._log = log
+        self._makers = _Makers(log, tail, pipeline, plain_when_regex_fails)
+        self.problems: list[Problem] = []
+        self.stops_at: dict[str, int] = {}
+
+    def __iter__(self) -> Iterator[tuple[SourceFile, SourceRecord]]:
+        self.problems = list(self._makers.problems)
+        self.stops_at = {}
+        for file in self._log.files:
+            lines = LogLines(self._node, file, self._makers.rules)
+            maker = self._makers.new(file, self.problems)
+            for line in lines:
+                for made in maker.feed(line):
+                    yield file, self._makers.record(file, made)
+            rest = maker.finish()
+            for made in rest if lines.complete else ():
+                yield file, self._makers.record(file, made)
+            self.problems.extend(lines.problems)
+            if lines.stops_at is not None:
+                self.stops_at[file.path] = lines.stops_at
+
+
+def records_in(
+    node: Node,
+    log: SourceLog,
+    file: SourceFile,
+    tail: TailInput,
+    pipeline: Pipeline,
+    ranges: Sequence[ByteRange],
+    *,
+    plain_when_regex_fails: bool = False,
+) -> Iterator[SourceRecord]:
+    """The records of one file that certain ranges hold, exactly and in the order as :class:`SourceRecords` gives them.
+
+    A range is the span of one record, or of several that follow each other. A record that lies inside another one's
+    span (two streams mixed) has a range of its own. Raises EvidenceError where a range does not hold what it held.
+    """
+    makers = _Makers(log, tail, pipeline, plain_when_regex_fails)
+    yield from _Rereading(node, file, makers, sorted(ranges, key=lambda r: (r.start, r.end))).records()
+
+
+class _Makers:
+    """Makes what turns a file's lines into records; ``problems`` are those of the configuration."""
+
+    def __init__(self, log: SourceLog, tail: TailInput, pipeline: Pipeline, plain_when_regex_fails: bool) -> None:
+        self._log = log
+        self._tail = tail
+        self._pipeline = pipeline
+        self._plain = plain_when_regex_fails
+        self.rules = LineRules.of(tail)
+        remarks: list[Remark] = []
+        self._new(0, remarks.append)  # what is wrong with the configuration is wrong before a file is opened
+        self.problems = [Problem(log.name, r.what, unreadable=r.unreadable) for r in remarks]
+
+    def new(self, file: SourceFile, problems: list[Problem]) -> TailRecords:
+        def report(remark: Remark) -> None:
+            if remark.where is not None:
+                problems.append(Problem(file.path, remark.what, remark.where, unreadable=remark.unreadable))
+
+        return self._new(file.facts.mtime_ns, report)
+
+    def record(self, file: SourceFile, made: Made) -> SourceRecord:
+        span = ByteRange(made.start, made.end)
+        return SourceRecord(
+            file.facts.real_path, span, self._log.tag, made.fields, made.time_ns, made.parsed, made.terminated
+        )
+
+    def _new(self, near_ns: int, report: Report) -> TailRecords:
+        return TailRecords(
+            self._tail,
+            self._pipeline,
+            path=self._log.name,
+            near_ns=near_ns,
+            report=report,
+            plain_when_regex_fails=self._plain,
+        )
+
+
+class _Rereading:
+    """One forward pass over a file that reads little more than the ranges."""
+
+    def __init__(self, node: Node, file: SourceFile, makers: _Makers, ranges: list[ByteRange]) -> None:
+        self._node = node
+        self._file = file
+        self._makers = makers
+        self._todo = list(reversed(ranges))
+        self._active: list[list[int]] = []  # of each range that was begun: where its next record is, and its end
+        self._end = max((r.end for r in ranges), default=0)
+        self._asked: tuple[int, bool] = (0, True)
+        self._problems: list[Problem] = []
+
+    def records(self) -> Iterator[SourceRecord]:
+        while self._todo and not self._active:
+            start = self._todo[-1].start
+            if not self._independent(start):
+                start = 0
+            maker = self._makers.new(self._file, self._problems)
+            lines = LogLines(self._node, self._file, self._makers.rules, start, self._end)
+            for line in lines:
+                if not self._active and self._far(line.start):
+                    break
+                while self._todo and self._todo[-1].start < line.end:
+                    wanted = self._todo.pop()
+                    self._active.append([wanted.start, wanted.end])
+                yield from self._wanted(maker.feed(line), maker)
+                if not self._active and not self._todo:
+                    return
+            else:
+                yield from self._wanted(maker.finish() if lines.complete else [], maker)
+                self._problems += lines.problems
+                break
+        if self._active or self._todo:
+            start, end = self._active[0] if self._active else (self._todo[-1].start, self._todo[-1].end)
+            why = f": {self._problems[0].what}" if self._problems else ""
+            raise EvidenceError(f"{self._file.path}: bytes {start}-{end} do not hold the records that they held{why}")
+
+    def _far(self, at: int) -> bool:
+        """Whether the next range is worth a jump. A compressed file has to be read through anyway."""
+        if self._file.compressed or self._todo[-1].start - at <= NEAR:
+            return False
+        return self._independent(self._todo[-1].start)
+
+    def _independent(self, start: int) -> bool:
+        if self._asked[0] != start:
+            maker = self._makers.new(self._file, [])
+            line = next(iter(LogLines(self._node, self._file, self._makers.rules, start, self._end)), None)
+            self._asked = (start, line is not None and maker.independent(line))
+        return self._asked[1]
+
+    def _wanted(self, made: list[Made], maker: TailRecords) -> Iterator[SourceRecord]:
+        """Of the records that were made, those that come next in a range: nothing that waits begins before them."""
+        for record in made:
+            for active in self._active:
+                at, end = active
+                if at <= record.start and record.end <= end:
+                    if any(at <= start < record.start for start in maker.waiting()):
+                        continue
+                    active[0] = record.end
+                    yield self._makers.record(self._file, record)
+                    break
+        self._active = [a for a in self._active if a[0] < a[1]]

@@ -1,0 +1,226 @@
+"""``multiline.parser``: joins the lines of one file into records, as src/multiline/flb_ml.c does.
+
+Every multiline parser keeps groups (one a value of its ``key_group``: stdout and stderr are joined apart). A line goes
+to the parser that took the last one, then to the others in order; a line that none takes completes all that is waiting
+and is a record of its own. What is still waiting at the end of a file is a record, too: Fluent Bit completes it after
+``flush_timeout`` (4 s by default). That it may do so in the middle of a record is not modelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from flbrecover.fluentbit.log_line import LineJoiner, LogLine, Made, Remark, Report
+from flbrecover.fluentbit.multiline_rules import Rule, compile_rules
+from flbrecover.fluentbit.parsers import Expression, ParserFunction
+from flbrecover.fluentbit.pipeline import MultilineParser
+from flbrecover.fluentbit.values import Fields, Value
+from flbrecover.model import ByteRange
+
+BUFFER_LIMIT = 2 * 1024 * 1024  # multiline_buffer_limit of [SERVICE], 2MB by default; only regex parsers have it
+MAX_JOINED = 64 * 1024 * 1024  # ours, where Fluent Bit has no limit
+TOO_LONG = f"lines that belong together are longer than {MAX_JOINED} bytes: the record ends here"
+MAX_GROUPS = 6  # FLB_ML_MAX_GROUPS
+
+
+@dataclass(slots=True)
+class _Group:
+    """What waits for more lines: the first line's other fields and time, and the content joined so far."""
+
+    parts: list[bytes] = field(default_factory=list)
+    size: int = 0
+    context: Fields | None = None
+    time_ns: int | None = None
+    rule: Rule | None = None
+    start: int = -1
+    end: int = -1
+    terminated: bool = True
+
+    def add(self, content: bytes, line: LogLine) -> None:
+        if content:
+            self.parts.append(content)
+            self.size += len(content)
+        if self.start < 0:
+            self.start = line.start
+        self.end = line.end
+        self.terminated = self.terminated and line.terminated
+
+    def newline(self) -> None:
+        if self.parts and not self.parts[-1].endswith(b"\n"):
+            self.parts.append(b"\n")
+            self.size += 1
+
+
+class _Instance:
+    """One multiline parser of an input, for one file."""
+
+    def __init__(self, parser: MultilineParser, inner: ParserFunction | None, limit: int, report: Report) -> None:
+        self.type = "equal" if parser.type in ("eq", "equal") else parser.type
+        self.inner = inner
+        self.rules = compile_rules(parser) if self.type == "regex" else []
+        self._match = (parser.match_string or "").encode("utf-8", "surrogateescape")
+        self._negate = parser.negate
+        self._content_key = _key(parser.key_content)
+        self._pattern_key = _key(parser.key_pattern)
+        self._group_key = _key(parser.key_group)
+        self._limit = limit
+        self._report = report
+        self.groups: dict[bytes | None, _Group] = {None: _Group()}
+
+    def take(self, line: LogLine) -> list[Made] | None:
+        """The records that the line completes here, or None where this parser does not accept it."""
+        fields: Fields | None = None
+        time_ns: int | None = None
+        content = pattern = line.text
+        group = self.groups[None]
+        if self.inner is not None:
+            parsed = self.inner(line.text)
+            if parsed is None:
+                return None
+            fields, time_ns = parsed
+            found = _text(fields, self._content_key)
+            if found is None:
+                return None
+            content = found
+            in_pattern = _text(fields, self._pattern_key)
+            pattern = content if in_pattern is None else in_pattern
+            group = self._group(_text(fields, self._group_key))
+        if self.type == "regex":
+            return self._by_rules(group, content, fields, time_ns, line)
+        if self.type == "endswith" and len(pattern) < len(self._match):
+            return [] if fields is None else None  # a plain line that is too short to compare is lost there
+        if group.context is None:
+            group.context, group.time_ns = fields, time_ns
+        if self._content_key is None:
+            group.newline()
+        group.add(content, line)
+        matched = pattern.endswith(self._match) if self.type == "endswith" else pattern == self._match
+        if matched != self._negate:
+            return self.flush(group)
+        if group.size >= MAX_JOINED:
+            self._report(Remark(TOO_LONG, ByteRange(group.start, group.end)))
+            return self.flush(group)
+        return []
+
+    def alone(self, line: LogLine) -> list[Made]:
+        """A line that no parser took, as a record. One without content is none."""
+        group = self.groups[None]
+        group.time_ns = None
+        group.add(line.text[: self._limit], line)
+        return self.flush(group, parsed=self.inner is None)
+
+    def flush(self, group: _Group, *, parsed: bool = True) -> list[Made]:
+        if self._content_key is None:
+            group.newline()
+        joined = b"".join(group.parts)
+        fields = group.context
+        if fields is not None and joined:
+            fields = tuple((k, joined if k == self._content_key else v) for k, v in fields)
+        elif fields is None and joined:
+            fields = ((self._content_key or b"log", joined),)
+        made = [Made(fields, group.time_ns, group.start, group.end, parsed, group.terminated)] if fields else []
+        group.parts, group.size, group.context = [], 0, None
+        group.start, group.end, group.terminated = -1, -1, True
+        return made
+
+    def may_continue(self, line: LogLine) -> bool:
+        """Whether the line could continue a record, in whatever state."""
+        if not self.rules:
+            return False
+        content: bytes | None = line.text
+        if self.inner is not None:
+            parsed = self.inner(line.text)
+            content = _text(parsed.fields, self._content_key) if parsed else None
+        return content is not None and any(n.expression.search(content) for r in self.rules for n in r.next)
+
+    def flush_all(self) -> list[Made]:
+        return [made for group in self.groups.values() for made in self.flush(group)]
+
+    def _group(self, name: bytes | None) -> _Group:
+        if name not in self.groups:
+            if len(self.groups) >= MAX_GROUPS:
+                return self.groups[None]
+            self.groups[name] = _Group()
+        return self.groups[name]
+
+    def _by_rules(
+        self, group: _Group, content: bytes, fields: Fields | None, time_ns: int | None, line: LogLine
+    ) -> list[Made] | None:
+        made: list[Made] = []
+        rule = next((r for r in group.rule.next if r.expression.search(content)), None) if group.rule else None
+        if rule is not None:
+            group.newline()
+            cut = self._append(group, content or b"\n", line)
+            if cut:
+                group.rule = None
+                return self.flush(group)
+        else:
+            rule = next((r for r in self.rules if r.starts and r.expression.search(content)), None)
+            if rule is None:
+                return None
+            if group.size:
+                made += self.flush(group)
+            self._append(group, content, line)
+        if group.context is None:
+            group.context, group.time_ns = fields, time_ns
+        group.rule = rule
+        if rule.ends_record and group.size:
+            made += self.flush(group)
+        return made
+
+    def _append(self, group: _Group, content: bytes, line: LogLine) -> bool:
+        """Adds content as far as the limit allows; True where something of it did not fit."""
+        room = max(self._limit - group.size, 0)
+        group.add(content[:room], line)
+        return len(content) > room
+
+
+class MultilineJoiner(LineJoiner):
+    """All multiline parsers of an input over one file. ``parsers`` pairs each with its inner parser's function."""
+
+    def __init__(
+        self,
+        parsers: Sequence[tuple[MultilineParser, ParserFunction | None]],
+        report: Report,
+        *,
+        buffer_limit: int = BUFFER_LIMIT,
+    ) -> None:
+        limit = buffer_limit if 0 < buffer_limit <= MAX_JOINED else MAX_JOINED
+        self._instances = [_Instance(p, inner, limit, report) for p, inner in parsers]
+        self._last: _Instance | None = None
+
+    @property
+    def expressions(self) -> list[Expression]:
+        found = [rule.expression for i in self._instances for rule in i.rules]
+        return found + [i.inner.expression for i in self._instances if i.inner and i.inner.expression]
+
+    def feed(self, line: LogLine) -> list[Made]:
+        first = [self._last] if self._last else []
+        for instance in (*first, *(i for i in self._instances if i is not self._last)):
+            made = instance.take(line)
+            if made is not None:
+                self._last = instance
+                return made
+        return [*self.finish(), *self._instances[0].alone(line)]
+
+    def finish(self) -> list[Made]:
+        return [made for instance in self._instances for made in instance.flush_all()]
+
+    def waiting(self) -> list[int]:
+        return [g.start for instance in self._instances for g in instance.groups.values() if g.start >= 0]
+
+    def independent(self, line: LogLine) -> bool:
+        return not any(instance.may_continue(line) for instance in self._instances)
+
+
+def _key(name: str | None) -> bytes | None:
+    return None if name is None else name.encode("utf-8", "surrogateescape")
+
+
+def _text(fields: Fields, key: bytes | None) -> bytes | None:
+    """The first text under ``key``."""
+    if key is None:
+        return None
+    value: Value = next((v for k, v in fields if k == key and isinstance(v, bytes)), None)
+    return value if isinstance(value, bytes) else None

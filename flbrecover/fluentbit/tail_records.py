@@ -1,0 +1,167 @@
+"""From the lines of one file to records, as the tail input makes them (``process_content`` in in_tail/tail_file.c)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flbrecover.errors import ConfigError
+from flbrecover.fluentbit import multiline_rules, parsers
+from flbrecover.fluentbit.docker_mode import DockerModeJoiner
+from flbrecover.fluentbit.first_line import FirstLineJoiner
+from flbrecover.fluentbit.log_line import LineJoiner, LogLine, Made, Remark, Report
+from flbrecover.fluentbit.multiline import MultilineJoiner
+from flbrecover.fluentbit.parsers import Expression, ParserFunction, UnusableRegexError
+from flbrecover.fluentbit.pipeline import Parser, Pipeline, TailInput
+from flbrecover.fluentbit.values import Fields
+from flbrecover.model import ByteRange
+
+
+class TailRecords:
+    """The records of one file of a tail input.
+
+    ``path`` is the path that Fluent Bit matched (for Path_Key), ``near_ns`` the file's mtime (for times without a
+    year). Raises ConfigError for a parser that nothing defines or that Fluent Bit refuses, and UnusableRegexError. With
+    ``plain_when_regex_fails`` the latter makes plain lines instead; ``report`` is told.
+    """
+
+    def __init__(
+        self,
+        tail: TailInput,
+        pipeline: Pipeline,
+        *,
+        path: str,
+        near_ns: int,
+        report: Report,
+        plain_when_regex_fails: bool = False,
+    ) -> None:
+        self._tail = tail
+        self._pipeline = pipeline
+        self._near_ns = near_ns
+        self._report = report
+        self._expressions: list[Expression] = []
+        self._key = _bytes(tail.key)
+        self._path: Fields = () if tail.path_key is None else ((_bytes(tail.path_key), _bytes(path)),)
+        self._offset_key = None if tail.offset_key is None else _bytes(tail.offset_key)
+        self._end = 0
+        self._parser: ParserFunction | None = None
+        self._joiner: LineJoiner | None = None
+        self._core = False
+        try:
+            self._choose()
+        except UnusableRegexError as e:
+            if not plain_when_regex_fails:
+                raise
+            self._joiner, self._parser, self._core, self._expressions = None, None, False, []
+            report(Remark(f"{e}; its lines are taken as plain text", unreadable=False))
+
+    def feed(self, line: LogLine) -> list[Made]:
+        """The records that a line completes."""
+        self._end = line.end
+        if line.cut:
+            before = self._joiner.finish() if isinstance(self._joiner, FirstLineJoiner) else []
+            return [*before, self._plain(line.content, line, parsed=self._parser is None)]
+        if self._joiner is None:
+            return [self._single(line.text, line.content, line)]
+        made = self._joiner.feed(line)
+        if not self._core:
+            return made
+        return [self._with_keys(m, line.start if m.end == line.end else m.end) for m in made]
+
+    def finish(self) -> list[Made]:
+        """What waits for more lines at the end of the file; and ``report`` hears of expressions that took too long."""
+        made = self._joiner.finish() if self._joiner else []
+        for expression in self._expressions:
+            if expression.unfinished:
+                what = f"{expression.owner}: its regular expression did not finish in {parsers.MATCH_SECONDS:g} s for"
+                what += f" {expression.unfinished} lines, which are taken as not parsed"
+                self._report(Remark(what, ByteRange(0, self._end)))
+        return [self._with_keys(m, m.end) for m in made] if self._core else made
+
+    def waiting(self) -> list[int]:
+        """Where the records that wait for more lines begin."""
+        return self._joiner.waiting() if self._joiner else []
+
+    def independent(self, line: LogLine) -> bool:
+        """Whether reading may begin at this line, where a record begins, and gives the same records from there on."""
+        return self._joiner is None or self._joiner.independent(line)
+
+    def _choose(self) -> None:
+        tail = self._tail
+        option = tail.section.get if tail.section else lambda _: None
+        for encoding in ("unicode.encoding", "generic.encoding"):
+            if option(encoding):
+                self._report(Remark(f"{encoding} {option(encoding)} is not supported: bytes stay as they are"))
+        if tail.multiline_parsers:
+            found = [
+                multiline_rules.lookup(name, self._pipeline.multiline_parsers, self._pipeline.parsers)
+                for name in tail.multiline_parsers
+            ]
+            pairs = [(p, None if inner is None else parsers.make(inner, near_ns=self._near_ns)) for p, inner in found]
+            joiner = MultilineJoiner(pairs, self._report)
+            self._expressions += joiner.expressions
+            self._joiner, self._core = joiner, True
+            return
+        if tail.docker_mode:
+            name = option("docker_mode_parser")
+            first = self._named(name) if name else None
+            self._joiner = DockerModeJoiner(self._single, first, self._report)
+        if tail.parser is not None:  # it wins over Multiline On
+            self._parser = self._named(tail.parser)
+        elif tail.multiline and not tail.docker_mode:
+            if tail.parser_firstline is None:
+                raise self._error("Multiline On needs a Parser_Firstline")
+            properties = tail.section.properties if tail.section else ()
+            others = [
+                self._named(p.value)
+                for p in properties
+                if p.key.lower().startswith("parser_") and p.key.lower() != "parser_firstline"
+            ]
+            first = self._named(tail.parser_firstline)
+            self._joiner = FirstLineJoiner(first, others, self._line, self._path, self._report)
+
+    def _named(self, name: str) -> ParserFunction:
+        parser: Parser | None = self._pipeline.parsers.get(name)
+        if parser is None:
+            raise self._error(f"parser {name} is not defined: give the Parsers_File that has it")
+        made = parsers.make(parser, near_ns=self._near_ns)
+        if made.expression:
+            self._expressions.append(made.expression)
+        return made
+
+    def _error(self, what: str) -> ConfigError:
+        if self._tail.section is None:
+            return ConfigError(what)
+        origin = self._tail.section.origin
+        return ConfigError(what, path=origin.path, line=origin.line)
+
+    def _single(self, text: bytes, raw: bytes, line: LogLine) -> Made:
+        """A line, or lines that docker mode joined: ``text`` for the parser, ``raw`` where it does not take it (that
+        has the carriage return of a CRLF still)."""
+        if self._parser is None:
+            return self._plain(text, line, parsed=True)
+        found = self._parser(text)
+        if found is None:
+            return self._plain(raw, line, parsed=False)
+        fields = (*found.fields, *self._path, *self._offset(line.start + line.nuls))
+        return Made(fields, found.time_ns, line.start, line.end, True, line.terminated)
+
+    def _line(self, line: LogLine) -> Made:
+        return self._plain(line.text, line, parsed=False)
+
+    def _plain(self, data: bytes, line: LogLine, *, parsed: bool) -> Made:
+        fields = (*self._path, *self._offset(line.start + line.nuls), (self._key, data))
+        return Made(fields, None, line.start, line.end, parsed, line.terminated)
+
+    def _with_keys(self, made: Made, offset: int) -> Made:
+        """A record of ``multiline.parser``: its keys come last, its offset is that of the line that completed it."""
+        if not self._path and self._offset_key is None:
+            return made
+        return replace(made, fields=(*made.fields, *self._path, *self._offset(offset)))
+
+    def _offset(self, offset: int) -> Fields:
+        """Docker mode gives the place of its read buffer, which nobody knows afterwards: left out."""
+        return () if self._offset_key is None or self._tail.docker_mode else ((self._offset_key, offset),)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
