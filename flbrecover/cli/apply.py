@@ -11,7 +11,7 @@ from flbrecover.cli import options as o
 
 @click.command(name="apply")
 @click.argument("plan_file", metavar="PLAN", type=click.Path(dir_okay=False))
-@o.options(o.NODE[:1], o.STORAGE[-1:], o.S3, o.JSON)
+@o.options(o.NODE[:1], o.STORAGE[-1:], o.ENDPOINT, o.JSON)
 @click.option("--yes", is_flag=True, help="Do not ask before uploading.")
 def command(plan_file: str, yes: bool, as_json: bool, **given: Any) -> int:
     """Carry out a plan that `flbrecover diff --plan` saved, then prove it by reading S3 again.

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flbrecover.cli import options as o
 
+if TYPE_CHECKING:
+    from flbrecover.model import Agent
+    from flbrecover.reconcile.plan import Plan
+
 
 @click.command(name="diff")
-@o.options(o.NODE, o.INPUT, o.STORAGE, o.OUTPUT, o.S3, o.WINDOW, o.COMPARE, o.AGENT, o.JSON)
+@o.options(o.NODE, o.INPUT, o.STORAGE, o.OUTPUT, o.ENDPOINT, o.WINDOW, o.COMPARE, o.AGENT, o.JSON)
 @click.option("--plan", "plan_file", type=click.Path(dir_okay=False), help="Save the plan to this file (needs --agent).")
 @click.option("--file", "log_file", metavar="PATH", help="Show the byte ranges of this log or buffer file.")
 @click.option("--files", is_flag=True, help="Show every file, not only tags.")
@@ -29,7 +33,7 @@ def command(plan_file: str | None, log_file: str | None, files: bool, as_json: b
         raise UsageError("--plan needs --agent gone or --agent returning: a plan is for one of the two")
     job = o.Job(given)
     analysis = analyse_job(job)
-    agents = [given["agent"]] if given["agent"] else ["gone", "returning"]
+    agents: tuple[Agent, ...] = (given["agent"],) if given["agent"] else ("gone", "returning")
     plans = [plan_for(job, analysis, agent) for agent in agents]
     if plan_file:
         save(Path(plan_file), plans[0][0])
@@ -42,7 +46,7 @@ def command(plan_file: str | None, log_file: str | None, files: bool, as_json: b
     return exit_code(analysis, left=analysis.totals().missing + len(analysis.survey.gone))
 
 
-def save(path: Path, plan: Any) -> None:
+def save(path: Path, plan: Plan) -> None:
     """Writes a plan file; a half-written one never stands under its name."""
     from flbrecover.errors import UsageError
     from flbrecover.reconcile.plan import to_json

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # imported when used: these pull in boto3, yaml and more
     from flbrecover.bucket.client import S3
     from flbrecover.evidence.config_files import LoadedConfig
     from flbrecover.evidence.node import Node
-    from flbrecover.fluentbit.pipeline import Pipeline, S3Output, Section
+    from flbrecover.fluentbit.pipeline import Pipeline, S3Output, Section, SectionKind
     from flbrecover.model import Problem
     from flbrecover.recover.survey import Survey
 
@@ -62,7 +62,7 @@ OUTPUT = (
     click.option("--role-arn", metavar="ARN", help="role_arn to assume."),
     click.option("--external-id", metavar="ID", help="external_id for the role."),
 )
-S3 = (
+ENDPOINT = (
     click.option("--endpoint-url", metavar="URL", help="S3 endpoint (default: the output's own, then AWS)."),
     click.option("--region", metavar="NAME", help="AWS region (default: the output's)."),
     click.option("--profile", metavar="NAME", help="AWS profile (default: the output's, then the usual chain)."),
@@ -191,9 +191,7 @@ class Job:
 
     @property
     def _config_name(self) -> str:
-        if self.loaded and self.loaded.files:
-            return self.loaded.files[0].path
-        return "command line"
+        return str(self.loaded.files[0].path) if self.loaded and self.loaded.files else "command line"
 
     def _environment(self) -> dict[str, str]:
         env = dict(os.environ)
@@ -215,14 +213,15 @@ class Job:
                 said.setdefault(kind, []).append(Property(key, value, line))
         if "input" in said and not any(p.key == "Path" for p in said["input"]) and not _has(sections, "input", "tail"):
             said["input"].append(Property("Path", "/var/log/containers/*.log", line))
-        for kind, plugin in (("service", None), ("input", "tail"), ("output", "s3")):
+        plugins: tuple[tuple[SectionKind, str | None], ...] = (("service", None), ("input", "tail"), ("output", "s3"))
+        for kind, plugin in plugins:
             if kind not in said:
                 continue
             if not _has(sections, kind, plugin):
-                name = [Property("Name", plugin, line)] if plugin else []
+                first = [Property("Name", plugin, line)] if plugin else []
                 if kind == "output" and not any(p.key == "Match" for p in said[kind]):
-                    name.append(Property("Match", "*", line))
-                sections = [*sections, Section(kind, tuple(name), line)]  # type: ignore[arg-type]
+                    first.append(Property("Match", "*", line))
+                sections = [*sections, Section(kind, tuple(first), line)]
             sections = [
                 replace(s, properties=(*s.properties, *said[kind])) if _is(s, kind, plugin) else s for s in sections
             ]

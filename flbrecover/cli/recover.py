@@ -11,7 +11,7 @@ from flbrecover.cli import options as o
 
 
 @click.command(name="recover")
-@o.options(o.NODE, o.INPUT, o.STORAGE, o.OUTPUT, o.S3, o.WINDOW, o.COMPARE, o.AGENT, o.JSON)
+@o.options(o.NODE, o.INPUT, o.STORAGE, o.OUTPUT, o.ENDPOINT, o.WINDOW, o.COMPARE, o.AGENT, o.JSON)
 @click.option("--dry-run", is_flag=True, help="Stop after the plan.")
 @click.option("--yes", is_flag=True, help="Do not ask before uploading.")
 def command(dry_run: bool, yes: bool, as_json: bool, **given: Any) -> int:

@@ -12,7 +12,7 @@ from flbrecover.cli import options as o
 
 @click.command(name="verify")
 @click.argument("plan_file", metavar="PLAN", type=click.Path(dir_okay=False))
-@o.options(o.NODE[:1], o.STORAGE[-1:], o.S3, o.JSON)
+@o.options(o.NODE[:1], o.STORAGE[-1:], o.ENDPOINT, o.JSON)
 def command(plan_file: str, as_json: bool, **given: Any) -> int:
     """Read every object of a plan back and compare it with what was planned, then compare the whole evidence with S3
     again. Changes nothing.

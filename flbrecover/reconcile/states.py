@@ -81,14 +81,15 @@ def _limits(times: list[int]) -> tuple[int | None, int | None]:
     return (times[0], times[1]) if times else (None, None)
 
 
-def join_ranges(spans: Iterable[tuple[int, ByteRange]]) -> list[ByteRange]:
-    """Byte ranges of records, those of consecutive record numbers joined. Takes (record number, span) in order."""
+def join_ranges(spans: Iterable[ByteRange]) -> list[ByteRange]:
+    """Byte ranges of records, joined where one ends and the next begins (a newline may lie between).
+
+    Records that lie within each other (two streams mixed in one log) keep ranges of their own.
+    """
     joined: list[ByteRange] = []
-    last = None
-    for number, span in spans:
-        if joined and last is not None and number == last + 1:
+    for span in spans:
+        if joined and span.start - joined[-1].end in (0, 1):
             joined[-1] = ByteRange(joined[-1].start, span.end)
         else:
             joined.append(span)
-        last = number
     return joined

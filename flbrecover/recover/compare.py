@@ -84,7 +84,7 @@ class Comparer:
         self._s3 = s3
         self._asked = window
         self._watch = watch
-        self._reader = LogReader(survey, output, plain_when_regex_fails=plain_lines)
+        self._reader = LogReader(survey, output, plain_when_regex_fails=plain_lines, now_ns=window.end_ns)
         self._style = RecordStyle.of(output, survey.pipeline.service)
         self._key_format = KeyFormat.of(output)
         self._rules: dict[str, MatchRule] = {}

@@ -22,6 +22,7 @@ from flbrecover.recover.survey import Survey
 
 SAMPLE = 200
 SECOND_NS = 1_000_000_000
+QUIET_NS = 60 * SECOND_NS
 FIRST_SEEN_SLACK_NS = 5 * SECOND_NS  # ``created`` is in whole seconds and is written after the first look
 
 
@@ -48,7 +49,6 @@ class LogEntries:
     ends: array[int] = field(default_factory=lambda: array("q"))
     sizes: array[int] = field(default_factory=lambda: array("q"))
     doubtful: dict[int, str] = field(default_factory=dict)
-    unterminated: set[int] = field(default_factory=set)
     dropped: dict[str, int] = field(default_factory=dict)
     made: dict[str, set[str]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -62,24 +62,29 @@ class LogEntries:
 
 @dataclass(frozen=True, slots=True)
 class Peek:
-    """The first records of a log as an output would render them: by tag, and the earliest time of their lines."""
+    """The first records of a log as an output would render them, by tag, and the earliest time of their lines.
+
+    ``timed``: lines carry their time; ``parsed``: a parser takes them.
+    """
 
     log: SourceLog
     rendered: dict[str, list[bytes]]
     unsure: frozenset[str]
     timed: bool
+    parsed: bool
     first_ns: int | None
 
 
 class LogReader:
     """Reads logs through the pipeline up to one output."""
 
-    def __init__(self, survey: Survey, output: S3Output, *, plain_when_regex_fails: bool) -> None:
+    def __init__(self, survey: Survey, output: S3Output, *, plain_when_regex_fails: bool, now_ns: int) -> None:
         self._survey = survey
         self._output = output
         self._chain = FilterChain(survey.pipeline)
         self._style = RecordStyle.of(output, survey.pipeline.service)
         self._plain = plain_when_regex_fails
+        self._now_ns = now_ns
 
     def source(self, log: SourceLog) -> SourceRecords:
         return SourceRecords(
@@ -105,7 +110,10 @@ class LogReader:
         rendered: dict[str, list[bytes]] = {}
         unsure: set[str] = set()
         times: list[int] = []
+        parsed = False
+        tail = self._survey.input_of(log)
         for _, record in islice(self.source(log), SAMPLE):
+            parsed = parsed or (record.parsed and bool(tail.parser or tail.multiline_parsers or tail.docker_mode))
             for outcome, data in self.outcomes(record):
                 if data is None:
                     continue
@@ -113,7 +121,7 @@ class LogReader:
                 unsure.update(n.decode("utf-8", "surrogateescape") for n in outcome.unsure)
                 if outcome.time_ns is not None:
                     times.append(outcome.time_ns)
-        return Peek(log, rendered, frozenset(unsure), bool(times), min(times, default=None))
+        return Peek(log, rendered, frozenset(unsure), bool(times), parsed, min(times, default=None))
 
     def add(self, ledger: Ledger, peek: Peek, rules: dict[str, MatchRule], to: LogEntries) -> None:
         """All records of a log, in writing order."""
@@ -125,6 +133,8 @@ class LogReader:
                 current = file
                 run = ledger.start_run(Run(file.path, not_before(file, peek), peek.timed))
                 to.runs.append(LogRun(run, peek.log, file))
+            if not record.terminated and not self._is_over(file, record, peek, to):
+                continue
             for outcome, data in self.outcomes(record):
                 if data is None:
                     if outcome.fate == "dropped":
@@ -133,6 +143,17 @@ class LogReader:
                 for line in self._lines(data):
                     self._enter(ledger, run, record, outcome, line, rules.get(outcome.tag), to)
         to.problems.extend(source.problems)
+
+    def _is_over(self, file: SourceFile, record: SourceRecord, peek: Peek, to: LogEntries) -> bool:
+        """Is a last line without its newline a record? See docs/decisions/0005-unterminated-line.md."""
+        if not record.parsed and peek.parsed:
+            what = "the last line is cut off in the middle, its parser does not take it; it was left out"
+        elif self._now_ns - file.facts.mtime_ns < QUIET_NS:
+            what = "the last line has no newline yet and its file was written a moment ago; it was left out"
+        else:
+            return True
+        to.problems.append(Problem(file.path, what, record.span, unreadable=False))
+        return False
 
     def _lines(self, data: bytes) -> list[bytes]:
         """With ``log_key`` a value of several lines is several records for whoever reads the object."""
@@ -158,8 +179,6 @@ class LogReader:
         to.sizes.append(len(data))
         if outcome.fate == "maybe dropped":
             to.doubtful[entry] = outcome.by
-        if not record.terminated:
-            to.unterminated.add(entry)
 
 
 def not_before(file: SourceFile, peek: Peek) -> int | None:

@@ -137,7 +137,7 @@ class Planner:
             reason = f"{holder.copies} of its {len(holder)} records are held elsewhere too"
         sizes = lambda i: holder.ends[i] - holder.starts[i]  # noqa: E731
         for group in split(wanted, sizes, comparison.output.total_file_size):
-            spans = ((i, ByteRange(holder.starts[i], holder.ends[i])) for i in group)
+            spans = (ByteRange(holder.starts[i], holder.ends[i]) for i in group)
             piece = Piece(holder.buffer.path, "buffer", tuple(join_ranges(spans)), len(group))
             fallback = holder.buffer.created_ns or holder.buffer.facts.mtime_ns
             self._put(holder.buffer.tag or "", (piece,), reason, fallback, after=after)
@@ -191,7 +191,7 @@ class Planner:
         states: set[str] = set()
         for run, entries in group:
             states.update(self._states[e] for e in entries)
-            spans = ((e, self._comparison.logs.span(e)) for e in entries)
+            spans = (self._comparison.logs.span(e) for e in entries)
             pieces.append(
                 Piece(
                     run.file.path,

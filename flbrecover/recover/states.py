@@ -52,7 +52,8 @@ class States:
             return "buffered"
         if entry in logs.doubtful and not assume_kept:
             return "maybe filtered"
-        return "unread" if read_to is None or logs.starts[entry] >= read_to else "lost"
+        # read_to None: an older file whose row Fluent Bit has deleted, as it does some time after a rotation.
+        return "unread" if read_to is not None and logs.starts[entry] >= read_to else "lost"
 
     def _mark_pending(self, comparison: Comparison, upload: UploadCase) -> None:
         room = upload.size if comparison.output.compression == "none" else None

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flbrecover.evidence import engine_storage, hiding_places, processes, source_files, store_dir, tail_db
+from flbrecover.evidence.hiding_places import HiddenPlace
 from flbrecover.evidence.node import Node
 from flbrecover.evidence.processes import RunningAgent
 from flbrecover.evidence.source_files import GoneRange
@@ -53,13 +54,84 @@ def survey(node: Node, pipeline: Pipeline, *, tag: str | None = None) -> Survey:
     dbs, positions, logs, gone = _tail(node, pipeline, problems)
     homes, buffers, uploads = _buffers(node, pipeline, {log.tag for log in logs}, tag, problems)
     storage_path = pipeline.service.storage_path
-    agents = processes.agents(
+    agents, notes = processes.agents(
         node,
         dbs={i.db for i in pipeline.inputs if i.db},
         store_dirs={o.store_dir for o in pipeline.outputs},
         storage_paths={storage_path} if storage_path else set(),
     )
+    problems.extend(notes)
     return Survey(
         node, pipeline, tuple(homes), tuple(buffers), tuple(uploads), tuple(dbs), tuple(positions), tuple(logs),
         tuple(gone), tuple(agents), tuple(problems),
     )  # fmt: skip
+
+
+def _tail(
+    node: Node, pipeline: Pipeline, problems: list[Problem]
+) -> tuple[list[TailDb], list[TailPosition], list[SourceLog], list[GoneRange]]:
+    dbs: dict[str, TailDb] = {}
+    positions: list[TailPosition] = []
+    logs: list[SourceLog] = []
+    gone: list[GoneRange] = []
+    for tail in pipeline.inputs:
+        own: list[TailPosition] = []
+        if tail.db is not None:
+            db_path = _db_path(node, tail.db, problems)
+            if db_path not in dbs:
+                dbs[db_path] = tail_db.read(node, db_path)
+                problems.extend(dbs[db_path].problems)
+            own, found = source_files.positions(node, dbs[db_path], tail)
+            problems.extend(found)
+            positions.extend(p for p in own if p not in positions)
+        evidence = source_files.examine(node, tail, own)
+        logs.extend(evidence.logs)
+        gone.extend(g for g in evidence.gone if g not in gone)
+        problems.extend(evidence.problems)
+    return list(dbs.values()), positions, logs, gone
+
+
+def _db_path(node: Node, configured: str, problems: list[Problem]) -> str:
+    """The configured DB or, where that is not there, the only one that hides elsewhere."""
+    if node.exists(configured):
+        return configured
+    hidden = hiding_places.databases(node, configured)
+    if len(hidden) != 1:
+        return configured
+    problems.append(Problem(configured, f"not there; read {hidden[0].path} instead ({hidden[0].why})", unreadable=False))
+    return hidden[0].path
+
+
+def _buffers(
+    node: Node, pipeline: Pipeline, tags: set[str], tag: str | None, problems: list[Problem]
+) -> tuple[list[Home], list[BufferFile], list[RecordedUpload]]:
+    homes: list[Home] = []
+    buffers: list[BufferFile] = []
+    uploads: list[RecordedUpload] = []
+    buckets: dict[str, set[str]] = {}
+    for output in pipeline.outputs:
+        buckets.setdefault(output.store_dir, set()).add(output.bucket)
+    for configured, names in buckets.items():
+        for place in _places(node, configured, hiding_places.store_dirs(node, configured, names), problems):
+            homes.append(Home(place, configured))
+            found = store_dir.scan(node, place, tags=tags, given_tag=tag)
+            buffers.extend(found.buffers)
+            uploads.extend(found.uploads)
+            problems.extend(found.problems)
+    storage = pipeline.service.storage_path
+    if storage is not None:
+        for place in _places(node, storage, hiding_places.storage_paths(node, storage), problems):
+            homes.append(Home(place, storage))
+            chunks, bad = engine_storage.scan(node, place, tags=tags, given_tag=tag)
+            buffers.extend(chunks)
+            problems.extend(bad)
+    return homes, buffers, uploads
+
+
+def _places(node: Node, configured: str, hidden: list[HiddenPlace], problems: list[Problem]) -> list[str]:
+    """The configured folder, and where else its content was found when it is not there."""
+    for place in hidden:
+        what = f"nothing of Fluent Bit's there; {place.path} was read as well ({place.why})"
+        problems.append(Problem(configured, what, unreadable=False))
+    found = [configured] if node.exists(configured) or not hidden else []
+    return [*found, *(place.path for place in hidden)]

@@ -166,7 +166,7 @@ def analysis_json(analysis: Analysis) -> Iterator[tuple[str, dict[str, Any]]]:
             }  # fmt: skip
     for gone in analysis.survey.gone:
         yield "gone", {
-            "log": gone.log, "inode": gone.inode, "start": gone.span.start, "end": gone.span.end, "proof": gone.proof
+            "log": gone.name, "inode": gone.inode, "start": gone.where.start, "end": gone.where.end, "proof": gone.proof
         }  # fmt: skip
 
 

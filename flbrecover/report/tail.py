@@ -1,0 +1,152 @@
+"""The answer of ``tail``: rows of the tail DB, the files of every log, and what stands in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TextIO
+
+from flbrecover.evidence.source_files import GoneRange
+from flbrecover.model import Problem, SourceFile, SourceLog, TailPosition
+from flbrecover.recover.survey import Survey
+from flbrecover.report import jsonl, problems, text
+from flbrecover.report.escape import shown
+
+SECOND_NS = 1_000_000_000
+
+
+def write_text(out: TextIO, survey: Survey, notes: Sequence[Problem] = ()) -> None:
+    """Tables for a person: first what the DB says, then every file of every log."""
+    for db in survey.dbs:
+        markers = {"with markers": ", with offset markers", "without markers": ", without offset markers"}
+        out.write(shown(f"tail DB {db.path}: {text.count(len(db.rows), 'row')}{markers.get(db.schema, '')}") + "\n")
+    if survey.positions:
+        out.write("\n" + row_table(survey.positions) + "\n")
+        for line in row_notes(survey.positions):
+            out.write(shown(line) + "\n")
+    if survey.logs:
+        out.write("\n" + file_table(survey.logs) + "\n")
+        unread = sum(unread_of(file) or 0 for log in survey.logs for file in log.files)
+        out.write(f"\n{text.size(unread)} unread in {text.count(len(survey.logs), 'log')}.\n")
+    elif not survey.positions:
+        paths = ", ".join(path for tail in survey.pipeline.inputs for path in tail.paths)
+        out.write(shown(f"no log matches {paths}") + "\n")
+    for line in said(survey):
+        out.write(shown(line) + "\n")
+    found = [*notes, *survey.problems]
+    if found:
+        out.write("\n")
+        problems.write(out, found)
+
+
+def row_table(positions: Sequence[TailPosition]) -> str:
+    """One line a row. Sizes are bytes: offsets are compared with them."""
+    head = ["row", "name", "fate", "offset", "size", "unread", "marker", "created"]
+    rows = [
+        [
+            str(p.row.row_id),
+            p.row.name,
+            p.fate + (" (old row)" if p.superseded else ""),
+            f"{p.row.offset:,}",
+            "-" if p.file is None else f"{p.file.size:,}",
+            "?" if p.unread is None else f"{p.unread:,}",
+            p.marker,
+            text.time(p.row.created_s * SECOND_NS)[:19] if p.row.created_s else "-",
+        ]
+        for p in positions
+    ]
+    return text.table(head, rows, right=(0, 3, 4, 5), fit=1)
+
+
+def row_notes(positions: Iterable[TailPosition]) -> Iterator[str]:
+    """What a table has no room for."""
+    for p in positions:
+        if p.fate == "rotated" and p.file is not None:
+            yield f"row {p.row.row_id}: rotated to {p.file.path}"
+        elif p.fate == "replaced":
+            there = f"{p.file.path} holds" if p.file is not None else "the name leads to"
+            yield f"row {p.row.row_id}: {there} other bytes now; the bytes below offset {p.row.offset:,} are not in it"
+        elif p.fate == "deleted":
+            yield f"row {p.row.row_id}: {p.row.name}: no file has its inode, its name or its bytes any more"
+        if p.row.rotated:
+            yield f"row {p.row.row_id}: the DB marks it as rotated"
+        if p.superseded:
+            yield f"row {p.row.row_id}: a newer row has the same inode, Fluent Bit uses only that one"
+
+
+def file_table(logs: Sequence[SourceLog]) -> str:
+    """Every file of every log, oldest first. ``read to`` and ``unread`` of a compressed file count uncompressed bytes."""
+    head = ["file", "size", "read to", "unread", "known from"]
+    rows = [
+        [
+            file.path,
+            f"{file.facts.size:,}",
+            "?" if file.read_to is None else f"{file.read_to:,}",
+            _number(unread_of(file)),
+            file.read_proof or ("no row" if file.position is None else f"row {file.position.row.row_id}"),
+        ]
+        for log in logs
+        for file in log.files
+    ]
+    return text.table(head, rows, right=(1, 2, 3), fit=0)
+
+
+def unread_of(file: SourceFile) -> int | None:
+    """Bytes beyond what Fluent Bit has read; None where nobody knows (a compressed file's size is not its content's)."""
+    if file.read_to is None or file.compressed:
+        return None
+    return max(0, file.facts.size - file.read_to)
+
+
+def said(survey: Survey) -> Iterator[str]:
+    """Bytes that are gone, and Fluent Bits that run."""
+    for gone in survey.gone:
+        yield f"gone: {gone.name} (inode {gone.inode}) {gone.where}: {gone.proof}"
+    for agent in survey.agents:
+        yield f"running: pid {agent.pid} ({agent.comm}) has {', '.join(agent.holds)} open"
+
+
+def write_json(out: TextIO, survey: Survey, notes: Sequence[Problem] = ()) -> None:
+    """JSON lines of the types tail_db, tail_row, log_file, gone, agent and problem."""
+    for db in survey.dbs:
+        jsonl.write(out, "tail_db", {"path": db.path, "rows": len(db.rows), "schema": db.schema})
+    for position in survey.positions:
+        jsonl.write(out, "tail_row", _row_json(position))
+    for log in survey.logs:
+        for file in log.files:
+            jsonl.write(out, "log_file", _file_json(log, file))
+    for gone in survey.gone:
+        jsonl.write(out, "gone", gone_json(gone))
+    for agent in survey.agents:
+        jsonl.write(out, "agent", {"pid": agent.pid, "comm": agent.comm, "holds": list(agent.holds)})
+    for problem in (*notes, *survey.problems):
+        jsonl.write(out, "problem", problems.as_json(problem))
+
+
+def _row_json(p: TailPosition) -> dict[str, Any]:
+    return {
+        "db": p.db, "row": p.row.row_id, "name": p.row.name, "inode": p.row.inode, "fate": p.fate,
+        "path": None if p.file is None else p.file.path, "offset": p.row.offset,
+        "size": None if p.file is None else p.file.size, "unread": p.unread, "marker": p.marker,
+        "created": jsonl.iso(p.row.created_s * SECOND_NS) if p.row.created_s else None,
+        "rotated": p.row.rotated, "superseded": p.superseded,
+    }  # fmt: skip
+
+
+def _file_json(log: SourceLog, file: SourceFile) -> dict[str, Any]:
+    return {
+        "log": log.name, "tag": log.tag, "path": file.path, "inode": file.facts.inode, "size": file.facts.size,
+        "mtime": jsonl.iso(file.facts.mtime_ns), "compressed": file.compressed, "read_to": file.read_to,
+        "unread": unread_of(file), "read_proof": file.read_proof,
+        "row": None if file.position is None else file.position.row.row_id,
+    }  # fmt: skip
+
+
+def gone_json(gone: GoneRange) -> dict[str, Any]:
+    """The fields of a ``gone`` line."""
+    return {
+        "log": gone.name, "inode": gone.inode, "start": gone.where.start, "end": gone.where.end, "proof": gone.proof
+    }  # fmt: skip
+
+
+def _number(number: int | None) -> str:
+    return "?" if number is None else f"{number:,}"
