@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from filters_support import fields
 from hypothesis import given
@@ -59,7 +61,7 @@ def test_a_pair_is_no_array_element():
     assert parse_path("$log[0]").find_pair(RECORD) == b"hello"
 
 
-@pytest.mark.parametrize("text", ["$", "$a$b", "$a[", "$a['x'", "$a[b]", "$a['x'][", "$[0]", "$kubernetes['two words']"])
+@pytest.mark.parametrize("text", ["$", "$a$b", "$a[", "$a['x'", "$a[b]", "$a['x'][", "$[0]", "$a['two words']"])
 def test_what_fluent_bit_refuses(text):
     with pytest.raises(ValueError, match=r"accessor|names no field"):
         parse_path(text)
@@ -127,7 +129,5 @@ def test_what_is_written_is_read(root, path):
 
 @given(st.text(max_size=40))
 def test_any_text_is_parsed_or_refused(text):
-    try:
+    with suppress(ValueError):
         parse(text).translate(b"a.b", lambda path: path.find(RECORD), (b"x",))
-    except ValueError:
-        pass
