@@ -43,25 +43,34 @@ STORAGE = (
     click.option("--storage-path", metavar="DIR", help="storage.path of the service inside the root."),
     click.option("--tag", metavar="TAG", help="Tag of buffer files whose own tag cannot be found."),
 )
-OUTPUT = (
+OWNER = (
     click.option("--output", "output_name", metavar="NAME", help="Only this s3 output (its alias, or s3.N)."),
     click.option("--match", metavar="PATTERN", help="Match of the s3 output."),
     click.option("--bucket", metavar="NAME", help="Bucket of the s3 output."),
+)
+KEY_FORMAT = (
     click.option("--key-format", metavar="FORMAT", help="s3_key_format."),
     click.option("--tag-delimiters", metavar="CHARS", help="s3_key_format_tag_delimiters."),
-    click.option("--compression", metavar="NAME", help="gzip, zstd, snappy or none."),
     click.option("--use-put-object", metavar="BOOL", help="use_put_object."),
-    click.option("--total-file-size", metavar="SIZE", help="total_file_size, as 250M."),
     click.option("--static-file-path", metavar="BOOL", help="static_file_path."),
+)
+RENDERING = (
     click.option("--json-date-key", metavar="KEY", help="json_date_key (false: no date)."),
     click.option("--json-date-format", metavar="FORMAT", help="json_date_format."),
     click.option("--log-key", metavar="KEY", help="log_key: plain lines instead of JSON."),
+)
+OBJECT = (
+    click.option("--compression", metavar="NAME", help="gzip, zstd, snappy or none."),
+    click.option("--total-file-size", metavar="SIZE", help="total_file_size, as 250M."),
     click.option("--content-type", metavar="TYPE", help="content_type."),
     click.option("--canned-acl", metavar="ACL", help="canned_acl."),
     click.option("--storage-class", metavar="CLASS", help="storage_class."),
+)
+ROLE = (
     click.option("--role-arn", metavar="ARN", help="role_arn to assume."),
     click.option("--external-id", metavar="ID", help="external_id for the role."),
 )
+OUTPUT = (*OWNER, *KEY_FORMAT, *RENDERING, *OBJECT, *ROLE)
 ENDPOINT = (
     click.option("--endpoint-url", metavar="URL", help="S3 endpoint (default: the output's own, then AWS)."),
     click.option("--region", metavar="NAME", help="AWS region (default: the output's)."),
@@ -74,7 +83,7 @@ WINDOW = (
 COMPARE = (
     click.option("--assume-kept", is_flag=True, help="Call records that a filter may have dropped lost."),
     click.option("--plain-lines", is_flag=True, help="Take lines as they are where a parser cannot be used."),
-    click.option("--upload-id", "upload_ids", multiple=True, metavar="ID", help="A pending upload to take for this node's."),
+    click.option("--upload-id", "upload_ids", multiple=True, metavar="ID", help="A pending upload to take for ours."),
 )
 JSON = (click.option("--json", "as_json", is_flag=True, help="JSON lines on stdout; all else goes to stderr."),)
 AGENT = (
@@ -130,7 +139,7 @@ class Job:
         """The configuration read from the node; None where everything was given by hand."""
         from flbrecover.evidence import config_files
 
-        by_hand = self.given.get("bucket") or self.given.get("db") or self.given.get("store_dir")
+        by_hand = any(self.given.get(name) for name in ("bucket", "db", "store_dir", "storage_path"))
         if self.given.get("config") is None and by_hand:
             return None
         return config_files.load(self.node, self.given.get("config"), self._environment())
@@ -166,6 +175,11 @@ class Job:
         if not self.pipeline.outputs:
             found = ", ".join(sorted(set(self.pipeline.other_outputs))) or "none"
             raise ConfigError(f"{self._config_name}: no s3 output (outputs found: {found}); give --config or --bucket")
+
+    def need_storage(self) -> None:
+        """Raises ConfigError where nothing says where buffer files could lie."""
+        if self.pipeline.service.storage_path is None:
+            self.need_outputs()
 
     def need_inputs(self) -> None:
         if not self.pipeline.inputs:

@@ -74,7 +74,7 @@ def row_notes(positions: Iterable[TailPosition]) -> Iterator[str]:
 
 
 def file_table(logs: Sequence[SourceLog]) -> str:
-    """Every file of every log, oldest first. ``read to`` and ``unread`` of a compressed file count uncompressed bytes."""
+    """Every file of every log, oldest first. ``read to`` of a compressed file counts uncompressed bytes."""
     head = ["file", "size", "read to", "unread", "known from"]
     rows = [
         [
@@ -91,7 +91,7 @@ def file_table(logs: Sequence[SourceLog]) -> str:
 
 
 def unread_of(file: SourceFile) -> int | None:
-    """Bytes beyond what Fluent Bit has read; None where nobody knows (a compressed file's size is not its content's)."""
+    """Bytes beyond what Fluent Bit has read; None where nobody knows: a compressed file's size is not its content's."""
     if file.read_to is None or file.compressed:
         return None
     return max(0, file.facts.size - file.read_to)

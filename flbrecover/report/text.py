@@ -31,6 +31,15 @@ def time(time_ns: int | None) -> str:
     return text[:23].replace("T", " ") + "Z" if text.endswith("Z") else text
 
 
+def duration(time_ns: int) -> str:
+    """A span in its two largest units: ``2h 10m``, ``671s`` as ``11m 11s``."""
+    left, said = max(0, time_ns) // 1_000_000_000, []
+    for unit, seconds in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
+        number, left = divmod(left, seconds)
+        said += [f"{number}{unit}"] if number else []
+    return " ".join(said[:2]) or "0s"
+
+
 def count(number: int, one: str, many: str | None = None) -> str:
     """``1 record``, ``2 records``."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

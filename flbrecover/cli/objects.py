@@ -1,0 +1,42 @@
+"""``flbrecover objects``: what S3 holds, told from its keys."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from flbrecover.cli import options as o
+
+
+@click.command(name="objects")
+@o.options(o.NODE, o.OWNER, o.KEY_FORMAT, o.ROLE, o.ENDPOINT, o.WINDOW)
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only objects of this tag; may be repeated.")
+@click.option("--this-node", is_flag=True, help="Only tags that the node's evidence shows: quick in a shared bucket.")
+@o.options(o.JSON)
+def command(tags: tuple[str, ...], this_node: bool, as_json: bool, **given: Any) -> int:
+    """Show what S3 holds for the outputs in the window, read through their key format: tag, key time, last modified,
+    size; keys that do not fit are counted; gaps in time are shown. Lists only, reads no object.
+
+    Without --since the window starts at the first trace in the node's evidence. Exit codes: 0, 1 when S3 could not be
+    asked, 4 when some evidence could not be read.
+    """
+    from flbrecover.cli.analysing import WATCH
+    from flbrecover.recover.stored_keys import StoredKeys, of_tags, window_of
+    from flbrecover.report import objects, problems
+
+    job = o.Job(given)
+    job.need_outputs()
+    window = o.window_of(given)
+    survey = job.survey if this_node or window.start_ns is None else None
+    if survey is not None:
+        window = window_of(survey, window)
+    wanted = of_tags(tags, survey if this_node else None)
+    write = objects.write_json if as_json else objects.write_text
+    for output in job.pipeline.outputs:
+        keys = StoredKeys(job.connect(output), output, window, wanted)
+        write(sys.stdout, output, window, keys, WATCH)
+    found = [*job.notes, *(survey.problems if survey else ())]
+    problems.write(sys.stderr, found)
+    return 4 if any(p.unreadable for p in found) else 0

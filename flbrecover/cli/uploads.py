@@ -1,0 +1,49 @@
+"""``flbrecover uploads``: pending multipart uploads, local and in the bucket."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from flbrecover.cli import options as o
+
+
+@click.command(name="uploads")
+@o.options(o.NODE, o.STORAGE[:1], o.OWNER, o.KEY_FORMAT, o.ROLE, o.ENDPOINT, o.COMPARE[-1:], o.JSON)
+def command(upload_ids: tuple[str, ...], as_json: bool, **given: Any) -> int:
+    """Show pending multipart uploads: those that the node has noted, matched with those that S3 lists, and whether each
+    can be completed. Changes nothing; `flbrecover recover` completes this node's.
+
+    Exit codes: 0, 1 when S3 could not be asked, 4 when some evidence could not be read.
+    """
+    from flbrecover.errors import BucketError
+    from flbrecover.model import Problem
+    from flbrecover.recover.stored_keys import tags_of
+    from flbrecover.recover.uploads import UploadCase, find_uploads
+    from flbrecover.report import uploads
+
+    job = o.Job(given)
+    job.need_outputs()
+    survey = job.survey
+    cases: list[UploadCase] = []
+    found: list[Problem] = [*job.notes, *uploads.of_uploads(survey)]
+    asked, refused = 0, None
+    for output in job.pipeline.outputs:
+        try:
+            some, more = find_uploads(survey, output, job.connect(output), tags_of(survey), named=upload_ids)
+        except BucketError as e:
+            refused = e
+            found.append(Problem(f"s3://{output.bucket}/", str(e)))
+            continue
+        asked += 1
+        cases += some
+        found += more
+    unknown = set(upload_ids) - {case.upload_id for case in cases}
+    found += [Problem(upload_id, "no pending upload has this id") for upload_id in sorted(unknown)]
+    write = uploads.write_json if as_json else uploads.write_text
+    write(sys.stdout, survey, cases, list(dict.fromkeys(found)))
+    if refused is not None and not asked:
+        raise refused
+    return 4 if any(p.unreadable for p in found) else 0
