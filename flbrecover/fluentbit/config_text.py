@@ -19,7 +19,8 @@ WHITE = " \t\n\v\f\r"  # what isspace() takes in the C locale
 
 Include = Callable[[str, str], list[tuple[str, str]]]
 """``include(pattern, including_path)`` gives (path, text) of every file that an include names, in reading order. It
-raises ConfigError where there is none. A pattern with ``*`` is a glob, anything else one path."""
+raises ConfigError where there is none. A pattern with ``*`` is a glob, ``file://PATH`` the file of a variable's value,
+anything else one path."""
 
 # Values that Fluent Bit does not look for variables in: src/flb_parser.c and src/flb_parser_decoder.c take them raw.
 _RAW_KEYS: Mapping[SectionKind, tuple[str, ...]] = {
@@ -117,7 +118,7 @@ def set_variable(variables: Variables, name: str, value: str, include: Include, 
     the file is not there: the variable is undefined then."""
     if value.startswith("file://") and len(value) > len("file://"):
         try:
-            value = include(value.removeprefix("file://"), origin.path)[0][1]
+            value = include(value, origin.path)[0][1]
         except ConfigError as e:
             return Problem(origin.path, f"the variable {name} is not known: {e}", unreadable=False)
         value = value[:-1] if value.endswith(("\n", "\r")) else value

@@ -18,7 +18,7 @@ from flbrecover.fluentbit import onigmo_sets as sets
 from flbrecover.fluentbit.onigmo_class import CLASS_ESCAPES, ClassReader, escaped_code
 
 MAX_PATTERN = 65_536
-MAX_OUTPUT = 4_000_000
+MAX_OUTPUT = 1_000_000
 MAX_DEPTH = 60
 MAX_REPEAT = 100_000  # ONIG_MAX_REPEAT_NUM
 

@@ -8,7 +8,7 @@ here consume exactly that, on bytes.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import regex
@@ -143,6 +143,7 @@ class CharPattern:
         return f"(?>{loop})" if mode == "+" else f"(?:{loop})"
 
 
+@functools.lru_cache(maxsize=256)
 def char_pattern(ranges: Ranges, invalid: bool) -> CharPattern:
     """The pattern of one character of the set; with ``invalid`` also of one byte that is no UTF-8."""
     narrow = intersection(ranges, ((0, 0x7F),))
@@ -192,7 +193,3 @@ def _bracket(low: int, high: int) -> str:
 
 def _byte_range(low: int, high: int) -> str:
     return rf"\x{low:02x}" if low == high else rf"\x{low:02x}-\x{high:02x}"
-
-
-def literal(codes: Iterable[int]) -> Ranges:
-    return union(tuple((c, c) for c in codes))
