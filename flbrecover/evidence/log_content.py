@@ -56,7 +56,7 @@ def read_raw(node: Node, path: str, start: int, size: int) -> bytes:
         try:
             f.seek(start)
             return f.read(size)
-        except (OSError, OverflowError) as e:
+        except (OSError, ValueError, OverflowError) as e:
             raise EvidenceError(f"{path}: {e}") from e
 
 

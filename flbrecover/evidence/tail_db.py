@@ -23,6 +23,7 @@ Schema = Literal["with markers", "without markers", "unknown"]
 MAX_ROWS = 1_000_000
 MAX_NAME = 4096  # PATH_MAX
 _MAX_CELL = 1 << 20
+_MIN_SIZE = 512  # the smallest page; SQLite takes less for an empty database
 _STEPS = 1_000_000  # of SQLite's machine between two looks at the budget
 _MAX_STEPS = 500  # of these: a million rows take about twenty
 _SQLITE_LIMIT_LENGTH = 0
@@ -61,6 +62,9 @@ def read(node: Node, db_path: str) -> TailDb:
 def _read_copy(db_path: str, copy: Path) -> TailDb:
     wal_frames = _frames_of_one_run(copy.with_name(copy.name + "-wal"))
     size = copy.stat().st_size
+    if size < _MIN_SIZE:
+        what = "is not a SQLite database" if size else "is empty (0 bytes): no tail DB, or one that was never written"
+        return TailDb(db_path, problems=(Problem(db_path, what),))
     try:
         with closing(_open(copy)) as con:
             schema, query = _query(con)
@@ -71,7 +75,7 @@ def _read_copy(db_path: str, copy: Path) -> TailDb:
     except _UnusableError as e:
         return TailDb(db_path, problems=(Problem(db_path, str(e)),))
     except sqlite3.Error as e:
-        return TailDb(db_path, problems=(Problem(db_path, _explain(e, copy, size)),))
+        return TailDb(db_path, problems=(Problem(db_path, _explain(e, copy)),))
 
 
 def _open(copy: Path) -> sqlite3.Connection:
@@ -197,12 +201,10 @@ def _frames_of_one_run(wal: Path) -> int | None:
         return frames
 
 
-def _explain(error: sqlite3.Error, copy: Path, size: int) -> str:
+def _explain(error: sqlite3.Error, copy: Path) -> str:
     text = str(error)
     if "is full" in text or "disk I/O" in text:
         raise scratch_error(copy.parent, text) from error
-    if size == 0:
-        return "is empty (0 bytes): no tail DB, or one that was never written"
     if "not a database" in text:
         return "is not a SQLite database"
     if "interrupted" in text:
