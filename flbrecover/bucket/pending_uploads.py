@@ -1,0 +1,115 @@
+"""Multipart uploads that were begun and not completed: what S3 lists of them, and completing one.
+
+Nothing here aborts an upload: its parts may be the only copy of their records.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
+
+from flbrecover.bucket.client import S3
+from flbrecover.bucket.denied import ChangedError, ConflictError, MissingError, NotSupportedError, explained
+from flbrecover.bucket.listing import etag_of, time_ns
+from flbrecover.errors import BucketError
+from flbrecover.model import PendingUpload, StoredObject, UploadPart
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+MAX_PAGES = 100_000  # a server whose marker does not move on must not hold us for ever
+
+
+def list_uploads(s3: S3, bucket: str, prefix: str) -> Iterator[PendingUpload]:
+    """Every pending upload whose key starts with ``prefix``, with its parts. One that vanishes meanwhile is left out.
+
+    Raises BucketError.
+    """
+    request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "EncodingType": "url"}
+    for _ in range(MAX_PAGES):
+        with explained(s3.place(bucket)):
+            page = s3.client.list_multipart_uploads(**request)
+        encoded = page.get("EncodingType") == "url"
+        for item in page.get("Uploads", []):
+            key = unquote_plus(item["Key"]) if encoded else item["Key"]
+            found = parts(s3, bucket, key, item["UploadId"]) if key.startswith(prefix) else None
+            if found is not None:
+                yield PendingUpload(bucket, key, item["UploadId"], time_ns(item["Initiated"]), found)
+        if not page.get("IsTruncated"):
+            return
+        key_marker = page.get("NextKeyMarker", "")
+        request["KeyMarker"] = unquote_plus(key_marker) if encoded else key_marker
+        request["UploadIdMarker"] = page.get("NextUploadIdMarker", "")
+    raise BucketError(f"s3://{bucket}/{prefix}: its list of multipart uploads does not end")
+
+
+def parts(s3: S3, bucket: str, key: str, upload_id: str) -> tuple[UploadPart, ...] | None:
+    """The parts of an upload in order, None where there is no such upload (any more). Raises BucketError."""
+    found: list[UploadPart] = []
+    pages = iter(s3.client.get_paginator("list_parts").paginate(Bucket=bucket, Key=key, UploadId=upload_id))
+    while True:
+        try:
+            with explained(s3.place(bucket, key)):
+                page = next(pages, None)
+        except MissingError:
+            return None
+        if page is None:
+            break
+        found += [UploadPart(p["PartNumber"], etag_of(p["ETag"]), p["Size"]) for p in page.get("Parts", [])]
+    return tuple(sorted(found, key=lambda part: part.number))
+
+
+def head(s3: S3, bucket: str, key: str) -> StoredObject | None:
+    """The object under a key, None where there is none. Raises BucketError."""
+    try:
+        with explained(s3.place(bucket, key)):
+            answer = s3.client.head_object(Bucket=bucket, Key=key)
+    except MissingError:
+        return None
+    return StoredObject(
+        bucket, key, answer["ContentLength"], etag_of(answer["ETag"]), time_ns(answer["LastModified"])
+    )
+
+
+def complete(
+    s3: S3, bucket: str, key: str, upload_id: str, parts: Sequence[UploadPart], *, if_none_match: bool = True
+) -> str:
+    """Completes an upload and gives the new object's ETag.
+
+    With ``if_none_match`` (a server that does not know it is asked first) an object that stands under the key is not
+    replaced: ChangedError. An answer that was lost is no failure: where the object with just these parts stands there,
+    its ETag is given. Raises MissingError for an upload that is gone, BucketError.
+    """
+    listed: list[CompletedPartTypeDef] = [{"PartNumber": p.number, "ETag": f'"{p.etag}"'} for p in parts]
+    request: dict[str, Any] = {
+        "Bucket": bucket, "Key": key, "UploadId": upload_id, "MultipartUpload": {"Parts": listed},
+    }  # fmt: skip
+    place = s3.place(bucket, key)
+    try:
+        if if_none_match:
+            try:
+                with explained(place):
+                    return etag_of(s3.client.complete_multipart_upload(**request, IfNoneMatch="*")["ETag"])
+            except NotSupportedError:
+                if head(s3, bucket, key) is not None:
+                    raise ChangedError(f"{place.url}: an object stands under this key already") from None
+        with explained(place):
+            return etag_of(s3.client.complete_multipart_upload(**request)["ETag"])
+    except (ChangedError, ConflictError, MissingError) as e:
+        stands = head(s3, bucket, key)
+        if stands is not None and stands.etag == etag_of_parts(parts):
+            return stands.etag
+        if stands is not None:
+            raise ChangedError(f"{place.url}: an object stands under this key already") from e
+        raise
+
+
+def etag_of_parts(parts: Sequence[UploadPart]) -> str | None:
+    """The ETag that S3 gives to an object of these parts: MD5 of the parts' MD5s; None where ETags are no MD5s."""
+    try:
+        sums = b"".join(bytes.fromhex(p.etag) for p in parts)
+    except ValueError:
+        return None
+    return f"{hashlib.md5(sums, usedforsecurity=False).hexdigest()}-{len(parts)}"
