@@ -40,7 +40,7 @@ def _notes(out: TextIO, analysis: Analysis, plans: Plans) -> None:
     if said:
         out.write("\n" + "".join(f"note: {shown(line)}\n" for line in said))
     for gone in analysis.survey.gone:
-        out.write(shown(f"gone: {gone.log} (inode {gone.inode}) {gone.span}: {gone.proof}") + "\n")
+        out.write(shown(f"gone: {gone.name} (inode {gone.inode}) {gone.where}: {gone.proof}") + "\n")
     found = all_problems(analysis)
     if found:
         out.write("\n")

@@ -38,7 +38,7 @@ def write_text(
 
 def content_table(files: Sequence[BufferContents]) -> str:
     """One line a file; ``size`` is that of its records."""
-    head = ["#", "kind", "tag", "records", "size", "first record", "last record", "damage"]
+    head = ["#", "kind", "tag", "records", "size", "first record (UTC)", "last record (UTC)", "damage"]
     rows = [
         [
             str(number),
@@ -46,8 +46,8 @@ def content_table(files: Sequence[BufferContents]) -> str:
             file.buffer.tag or "(unknown)",
             f"{file.records:,}",
             text.size(file.buffer.content.length),
-            text.time(file.first_ns),
-            text.time(file.last_ns),
+            text.time(file.first_ns)[:19],
+            text.time(file.last_ns)[:19],
             "yes" if any(p.unreadable for p in file.problems) else "-",
         ]
         for number, file in enumerate(files, 1)
@@ -56,18 +56,18 @@ def content_table(files: Sequence[BufferContents]) -> str:
 
 
 def place_lines(number: int, file: BufferContents) -> Iterator[str]:
-    """The path, whole and ready to be copied, and how the file describes itself."""
+    """Path and tag, whole and ready to be copied, and what is wrong with the file."""
     buffer = file.buffer
     proof = {
-        "header and name": "tag from its header, confirmed by its name",
-        "header": "tag from its header",
-        "name": "tag found by the hash in its name",
-        "given": "tag as given with --tag",
-        "unknown": "tag unknown",
+        "header and name": "from its header, confirmed by its name",
+        "header": "from its header",
+        "name": "found by the hash in its name",
+        "given": "given with --tag",
+        "unknown": "neither its header nor its name tells it",
     }[buffer.tag_proof]
-    slack = f", then {text.size(buffer.slack.length)} of slack" if buffer.slack.length else ""
     yield f"{number}  {buffer.path}"
-    yield f"   created {text.time(buffer.created_ns)}; {proof}; records in {buffer.content}{slack}"
+    yield f"   tag {buffer.tag or '(unknown)'} ({proof})"
+    yield f"   created {text.time(buffer.created_ns)}; records in {buffer.content}"
     for problem in file.problems:
         where = f" ({problem.where})" if problem.where else ""
         way_out = f"; {problem.way_out}" if problem.way_out else ""

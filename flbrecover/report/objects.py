@@ -31,7 +31,7 @@ def write_text(out: TextIO, output: S3Output, window: Window, keys: StoredKeys, 
     kept: dict[str, list[KeyedObject]] = {}
     tags = keys_by_tag(output, _kept(watch(keys, "listing", None), kept))
     for label, tag in sorted(tags.items()):
-        out.write(shown(f"\n{label}: {text.count(tag.objects, 'object')}, {text.size(tag.size)}") + "\n")
+        out.write("\n" + shown(f"{label}: {text.count(tag.objects, 'object')}, {text.size(tag.size)}") + "\n")
         out.write(object_table(kept[label]) + "\n")
         if tag.objects > len(kept[label]):
             out.write(f"… and {tag.objects - len(kept[label]):,} more; --json lists all\n")
@@ -82,12 +82,13 @@ def summary_lines(output: S3Output, tags: dict[str, KeysOfTag], keys: StoredKeys
         yield f"{text.count(keys.unfit, 'key')} not of this key format, such as {examples}."
     longest = longest_without_gap(output)
     gaps = sum(len(t.gaps(longest)) for t in tags.values())
-    limit = text.duration(longest)
+    timeout = text.duration(output.upload_timeout_s * SECOND_NS)
     yield (
-        f"{text.count(gaps, 'gap')}: more than {limit} between two objects of a tag "
-        f"(upload_timeout {text.duration(output.upload_timeout_s * SECOND_NS)}, its timer, and a minute). "
-        "An application that was silent leaves gaps too; `flbrecover diff` tells by the records."
+        f"{text.count(gaps, 'gap')} of more than {text.duration(longest)} (upload_timeout {timeout}, its timer, and a "
+        "minute) between two objects of a tag."
     )
+    if gaps:
+        yield "An application that was silent leaves gaps too: `flbrecover diff` tells by the records."
 
 
 def write_json(out: TextIO, output: S3Output, window: Window, keys: StoredKeys, watch: Watch) -> None:

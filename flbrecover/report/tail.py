@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
@@ -25,6 +26,8 @@ def write_text(out: TextIO, survey: Survey, notes: Sequence[Problem] = ()) -> No
             out.write(shown(line) + "\n")
     if survey.logs:
         out.write("\n" + file_table(survey.logs) + "\n")
+        for line in file_notes(survey.logs):
+            out.write(shown(line) + "\n")
         unread = sum(unread_of(file) or 0 for log in survey.logs for file in log.files)
         out.write(f"\n{text.size(unread)} unread in {text.count(len(survey.logs), 'log')}.\n")
     elif not survey.positions:
@@ -47,7 +50,7 @@ def row_table(positions: Sequence[TailPosition]) -> str:
             p.row.name,
             p.fate + (" (old row)" if p.superseded else ""),
             f"{p.row.offset:,}",
-            "-" if p.file is None else f"{p.file.size:,}",
+            "-" if p.file is None else size_of(p.file.path, p.file.size),
             "?" if p.unread is None else f"{p.unread:,}",
             p.marker,
             text.time(p.row.created_s * SECOND_NS)[:19] if p.row.created_s else "-",
@@ -79,10 +82,10 @@ def file_table(logs: Sequence[SourceLog]) -> str:
     rows = [
         [
             file.path,
-            f"{file.facts.size:,}",
-            "?" if file.read_to is None else f"{file.read_to:,}",
+            size_of(file.path, file.facts.size),
+            _number(file.read_to),
             _number(unread_of(file)),
-            file.read_proof or ("no row" if file.position is None else f"row {file.position.row.row_id}"),
+            re.split("[:,;]", file.read_proof)[0],
         ]
         for log in logs
         for file in log.files
@@ -90,10 +93,24 @@ def file_table(logs: Sequence[SourceLog]) -> str:
     return text.table(head, rows, right=(1, 2, 3), fit=0)
 
 
+def file_notes(logs: Sequence[SourceLog]) -> Iterator[str]:
+    """How far a file was read, where more than its row's inode tells it."""
+    for file in (file for log in logs for file in log.files):
+        if not file.read_proof.endswith(": its inode"):
+            yield f"{file.path}: {file.read_proof}"
+
+
+def size_of(path: str, size: int) -> str:
+    """Bytes, marked where they are compressed ones."""
+    return f"{size:,} gz" if path.endswith(".gz") else f"{size:,}"
+
+
 def unread_of(file: SourceFile) -> int | None:
     """Bytes beyond what Fluent Bit has read; None where nobody knows: a compressed file's size is not its content's."""
-    if file.read_to is None or file.compressed:
+    if file.read_to is None:
         return None
+    if file.compressed:
+        return None if file.position is None or file.position.fate == "replaced" else file.position.unread
     return max(0, file.facts.size - file.read_to)
 
 

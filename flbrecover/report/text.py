@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 
 from flbrecover.report.escape import shown
 from flbrecover.report.jsonl import iso
 
+_CONTAINER_ID = re.compile(r"([0-9a-f]{6})[0-9a-f]{58,}")
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -50,7 +52,9 @@ def width() -> int:
 
 
 def shorten(text: str, most: int) -> str:
-    """Cuts the middle out of a text that is too long: paths and tags differ at their ends."""
+    """Cuts the middle out of a text that is too long: paths and tags differ at their ends. Container ids go first."""
+    if len(text) > most:
+        text = _CONTAINER_ID.sub(r"\1…", text)
     if len(text) <= most:
         return text
     left = (most - 1) // 2
