@@ -108,7 +108,8 @@ def _upload(node: Node, home: str, bucket: str, file: StoreFile) -> RecordedUplo
         return Problem(path, what, file.content, "find the upload in the bucket's own list")
     problems = list(file.problems)
     if file.doubted:
-        problems.append(Problem(path, "the hash in its name does not fit the upload that it names"))
+        what = "the hash in its name does not fit the upload that it names; what S3 lists decides"
+        problems.append(Problem(path, what, unreadable=False))
     size = min(file.content.length, multipart_metadata.MAX_CONTENT)
     try:
         with node.open(path) as opened:
