@@ -100,16 +100,25 @@ class BufferRecords:
             if isinstance(piece, Unread):
                 self._damaged(*piece)
                 continue
-            wrong = self._what_is_wrong(piece.data)
-            if wrong:
-                self._damaged(piece.span, wrong)
-            else:
+            if b"\0" in piece.data:
+                yield from self._around_zeros(piece)
+            elif not self._style.is_json or is_object(piece.data):
                 yield self._record(piece)
+            else:
+                self._damaged(piece.span, "not a whole record")
 
-    def _what_is_wrong(self, data: bytes) -> str:
-        if b"\0" in data:
-            return "zeroed bytes in what was one record or more"
-        return "" if not self._style.is_json or is_object(data) else "not a whole record"
+    def _around_zeros(self, piece: Piece) -> Iterator[Record]:
+        """Where only the newline between them is zeroed, two whole records stand around the zeros; what is in between
+        could be a part of one."""
+        first, last = _before_zeros(piece), _behind_zeros(piece)
+        whole = self._style.is_json and is_object(first.data), self._style.is_json and is_object(last.data)
+        if whole[0]:
+            yield self._record(first)
+        start = first.span.end if whole[0] else piece.start
+        end = last.start if whole[1] else piece.span.end
+        self._damaged(ByteRange(start, end), "zeroed bytes")
+        if whole[1]:
+            yield self._record(last)
 
     def _record(self, piece: Piece) -> Record:
         return Record(piece.data, piece.span, time_of(piece.data, self._style))
@@ -126,14 +135,13 @@ class BufferRecords:
         others = False
         for _, block in blocks(file, ByteRange(start, self._buffer.slack.end)):
             for piece in split.feed(block):
-                data = piece.data.lstrip(b"\0") if isinstance(piece, Piece) else b""
-                if isinstance(piece, Piece) and is_object(data):
-                    found = Piece(data, piece.start + len(piece.data) - len(data))
+                found = _behind_zeros(piece) if isinstance(piece, Piece) else None
+                if found and is_object(found.data):
                     if found.start < content.end:
                         self._torn = None
                     yield self._record(found)
                 else:
-                    others = others or bool(data)
+                    others = others or found is None or found.data != b""
         others = others or any(isinstance(p, Piece) and p.data.strip(b"\0") for p in split.rest())
         if others and self._slack_used:
             self._note("there is text behind the content that is no whole record", slack=True, unreadable=False)
@@ -180,7 +188,7 @@ class BufferRecords:
         the content must not end in zeros that the slack has filled in."""
         content = self._buffer.content
         start = self._torn.span.start if self._torn else content.end
-        decoder = EventDecoder(start)
+        decoder = EventDecoder(start, padded=True)
         for _, block in blocks(file, ByteRange(start, self._buffer.slack.end)):
             for item in decoder.feed(block):
                 if not self._is_taken(item):
@@ -249,6 +257,15 @@ class BufferRecords:
     def _note(self, what: str, *, slack: bool = False, way_out: str = "", unreadable: bool = True) -> None:
         where = self._buffer.slack if slack else None
         self._notes.append(Problem(self._buffer.path, what, where, way_out, unreadable))
+
+
+def _before_zeros(piece: Piece) -> Piece:
+    return Piece(piece.data.partition(b"\0")[0], piece.start)
+
+
+def _behind_zeros(piece: Piece) -> Piece:
+    data = piece.data.rpartition(b"\0")[2]
+    return Piece(data, piece.span.end - len(data))
 
 
 def _part(block: bytes, at: int, wanted: ByteRange) -> bytes:

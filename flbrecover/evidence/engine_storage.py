@@ -56,11 +56,9 @@ def scan(
             continue
         name = path.rpartition("/")[2]
         rejected = (chunk.meta is None or not chunk.meta.tag) and _REJECTED_NAME.match(name) is not None
-        event_type: str = chunk.meta.event_type if chunk.meta else "logs"
-        if chunk.begins_with_map:  # rejected chunks do not say their type; only log events come as lists
-            event_type = "metrics or traces"
-        if event_type != "logs":
-            problems.append(Problem(path, f"a chunk of {event_type}; left alone", unreadable=False))
+        others = _other_events(chunk)
+        if others:
+            problems.append(Problem(path, f"a chunk of {others}; left alone", unreadable=False))
             continue
         if rejected:
             tag, proof, more = _tag_of_rejected(chunk, name, tags, given_tag)
@@ -97,6 +95,14 @@ def _files(node: Node, home: str, problems: list[Problem]) -> Iterator[tuple[str
         for path in paths:
             if path.endswith(_SUFFIX):
                 yield stream.rpartition("/")[2], path
+
+
+def _other_events(chunk: _Chunk) -> str:
+    """What the chunk holds if that is not log events."""
+    event_type = chunk.meta.event_type if chunk.meta else "logs"
+    if event_type == "logs":  # rejected chunks do not say their type, but only log events come as lists
+        return "metrics or traces" if chunk.begins_with_map else ""
+    return "events of an unknown type" if event_type == "unknown" else event_type
 
 
 def _read(node: Node, path: str) -> _Chunk | Problem:

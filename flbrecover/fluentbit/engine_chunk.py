@@ -34,6 +34,7 @@ _LAST_SECOND = 253_402_300_799  # the year 9999
 _GROUP_START, _GROUP_END = -1, -2
 _ZERO_SECTOR = bytes(512)  # what a power loss leaves of data that was never written back comes in these
 _MAX_FINAL_NULS = 8
+_FIRST_LOOK = 4096
 HALF = "half an event"
 
 
@@ -79,10 +80,13 @@ class EventDecoder:
     one that has swallowed others because a length in it is wrong.
     """
 
-    def __init__(self, start: int = 0, limit: int = MAX_EVENT) -> None:
+    def __init__(self, start: int = 0, limit: int = MAX_EVENT, *, padded: bool = False) -> None:
+        """``start`` is the offset of the first byte that will be fed. ``padded``: zeros behind the last event are
+        nothing unusual, and say nothing about it."""
         self._buffer = bytearray()
         self._start = start  # the offset of the buffer's first byte
         self._limit = limit
+        self._padded = padded
         self._wait_for = 0  # no use to try again before the buffer has this many bytes
         self._lost = False
         self._group: Fields | None = None
@@ -110,8 +114,10 @@ class EventDecoder:
         while self._find_start():
             yield from self._run(ended)
             self._drop(self._at)
-            self._wait_for = 0 if self._at else 2 * len(self._buffer)
+            self._wait_for = 0
             if not self._why:
+                if not self._at:
+                    self._wait_for = 2 * len(self._buffer)
                 return
             if self._held:
                 yield from self._settle(before_zeros=self._buffer[:1] == b"\0")
@@ -133,17 +139,25 @@ class EventDecoder:
             object_pairs_hook=self._map,
             list_hook=self._list,
             ext_hook=lambda _code, data: Ext(data),
-            max_buffer_size=2 * self._limit + (1 << 20),
+            max_buffer_size=0,  # the buffer is bounded here
+            max_str_len=self._limit,
+            max_bin_len=self._limit,
+            max_ext_len=self._limit,
             max_array_len=MAX_ITEMS,
             max_map_len=MAX_ITEMS,
         )
-        unpacker.feed(self._buffer)
+        fed = 0
         self._at, self._why = 0, ""
+        self._containers = 0
         while True:
-            self._containers = 0
             try:
                 value = unpacker.unpack()
             except msgpack.OutOfData:
+                if fed < len(self._buffer):  # little at first: among garbage most runs end at once
+                    more = self._buffer[fed : max(4 * fed, _FIRST_LOOK)]
+                    unpacker.feed(more)
+                    fed += len(more)
+                    continue
                 if len(self._buffer) - self._at > self._limit:
                     self._why = f"an event longer than {self._limit} bytes"
                 elif ended and self._at < len(self._buffer):
@@ -157,7 +171,7 @@ class EventDecoder:
             self._why = self._damage(event, end)
             if self._why:
                 return
-            self._at = end
+            self._at, self._containers = end, 0
             yield from self._settle()
             self._lost = False
             self._held = event if isinstance(event, Event) else None
@@ -197,7 +211,7 @@ class EventDecoder:
     def _settle(self, before_zeros: bool = False) -> Iterator[Event | Unread]:
         """Give what waits: the event before, or the range that could not be read."""
         held, self._held = self._held, None
-        if held and before_zeros and self._zero_ended:
+        if held and before_zeros and self._zero_ended and not self._padded:
             self._unread = Unread(held.span, "an event with zeroed bytes")
             return
         if held:

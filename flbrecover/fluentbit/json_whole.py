@@ -1,7 +1,8 @@
 """Is this text one whole JSON object, as Fluent Bit writes JSON?
 
 Fluent Bit's JSON is not always JSON: ``nan`` and ``inf`` stand bare, keys may be numbers, extension values hold
-``\\xNN``. A record must not be called damaged for that, nor may a deep or huge one cost stack or memory.
+``\\xNN``, and before 3.2 surrogates and overlong forms of UTF-8 were copied. A record must not be called damaged for
+that, nor may a deep or huge one cost stack or memory.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ import re
 _SMALL = 1 << 20  # up to here the standard parser may build the value; it can take 30 times the text's size
 _NEXT = re.compile(rb"[ \t\r\n]*([{}\[\],:\"]|-?[0-9a-zA-Z][0-9a-zA-Z.+-]*)")
 _STRING_STOP = re.compile(rb"[\"\\\x00-\x1f]")
+_UTF8 = re.compile(  # any sequence whose first byte announces its length, as old versions took it
+    rb"[\xc0-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf7][\x80-\xbf]{3}"
+    rb"|[\xf8-\xfb][\x80-\xbf]{4}|[\xfc-\xff][\x80-\xbf]{5}"
+)
 _WORD = re.compile(rb"(?:true|false|null|-?nan|-?inf|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\Z")
 
 
@@ -22,6 +27,8 @@ def is_object(text: bytes) -> bool:
     string, ends inside one.
     """
     if text[:1] != b"{" or text[-1:] != b"}" or b"\0" in text:
+        return False
+    if not text.isascii() and not _UTF8.sub(b"", text).isascii():
         return False
     if len(text) <= _SMALL:
         try:

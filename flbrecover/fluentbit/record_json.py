@@ -13,6 +13,7 @@ import math
 import re
 import time
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from flbrecover.fluentbit.json_string import write_string
 from flbrecover.fluentbit.pipeline import JsonDateFormat, RecordFormat, S3Output, Service
@@ -134,7 +135,8 @@ _DATES = {
     "iso8601": re.compile(rb'"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{6})Z"'),
     "java_sql_timestamp": re.compile(rb'"(\d{4})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)\.(\d{6})"'),
 }
-_NUMBER = re.compile(rb"(\d{1,19})(?:\.(\d{1,17}))?[,}]")
+_INTEGER = re.compile(rb"(\d{1,19})[,}]")
+_DOUBLE = re.compile(rb"(\d{1,19}\.\d{1,17}|\d(?:\.\d{1,17})?e-\d\d)[,}]")
 _OTLP_TIME = re.compile(rb'"timeUnixNano":"?([1-9][0-9]{0,18})\b')
 
 
@@ -148,12 +150,10 @@ def _parse_date(text: bytes, date_format: JsonDateFormat) -> int | None:
         if not (1 <= when[1] <= 12 and 1 <= when[2] <= 31 and when[0] > 0):
             return None
         return calendar.timegm((when[0], when[1], when[2], when[3], when[4], when[5])) * _SECOND + micros * 1000
-    found = _NUMBER.match(text)
-    if found is None or (found[2] is not None) != (date_format == "double"):
+    found = (_DOUBLE if date_format == "double" else _INTEGER).match(text)
+    if found is None:
         return None
-    if date_format == "epoch_ms":
-        return int(found[1]) * 1_000_000
-    return int(found[1]) * _SECOND + int((found[2] or b"0").ljust(9, b"0")[:9])
+    return int(Decimal(found[1].decode("ascii")) * (1_000_000 if date_format == "epoch_ms" else _SECOND))
 
 
 def _log_value(fields: Fields, style: RecordStyle) -> bytes | None:

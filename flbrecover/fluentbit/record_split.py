@@ -66,7 +66,7 @@ class LineSplitter:
         lines = block.split(b"\n")
         last = lines.pop()
         for line in lines:
-            if self._held_size or self._dropped:
+            if self._held_size or self._dropped or len(line) > self._limit:
                 self._hold(line)
                 yield self._take()
             else:

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flbrecover.fluentbit import json_whole
+from flbrecover.fluentbit.json_whole import is_object
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('{}[]":,\\x', max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+OBJECTS = st.dictionaries(st.text(max_size=4), VALUES, max_size=4)
+
+
+@settings(max_examples=100)
+@given(value=OBJECTS, ascii_only=st.booleans(), spaces=st.booleans())
+def test_objects_are_whole_and_no_part_of_them_is(value: object, ascii_only: bool, spaces: bool) -> None:
+    separators = (", ", " : ") if spaces else (",", ":")
+    text = json.dumps(value, ensure_ascii=ascii_only, separators=separators).encode("utf-8", "surrogatepass")
+    assert is_object(text)
+    assert json_whole._is_object_slow(text)
+    for cut in range(1, len(text)):
+        assert not is_object(text[:cut])
+        assert not is_object(text[cut:])
+        assert not json_whole._is_object_slow(text[:cut])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"a":nan,"b":-nan,"c":inf,"d":-inf}',
+        b'{1:2,null:3,1.5:"x"}',
+        b'{"a":"\\x05\\xffffff80"}',
+        b'{"a":"\xed\xa0\x80 \xc0\x80"}',
+        b'{"a":' + b"1" * 5000 + b"}",
+        b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"a":"' + b"x" * (3 << 20) + b'"}',
+        b"{}",
+    ],
+    ids=["bare nan", "odd keys", "extension", "old utf-8", "long number", "deep", "3 MiB", "empty"],
+)
+def test_what_fluent_bit_writes_is_whole(text: bytes) -> None:
+    assert is_object(text)
+    assert not is_object(text[:-1])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"[{}]",
+        b'"a"',
+        b"{}{}",
+        b" {}",
+        b"{} ",
+        b'{"a":1}}',
+        b'{"a":1,}',
+        b'{"a"}',
+        b'{"a":}',
+        b'{"a" 1}',
+        b'{"a":[1,]}',
+        b'{"a":[1}]',
+        b'{"a":1]',
+        b"{,}",
+        b'{"a":tru}',
+        b'{"a":01}',
+        b'{"a":1.}',
+        b'{"a":"x\0y"}',
+        b'{"a":"\xff\xfe"}',
+        b'{"a":"\xc3"}',
+        b'{"a":"\xe6\xbc"}',
+        b'{"a":"\x80"}',
+        b'{"a":"x\ny"}',
+        b'{"a":"x',
+        b'{"a":"x\\"}',
+        b'{"a":' + b"[" * 100_000 + b"}",
+    ],
+)
+def test_what_is_not_whole(text: bytes) -> None:
+    assert not is_object(text)
+    assert text[:1] != b"{" or not text.isascii() or not json_whole._is_object_slow(text)
