@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from servers import Moto, Server
 
 from flbrecover.bucket.client import S3
 from flbrecover.demo.seaweedfs import SeaweedFS, credentials
-from servers import Moto, Server
 
 for _name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[_name]
