@@ -100,7 +100,8 @@ class Apply:
         except OSError as e:
             where = tempfile.gettempdir()
             raise FlbrecoverError(f"{where}: {e.strerror} (scratch space; set TMPDIR to a folder with room)") from e
-        raise BucketError(f"s3://{output.bucket}/{action.key}: taken by other content, as are {MOST_KEYS - 1} more keys")
+        where = f"s3://{output.bucket}/{action.key}"
+        raise BucketError(f"{where}: taken by other content, as are {MOST_KEYS - 1} more keys")
 
     def _metadata(self, action: PutRecords) -> dict[str, str]:
         """User metadata: which tool, plan and source; ASCII, bounded (S3 takes 2 KB)."""

@@ -78,7 +78,9 @@ class Sample:
 class Comparer:
     """The steps of one comparison; :func:`compare` runs them."""
 
-    def __init__(self, survey: Survey, output: S3Output, s3: S3, window: Window, plain_lines: bool, watch: Watch) -> None:
+    def __init__(
+        self, survey: Survey, output: S3Output, s3: S3, window: Window, plain_lines: bool, watch: Watch
+    ) -> None:
         self._survey = survey
         self._output = output
         self._s3 = s3
@@ -127,7 +129,11 @@ class Comparer:
         return Sample(buffer, tuple(islice(BufferRecords(self._survey.node, buffer, self._style), SAMPLE)))
 
     def _peeks(self, problems: list[Problem]) -> list[Peek]:
-        peeks = []
+        peeks: list[Peek] = []
+        if self._style.format == "otlp_json":
+            what = f"output {self._output.name} writes otlp_json: log lines are not compared with its documents"
+            problems.extend(Problem(log.name, what, unreadable=False) for log in self._survey.logs)
+            return peeks
         for log in self._survey.logs:
             try:
                 peek = self._reader.peek(log)
@@ -160,10 +166,10 @@ class Comparer:
     def _widen(self, found: Comparison, tags: Iterable[str]) -> None:
         """Reading all records may show one that is older than the first ones: look further back then."""
         first = min((h.first_ns for h in found.holders if h.first_ns is not None), default=None)
-        if self._asked.start_ns is None and first is not None and found.window.start_ns is not None:
-            if first < found.window.start_ns:
-                found.window = Window(first, found.window.end_ns)
-                found.candidates = self._candidates(tags, found.window)
+        start = found.window.start_ns
+        if self._asked.start_ns is None and first is not None and start is not None and first < start:
+            found.window = Window(first, found.window.end_ns)
+            found.candidates = self._candidates(tags, found.window)
 
     # -- how records are compared ----------------------------------------------------------------------------------
 

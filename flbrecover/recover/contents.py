@@ -61,9 +61,8 @@ class Contents:
         log, file = self._source(piece)
         input_ = self._survey.input_of(log)
         dates = _dates(piece.dates)
-        for record in records_in(
-            self._survey.node, log, file, input_, self._survey.pipeline, piece.ranges, plain_when_regex_fails=self._plain
-        ):
+        node, pipeline = self._survey.node, self._survey.pipeline
+        for record in records_in(node, log, file, input_, pipeline, piece.ranges, plain_when_regex_fails=self._plain):
             for outcome in self._chain.apply(record):
                 if outcome.tag != tag or outcome.fate == "dropped" or not matches(self._output.route, tag):
                     continue

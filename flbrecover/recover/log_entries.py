@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 
 from flbrecover.errors import ConfigError
 from flbrecover.evidence.source_logs import SourceRecords
@@ -106,22 +105,31 @@ class LogReader:
             yield outcome, render(outcome.fields, outcome.time_ns or 0, self._style)
 
     def peek(self, log: SourceLog) -> Peek:
-        """Looks at the beginning of a log. Raises ConfigError where its parser cannot be used."""
+        """Looks at the beginning of a log, or at all of it where a filter may give later records another tag.
+
+        Raises ConfigError where its parser cannot be used.
+        """
         rendered: dict[str, list[bytes]] = {}
         unsure: set[str] = set()
-        times: list[int] = []
+        first: int | None = None
         parsed = False
         tail = self._survey.input_of(log)
-        for _, record in islice(self.source(log), SAMPLE):
-            parsed = parsed or (record.parsed and bool(tail.parser or tail.multiline_parsers or tail.docker_mode))
+        has_parser = bool(tail.parser or tail.multiline_parsers or tail.docker_mode)
+        retags = any(f.name == "rewrite_tag" for f in self._survey.pipeline.filters)
+        for _, record in self.source(log):
+            parsed = parsed or (record.parsed and has_parser)
             for outcome, data in self.outcomes(record):
                 if data is None:
                     continue
-                rendered.setdefault(outcome.tag, []).append(data)
+                of_tag = rendered.setdefault(outcome.tag, [])
+                if len(of_tag) < SAMPLE:
+                    of_tag.append(data)
                 unsure.update(n.decode("utf-8", "surrogateescape") for n in outcome.unsure)
-                if outcome.time_ns is not None:
-                    times.append(outcome.time_ns)
-        return Peek(log, rendered, frozenset(unsure), bool(times), parsed, min(times, default=None))
+                if outcome.time_ns is not None and (first is None or outcome.time_ns < first):
+                    first = outcome.time_ns
+            if not retags and any(len(of_tag) >= SAMPLE for of_tag in rendered.values()):
+                break
+        return Peek(log, rendered, frozenset(unsure), first is not None, parsed, first)
 
     def add(self, ledger: Ledger, peek: Peek, rules: dict[str, MatchRule], to: LogEntries) -> None:
         """All records of a log, in writing order."""

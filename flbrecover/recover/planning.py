@@ -18,6 +18,7 @@ from flbrecover.recover.log_entries import SECOND_NS, LogRun
 from flbrecover.recover.states import States
 from flbrecover.recover.uploads import UploadCase
 
+NOTHING = Additions()
 NEEDS: dict[EntryState, SourceKind] = {"buffered": "buffers", "lost": "lost", "unread": "unread", "pending": "lost"}
 
 
@@ -220,7 +221,7 @@ class Planner:
         fallback_ns: int,
         *,
         after: tuple[str, ...],
-        additions: Additions = Additions(),
+        additions: Additions = NOTHING,
         rebuilt: bool = False,
     ) -> None:
         summed = sum_up(self._contents, pieces, tag, additions)

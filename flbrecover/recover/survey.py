@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flbrecover.evidence import engine_storage, hiding_places, processes, source_files, store_dir, tail_db
@@ -98,7 +97,8 @@ def _db_path(node: Node, configured: str, problems: list[Problem]) -> str:
     hidden = hiding_places.databases(node, configured)
     if len(hidden) != 1:
         return configured
-    problems.append(Problem(configured, f"not there; read {hidden[0].path} instead ({hidden[0].why})", unreadable=False))
+    what = f"not there; read {hidden[0].path} instead ({hidden[0].why})"
+    problems.append(Problem(configured, what, unreadable=False))
     return hidden[0].path
 
 
