@@ -126,7 +126,7 @@ def _examine(file: BinaryIO, facts: FileFacts) -> _Chunk:
         meta = engine_chunk.parse_metadata(header.meta)
         if header.content.length and head[header.content.start] != _LIST_OF_TWO and meta.event_type == "logs":
             found = _with_metadata(file, facts, head, header.content)
-            if found:
+            if found and (found.content.start < header.content.start or _is_plausible(found.meta)):
                 return found
         if not header.length_known:
             header = chunk_file.trimmed(header, data_end(file, header.content))
@@ -141,7 +141,7 @@ def _examine(file: BinaryIO, facts: FileFacts) -> _Chunk:
         problem = Problem(facts.path, header.problems[0], ByteRange(0, facts.size))
         return _Chunk(facts, None, header.content, header.slack, False, (problem,))
     found = _with_metadata(file, facts, head, ByteRange(facts.size, facts.size))
-    if found:
+    if found and _is_plausible(found.meta):
         return found
     start = _first_event(file, ByteRange(0, facts.size))
     what = "the header is lost, and what stood here with it"
@@ -170,13 +170,20 @@ def _with_metadata(file: BinaryIO, facts: FileFacts, head: bytes, stated: ByteRa
     return _Chunk(facts, meta, ByteRange(start, end), ByteRange(end, facts.size), False, (problem,))
 
 
+def _is_plausible(meta: Metadata | None) -> bool:
+    """Whether a tag is text: where the first event itself is damaged, its bytes would be taken for the tag's end."""
+    try:
+        tag = meta.tag.decode("utf-8") if meta else ""
+    except UnicodeDecodeError:
+        return False
+    return tag != "" and tag.isprintable()
+
+
 def _first_event(file: BinaryIO, where: ByteRange) -> int | None:
-    """Where the first event in a range begins, of either generation."""
-    start = find(file, where, EVENT_START[1:])
-    if start is None or start == where.start:
-        return start
-    file.seek(start - 1)
-    return start - 1 if file.read(1) == EVENT_START[:1] else start
+    """Where the first event in a range begins. The older form is a part of the newer one, and is taken only where the
+    newer one does not occur."""
+    start = find(file, where, EVENT_START)
+    return find(file, where, EVENT_START[1:]) if start is None else start
 
 
 def _tag(chunk: _Chunk, given: str | None) -> tuple[str | None, TagProof, tuple[Problem, ...]]:

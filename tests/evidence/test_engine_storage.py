@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from cases import unpack
-from chunk_builder import PAGE, chunk, event, old_event, put, zeroed
+from chunk_builder import PAGE, chunk, event, ext_time, old_event, put, zeroed
 
 from flbrecover.evidence.engine_storage import scan
 from flbrecover.evidence.node import Node
@@ -65,6 +65,13 @@ def test_all_generations(meta: bytes, content: bytes, length: int | None, tmp_pa
     assert buffer.problems == ()
 
 
+def test_a_lost_header_before_events_of_the_older_form(tmp_path: Path) -> None:
+    content = b"".join(old_event(ext_time(1795434084, n), {"log": "x"}) for n in range(5))
+    put_chunk(tmp_path, zeroed(chunk(META, content), 0, 24))
+    buffer = only(scanned(tmp_path))
+    assert (buffer.tag, buffer.content) == (TAG.decode(), ByteRange(START, START + len(content)))
+
+
 def test_records_that_name_their_outputs_are_noted(tmp_path: Path) -> None:
     put_chunk(tmp_path, chunk(b"\xf1\x77\x00\x01" + TAG + b"\0\0\4\0\1\0\7", CONTENT))
     buffer = only(scanned(tmp_path))
@@ -98,6 +105,13 @@ DAMAGES: dict[str, tuple[bytes, str, tuple[int, int], str]] = {
         "header",
         (START, START + len(CONTENT)),
         "header is damaged",
+    ),
+    "first event damaged": (WHOLE[:START] + b"\xff" + WHOLE[START + 1 :], "header", (START, START + len(CONTENT)), ""),
+    "header and first event damaged": (
+        bytes(24) + WHOLE[24:START] + b"\xff" + WHOLE[START + 1 :],
+        "given",
+        (START + len(EVENTS[0]), START + len(CONTENT)),
+        "header is lost",
     ),
     "header page zeroed": (zeroed(WHOLE, 0, PAGE), "given", (FIRST_BEHIND, START + len(CONTENT)), "header is lost"),
     "header and metadata zeroed": (zeroed(WHOLE, 0, START), "given", (START, START + len(CONTENT)), "header is lost"),
