@@ -102,13 +102,14 @@ def _marks(
     displaced = []
     for position in log.positions:
         key = key_of(position.file) if position.file else None
-        if key in by_key and not position.superseded and position.fate in ("same file", "rotated"):
-            marks[key] = _mark_of_row(folders, tail, position, by_key[key])
-        else:
-            displaced.append(position)
-            if key in by_key and position.file and position.file.inode == position.row.inode:
-                proof = f"row {position.row.row_id} has its inode but read other bytes: truncated or used again"
-                restarted[key] = _Mark(position, 0, proof)
+        if position.fate in ("same file", "rotated"):
+            if key in by_key and not position.superseded:
+                marks[key] = _mark_of_row(folders, tail, position, by_key[key])
+            continue
+        displaced.append(position)
+        if key in by_key and position.file and position.file.inode == position.row.inode:
+            proof = f"row {position.row.row_id} has its inode but read other bytes: truncated or used again"
+            restarted[key] = _Mark(position, 0, proof)
     carriers = find_marked_bytes(folders, [p.row for p in displaced], marks.keys() | restarted.keys())
     for position in displaced:
         held = {key_of(f): f for f, _ in carriers.get(position.row.row_id, [])}.keys() & by_key.keys()

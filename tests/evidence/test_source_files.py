@@ -230,6 +230,9 @@ def test_logs_with_equal_lines_are_no_copies(tmp_path: Path) -> None:
     write(tmp_path, f"{LOG}.1", b"started\n", mtime=1000)
     write(tmp_path, LOG, b"started\nstopped\n", mtime=2000)
     assert files(only(look(tmp_path, []))) == [("app.log.1", None), ("app.log", None)]
+    write(tmp_path, f"{LOG}.1", b"").unlink()
+    write(tmp_path, f"{LOG}.1.gz", b"started\n", mtime=1000)
+    assert files(only(look(tmp_path, []))) == [("app.log.1.gz", None), ("app.log", None)]
 
 
 def test_hard_links_are_one_file(tmp_path: Path) -> None:
@@ -252,6 +255,23 @@ def test_a_compressed_file_and_its_source(tmp_path: Path) -> None:
     write(tmp_path, f"{LOG}.1.gz", MIDDLE)  # other content: another file
     names = [n for n, _ in files(only(look(tmp_path, [row_for(tmp_path, LOG, 50)])))]
     assert sorted(names) == ["app.log", "app.log.1", "app.log.1.gz"]
+
+
+def test_a_superseded_row_of_a_file_that_is_there_proves_nothing_of_others(tmp_path: Path) -> None:
+    same = b"the same line over and over\n" * 100
+    write(tmp_path, f"{LOG}.1", same + b"end\n")
+    write(tmp_path, LOG, same)
+    evidence = look(tmp_path, [row_for(tmp_path, LOG, 280), row_for(tmp_path, LOG, 560, row_id=2)])
+    assert files(only(evidence)) == [("app.log.1", None), ("app.log", 560)]
+
+
+def test_a_superseded_row_still_proves_what_was_read_before_its_inode_was_used_again(tmp_path: Path) -> None:
+    """Before 3.0.2 rows of deleted files stayed."""
+    after_rename(tmp_path, f"{LOG}.2.gz", f"{LOG}.1", LOG)
+    rows = [row_for(tmp_path, LOG, 410, content=OLD), row_for(tmp_path, LOG, 50, row_id=2)]
+    evidence = look(tmp_path, rows)
+    assert files(only(evidence)) == [("app.log.2.gz", 410), ("app.log.1", None), ("app.log", 50)]
+    assert evidence.gone == ()
 
 
 # --- gone ----------------------------------------------------------------------------------------------------------
