@@ -54,12 +54,13 @@ def look_at(node: Node, path: str, given_tag: str | None) -> BufferFile:
     """One file, wherever it lies: a copy of a buffer file is one as well. Raises EvidenceError for what is none."""
     path = str(PurePosixPath("/", path))
     folders = [*PurePosixPath(path).parents, PurePosixPath("/"), PurePosixPath("/"), PurePosixPath("/")]
+    node.facts(path)
     if path.endswith(".flb"):
         chunks, problems = engine_storage.scan(node, str(folders[1]), given_tag=given_tag)
         for chunk in chunks:
             if chunk.path == path:
                 return chunk
-        raise EvidenceError(next((f"{path}: {p.what}" for p in problems if p.path == path), f"{path}: not found"))
+        raise EvidenceError(next((f"{path}: {p.what}" for p in problems if p.path == path), f"{path}: no engine chunk"))
     found = examine(node, path)
     if isinstance(found, Problem):
         raise EvidenceError(f"{path}: {found.what}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
@@ -145,6 +144,6 @@ def write_records(out: TextIO, records: Iterable[Record]) -> None:
             out.write(shown(record.data.decode("utf-8", "surrogateescape")) + "\n")
         return
     out.flush()
-    with os.fdopen(os.dup(out.fileno()), "wb") as raw:
-        for record in records:
-            raw.write(record.data + b"\n")
+    for record in records:
+        out.buffer.write(record.data + b"\n")
+    out.buffer.flush()
