@@ -102,7 +102,7 @@ def test_names_of_filters_have_no_case():
 
 @pytest.mark.parametrize(("value", "off"), [("false", True), ("False", True), ("0", True), ("on", False)])
 def test_a_filter_that_is_switched_off(value, off):
-    assert through(f"Name modify\nactive {value}\nAdd a b", ()) == (() if off else fields(a=b"b"))
+    assert through(f"Name record_modifier\nactive {value}\nRecord a b", ()) == (() if off else fields(a=b"b"))
 
 
 def test_match():
@@ -126,14 +126,14 @@ def test_no_filter_at_all():
 
 @pytest.mark.parametrize(("kind", "plugin"), [("input", "tail"), ("output", "s3")])
 def test_processors_may_do_anything(kind, plugin):
-    with_processors = section(f"name {plugin}\nprocessors logs", kind)
+    with_processors = section(f"name {plugin}\nprocessors metrics labels, logs content_modifier", kind)
     made = FilterChain(pipeline("Name modify\nAdd a b", sections=(with_processors,)))
     outcome = one(made, OWN)
     assert (outcome.fate, outcome.by) == ("maybe dropped", "processors")
     assert b"log" in outcome.unsure
     assert "processors" in made.notes[0].what
-    other = FilterChain(pipeline(sections=(section("name cpu\nprocessors logs", kind),)))
-    assert one(other, OWN).fate == "kept"
+    for text in ("name cpu\nprocessors logs content_modifier", f"name {plugin}\nprocessors metrics labels"):
+        assert one(FilterChain(pipeline(sections=(section(text, kind),))), OWN).fate == "kept"
 
 
 # -- multiline as a filter: plugins/filter_multiline/ml.c

@@ -22,7 +22,7 @@ from flbrecover.fluentbit.filters import (
 from flbrecover.fluentbit.filters.event import Event, Fate, Step
 from flbrecover.fluentbit.filters.names import NO_NAMES, Names
 from flbrecover.fluentbit.filters.options import Options, is_active
-from flbrecover.fluentbit.pipeline import Filter, Origin, Pipeline, Route, Section
+from flbrecover.fluentbit.pipeline import Filter, Origin, Pipeline, Property, Route, Section
 from flbrecover.fluentbit.values import Fields, SourceRecord
 from flbrecover.model import Problem
 
@@ -170,7 +170,7 @@ class FilterChain:
         for section in self._pipeline.sections:
             plugin = (section.get("name") or "").lower()
             wanted = {"input": "tail", "output": "s3"}.get(section.kind)
-            if plugin == wanted and any(_is_processors(p.key) for p in section.properties):
+            if plugin == wanted and any(_of_logs(p) for p in section.properties):
                 found[section.kind] = section
         for section in found.values():
             self._note(section.origin, f"processors of an {section.kind} are not followed; any record may be changed")
@@ -185,8 +185,9 @@ class Processors:
     after: bool
 
 
-def _is_processors(key: str) -> bool:
-    return key.lower() == "processors" or key.lower().startswith("processors.")
+def _of_logs(prop: Property) -> bool:
+    """The reader of YAML names processors by signal: ``logs content_modifier, metrics labels``."""
+    return prop.key.lower() == "processors" and any(p.strip().startswith("logs ") for p in prop.value.split(","))
 
 
 _PROCESSED = others.opaque("processors")

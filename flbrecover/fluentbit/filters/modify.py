@@ -158,6 +158,8 @@ def _copy(old_text: str, new_text: str) -> Rule:
 
 def _hard_copy(old_text: str, new_text: str) -> Rule:
     old, new = name_of(old_text), name_of(new_text)
+    if old == new:
+        raise ValueError(f"Hard_copy {old_text} {new_text} makes a broken record")
 
     def rule(event: Event) -> Event:
         has_old = event.has(old)
