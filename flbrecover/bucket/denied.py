@@ -202,7 +202,10 @@ def _credential_places() -> list[str]:
 
 def without_secrets(url: str) -> str:
     """An endpoint URL without the user, password and query that it may hold."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # no URL at all, and no telling what in it is a password
+        return "(not shown)"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
 
 

@@ -236,14 +236,19 @@ class Job:
                 if kind == "output" and not any(p.key == "Match" for p in said[kind]):
                     first.append(Property("Match", "*", line))
                 sections = [*sections, Section(kind, tuple(first), line)]
-            sections = [
-                replace(s, properties=(*s.properties, *said[kind])) if _is(s, kind, plugin) else s for s in sections
-            ]
+            sections = [_overruled(s, said[kind]) if _is(s, kind, plugin) else s for s in sections]
         return sections
 
 
 def _is(section: Section, kind: str, plugin: str | None) -> bool:
     return section.kind == kind and (plugin is None or (section.get("name") or "").lower() == plugin)
+
+
+def _overruled(section: Section, said: list[Property]) -> Section:
+    """The section with what the command line says instead of its own values."""
+    keys = {p.key.lower() for p in said}
+    kept = [p for p in section.properties if p.key.lower() not in keys]
+    return replace(section, properties=(*kept, *said))
 
 
 def _has(sections: list[Section], kind: str, plugin: str | None) -> bool:

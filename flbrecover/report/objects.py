@@ -25,11 +25,11 @@ MOST_SHOWN = 100  # objects of one tag in a table
 
 def write_text(out: TextIO, output: S3Output, window: Window, keys: StoredKeys, watch: Watch) -> None:
     """A table a tag, the gaps below it."""
+    kept: dict[str, list[KeyedObject]] = {}
+    tags = keys_by_tag(output, _kept(watch(keys, "listing", None), kept))
     since = "the beginning" if window.start_ns is None else text.time(window.start_ns)
     out.write(shown(f"s3://{output.bucket}/ as {output.name} writes it: {output.key_format}") + "\n")
     out.write(f"window: {since} to {text.time(window.end_ns)}\n")
-    kept: dict[str, list[KeyedObject]] = {}
-    tags = keys_by_tag(output, _kept(watch(keys, "listing", None), kept))
     for label, tag in sorted(tags.items()):
         out.write("\n" + shown(f"{label}: {text.count(tag.objects, 'object')}, {text.size(tag.size)}") + "\n")
         out.write(object_table(kept[label]) + "\n")

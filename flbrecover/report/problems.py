@@ -27,7 +27,8 @@ def line(problem: Problem) -> str:
     """One line: the file, the place, what is wrong and the way out."""
     where = f" ({problem.where})" if problem.where else ""
     way_out = f"; {problem.way_out}" if problem.way_out else ""
-    return shown(f"{problem.path}{where}: {problem.what}{way_out}")
+    what = problem.what.removeprefix(f"{problem.path}: ")
+    return shown(f"{problem.path}{where}: {what}{way_out}")
 
 
 def write(stream: TextIO, problems: Iterable[Problem]) -> None:

@@ -30,7 +30,7 @@ def of_uploads(survey: Survey) -> list[Problem]:
 
 def write_text(out: TextIO, survey: Survey, cases: Sequence[UploadCase], found: Sequence[Problem]) -> None:
     """A block an upload: there are few, and their ids must be whole to be used."""
-    if not cases:
+    if not cases and not any(p.path.startswith("s3://") for p in found):
         out.write("no pending multipart uploads of these outputs are known to S3\n")
     for number, case in enumerate(cases, 1):
         out.write("".join(shown(line) + "\n" for line in case_lines(number, case)) + "\n")
