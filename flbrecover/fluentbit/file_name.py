@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import chain
 
 _NAME = re.compile(r"([0-9]{1,20})-([0-9]{1,20})\Z")
 _MASK = (1 << 64) - 1
@@ -78,18 +79,14 @@ def created_ns(name: FileName, near_ns: int) -> int | None:
 
     Fluent Bit multiplies 5381, the seconds and the nanoseconds in 64 bits. The product of the two times itself always
     fits into 64 bits, so that multiplying by the inverse of 5381 gives it back; the second that divides it with a
-    quotient below 10^9 and lies nearest to ``near_ns`` is taken. Strong, not certain.
+    quotient below 10^9 is taken: the last one up to ``near_ns``, else the first one behind it. Strong, not certain.
     """
     product = name.time_product
     near = near_ns // _SECOND
     if product == 0 or near <= 0:
         return None
     first = max(near - LOOK_BACK_S, product // _SECOND + 1, 1)
-    last = near + LOOK_AHEAD_S
-    if first > last:
-        return None
-    for distance in range(max(near - first, last - near) + 1):
-        for second in (near - distance, near + distance):
-            if first <= second <= last and product % second == 0:
-                return second * _SECOND + product // second
+    for second in chain(range(near, first - 1, -1), range(max(near + 1, first), near + LOOK_AHEAD_S + 1)):
+        if product % second == 0:
+            return second * _SECOND + product // second
     return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 
+_DECODER = json.JSONDecoder()
 _SMALL = 1 << 20  # up to here the standard parser may build the value; it can take 30 times the text's size
 _NEXT = re.compile(rb"[ \t\r\n]*([{}\[\],:\"]|-?[0-9a-zA-Z][0-9a-zA-Z.+-]*)")
 _STRING_STOP = re.compile(rb"[\"\\\x00-\x1f]")
@@ -23,8 +24,8 @@ _WORD = re.compile(rb"(?:true|false|null|-?nan|-?inf|-?(?:0|[1-9][0-9]*)(?:\.[0-
 def is_object(text: bytes) -> bool:
     """Whether ``text`` is exactly one JSON object: everything closed, nothing before it, nothing behind it.
 
-    A proper part of such a text is never one itself: a tail either has a closing bracket too many or, cut inside a
-    string, ends inside one.
+    Neither a beginning nor an end of such a text is one itself: an end either has a closing bracket too many or, cut
+    inside a string, ends inside one. (A piece out of its middle can be one.)
     """
     if text[:1] != b"{" or text[-1:] != b"}" or b"\0" in text:
         return False
@@ -32,7 +33,8 @@ def is_object(text: bytes) -> bool:
         return False
     if len(text) <= _SMALL:
         try:
-            return isinstance(json.loads(text.decode("utf-8", "surrogateescape")), dict)
+            whole = text.decode("utf-8", "surrogateescape")
+            return _DECODER.raw_decode(whole)[1] == len(whole)
         except (ValueError, RecursionError):
             pass  # it may still be whole in Fluent Bit's dialect, or deep
     return _is_object_slow(text)

@@ -14,6 +14,7 @@ import re
 import time
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 
 from flbrecover.fluentbit.json_string import write_string
 from flbrecover.fluentbit.pipeline import JsonDateFormat, RecordFormat, S3Output, Service
@@ -132,11 +133,11 @@ def _date(time_ns: int, date_format: JsonDateFormat) -> Value:
 
 
 _DATES = {
-    "iso8601": re.compile(rb'"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{6})Z"'),
-    "java_sql_timestamp": re.compile(rb'"(\d{4})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)\.(\d{6})"'),
+    "iso8601": re.compile(rb'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{6})Z"'),
+    "java_sql_timestamp": re.compile(rb'"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.(\d{6})"'),
 }
 _INTEGER = re.compile(rb"(\d{1,19})[,}]")
-_DOUBLE = re.compile(rb"(\d{1,19}\.\d{1,17}|\d(?:\.\d{1,17})?e-\d\d)[,}]")
+_DOUBLE = re.compile(rb"(\d{1,19}\.\d{1,22}|\d(?:\.\d{1,17})?e-\d\d)[,}]")
 _OTLP_TIME = re.compile(rb'"timeUnixNano":"?([1-9][0-9]{0,18})\b')
 
 
@@ -146,14 +147,21 @@ def _parse_date(text: bytes, date_format: JsonDateFormat) -> int | None:
         found = _DATES[date_format].match(text)
         if found is None:
             return None
-        *when, micros = (int(part) for part in found.groups())
-        if not (1 <= when[1] <= 12 and 1 <= when[2] <= 31 and when[0] > 0):
-            return None
-        return calendar.timegm((when[0], when[1], when[2], when[3], when[4], when[5])) * _SECOND + micros * 1000
+        seconds = _seconds(found[1])
+        return None if seconds is None else seconds * _SECOND + int(found[2]) * 1000
     found = (_DOUBLE if date_format == "double" else _INTEGER).match(text)
     if found is None:
         return None
     return int(Decimal(found[1].decode("ascii")) * (1_000_000 if date_format == "epoch_ms" else _SECOND))
+
+
+@lru_cache(maxsize=64)  # records of one second mostly follow each other
+def _seconds(text: bytes) -> int | None:
+    """The seconds since the epoch of ``YYYY-mm-dd?HH:MM:SS``, UTC."""
+    year, month, day = int(text[:4]), int(text[5:7]), int(text[8:10])
+    if not (year and 1 <= month <= 12 and 1 <= day <= 31):
+        return None
+    return calendar.timegm((year, month, day, int(text[11:13]), int(text[14:16]), int(text[17:19])))
 
 
 def _log_value(fields: Fields, style: RecordStyle) -> bytes | None:
