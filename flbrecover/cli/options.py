@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # imported when used: these pull in boto3, yaml and more
     from flbrecover.bucket.client import S3
     from flbrecover.evidence.config_files import LoadedConfig
     from flbrecover.evidence.node import Node
-    from flbrecover.fluentbit.pipeline import Pipeline, S3Output, Section, SectionKind
+    from flbrecover.fluentbit.pipeline import Pipeline, Property, S3Output, Section, SectionKind
     from flbrecover.model import Problem
     from flbrecover.recover.survey import Survey
 
