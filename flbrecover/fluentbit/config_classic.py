@@ -78,14 +78,14 @@ class _Reader:
             raise ConfigError(f"more than {MAX_FILES} files, or includes {MAX_DEPTH} deep", path=path)
         self._read.add(path)
         state = _FileState(path)
-        for number, raw_line in enumerate(text.split("\n"), 1):
-            line = raw_line.removesuffix("\r")
+        *lines, last = text.split("\n")
+        for number, line in enumerate((*(x.removesuffix("\r") for x in lines), last), 1):
             state.line = number
             if "\0" in line:
                 raise state.error("a NUL byte: this is not a configuration file")
             if not line or line[0] == "#":
                 continue
-            if line[0] == "@":
+            if line[0] == "@" and len(line) > 3:
                 self._command(line, state, depth)
             elif line[0] == "[":
                 self._header(line, state)

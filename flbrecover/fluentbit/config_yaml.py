@@ -87,6 +87,8 @@ class _Reader:
                 self.sections.append(self._multiline_parser(item))
         elif name not in _SKIPPED:
             self._unknown(key, value)
+        elif isinstance(value, y.Scalar):
+            raise self._error(key, f"{key.text} takes a list")
 
     def _unknown(self, key: y.Scalar, value: y.Node) -> None:
         """Fluent Bit takes any other name for a section of plain values, and ignores it."""
@@ -145,9 +147,8 @@ class _Reader:
         self._service = self._origin(key)
         section = RawSection("service", self._service, [])
         for k, v in _mapping(value, self.path, "service").pairs:
-            if isinstance(v, y.Mapping) and k.text.lower() == "telemetry":
-                continue
-            section.properties.append(self._property(k, v))
+            if not (isinstance(v, y.Mapping) and k.text.lower() == "telemetry"):
+                section.properties += self._unless_blank(k, v)
         self.sections.append(section)
 
     def _pipeline(self, value: y.Node) -> None:
@@ -160,9 +161,10 @@ class _Reader:
 
     def _plugin(self, kind: SectionKind, item: y.Mapping) -> RawSection:
         section = RawSection(kind, self._origin(item), [])
-        if len(item.pairs) == 1 and isinstance(item.pairs[0][1], y.Mapping):
-            name, item = item.pairs[0][0], item.pairs[0][1]
-            section.properties.append(Property("name", name.text, self._origin(name)))
+        only = item.pairs[0] if len(item.pairs) == 1 else None
+        if only and isinstance(only[1], y.Mapping) and only[0].text not in (PROCESSORS, ROUTES, "telemetry"):
+            section.properties.append(Property("name", only[0].text, self._origin(only[0])))
+            item = only[1]
         for key, value in item.pairs:
             word = key.text
             if isinstance(value, y.Mapping) and word == PROCESSORS:
@@ -191,13 +193,13 @@ class _Reader:
 
     def _flat(self, kind: SectionKind, item: y.Node) -> RawSection:
         pairs = _mapping(item, self.path, "a parser").pairs
-        return RawSection(kind, self._origin(item), [self._property(k, v) for k, v in pairs])
+        return RawSection(kind, self._origin(item), [p for k, v in pairs for p in self._unless_blank(k, v)])
 
     def _multiline_parser(self, item: y.Node) -> RawSection:
         section = RawSection("multiline_parser", self._origin(item), [])
         for key, value in _mapping(item, self.path, "a multiline parser").pairs:
             if key.text != "rules":
-                section.properties.append(self._property(key, value))
+                section.properties += self._unless_blank(key, value)
                 continue
             for rule in self._list(value, "rules"):
                 given = {k.text.lower(): (k, v) for k, v in _mapping(rule, self.path, "a rule").pairs}
@@ -206,6 +208,11 @@ class _Reader:
                     raise self._error(rule, f"a rule needs {', '.join(missing)}")
                 section.properties.extend(self._property(*given[k]) for k in _RULE_KEYS)
         return section
+
+    def _unless_blank(self, key: y.Scalar, value: y.Node) -> list[Property]:
+        """Outside of the pipeline Fluent Bit drops a key whose value is blank."""
+        text, _ = self._text(value, key.text)
+        return [self._property(key, value)] if not text or text.strip(WHITE) else []
 
     def _property(self, key: y.Scalar, value: y.Node) -> Property:
         text, _ = self._text(value, key.text)
