@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_plus
 
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.denied import ChangedError, ConflictError, MissingError, NotSupportedError, explained
@@ -19,30 +18,28 @@ from flbrecover.model import PendingUpload, StoredObject, UploadPart
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
-MAX_PAGES = 100_000  # a server whose marker does not move on must not hold us for ever
-
 
 def list_uploads(s3: S3, bucket: str, prefix: str) -> Iterator[PendingUpload]:
     """Every pending upload whose key starts with ``prefix``, with its parts. One that vanishes meanwhile is left out.
 
     Raises BucketError.
     """
-    request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "EncodingType": "url"}
-    for _ in range(MAX_PAGES):
+    # No EncodingType: some servers say that they encoded the keys, and did not.
+    request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
+    while True:
         with explained(s3.place(bucket)):
             page = s3.client.list_multipart_uploads(**request)
-        encoded = page.get("EncodingType") == "url"
         for item in page.get("Uploads", []):
-            key = unquote_plus(item["Key"]) if encoded else item["Key"]
+            key = item["Key"]
             found = parts(s3, bucket, key, item["UploadId"]) if key.startswith(prefix) else None
             if found is not None:
                 yield PendingUpload(bucket, key, item["UploadId"], time_ns(item["Initiated"]), found)
         if not page.get("IsTruncated"):
             return
-        key_marker = page.get("NextKeyMarker", "")
-        request["KeyMarker"] = unquote_plus(key_marker) if encoded else key_marker
-        request["UploadIdMarker"] = page.get("NextUploadIdMarker", "")
-    raise BucketError(f"s3://{bucket}/{prefix}: its list of multipart uploads does not end")
+        markers = {"KeyMarker": page.get("NextKeyMarker", ""), "UploadIdMarker": page.get("NextUploadIdMarker", "")}
+        if markers.items() <= request.items():
+            raise BucketError(f"s3://{bucket}/{prefix}: {s3.endpoint} lists the same multipart uploads again and again")
+        request.update(markers)
 
 
 def parts(s3: S3, bucket: str, key: str, upload_id: str) -> tuple[UploadPart, ...] | None:

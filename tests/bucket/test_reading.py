@@ -1,0 +1,159 @@
+"""Reading objects over HTTP: whole, cut, replaced, archived, gone."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+from conftest import FreshBucket
+from servers import FaultServer, error_xml, reply
+
+from flbrecover.bucket.client import connect
+from flbrecover.bucket.reading import BodyDamaged, ChangedError, MissingError, decoded, last_bytes, open_body
+from flbrecover.errors import BucketError
+from flbrecover.fluentbit.pipeline import S3Output
+
+CONTENT = b"".join(b'{"log":"line %d"}\n' % n for n in range(20_000))
+BOTH = pytest.mark.parametrize("kind", ["weed_bucket", "moto_bucket"])
+
+
+@pytest.fixture
+def bucket(kind: str, request: pytest.FixtureRequest) -> FreshBucket:
+    found: FreshBucket = request.getfixturevalue(kind)
+    return found
+
+
+@BOTH
+def test_a_body_with_its_facts(bucket: FreshBucket) -> None:
+    stored = gzip.compress(CONTENT)
+    etag = bucket.put("k", stored, ContentEncoding="gzip", Metadata={"flbrecover": "1"})  # type: ignore[arg-type]
+    with open_body(bucket.s3, bucket.name, "k", etag=etag) as body:
+        assert b"".join(decoded(body)) == CONTENT
+    assert (body.size, body.etag, body.content_encoding) == (len(stored), etag, "gzip")
+    assert body.metadata == {"flbrecover": "1"}
+    assert body.sha256 == hashlib.sha256(stored).hexdigest()
+    assert body.md5 == etag
+
+
+@BOTH
+def test_headers_do_not_decide(bucket: FreshBucket) -> None:
+    bucket.put("plain", CONTENT, ContentEncoding="gzip")
+    bucket.put("packed", gzip.compress(CONTENT))
+    for key in ("plain", "packed"):
+        with open_body(bucket.s3, bucket.name, key) as body:
+            assert b"".join(decoded(body)) == CONTENT
+
+
+def test_snappy_is_told_by_header_and_bytes(moto_bucket: FreshBucket) -> None:
+    moto_bucket.put("snappy", b"\x06\x14abcdef", ContentEncoding="snappy")
+    moto_bucket.put("text", b"abcdef", ContentEncoding="snappy")
+    for key in ("snappy", "text"):
+        with open_body(moto_bucket.s3, moto_bucket.name, key) as body:
+            assert b"".join(decoded(body)) == b"abcdef"
+
+
+@BOTH
+def test_an_object_that_was_replaced_is_noticed(bucket: FreshBucket) -> None:
+    listed = bucket.put("k", b"one")
+    bucket.put("k", b"two")
+    with pytest.raises(ChangedError, match=f"s3://{bucket.name}/k: replaced while"):
+        open_body(bucket.s3, bucket.name, "k", etag=listed)
+
+
+@BOTH
+def test_an_object_that_is_not_there(bucket: FreshBucket) -> None:
+    with pytest.raises(MissingError, match=f"s3://{bucket.name}/nothing: no such object"):
+        open_body(bucket.s3, bucket.name, "nothing")
+
+
+@BOTH
+def test_the_end_of_an_object_by_one_request(bucket: FreshBucket) -> None:
+    etag = bucket.put("k", CONTENT)
+    assert last_bytes(bucket.s3, bucket.name, "k", 8, etag=etag) == CONTENT[-8:]
+    bucket.put("short", b"abc")
+    assert last_bytes(bucket.s3, bucket.name, "short", 8) == b"abc"
+    with pytest.raises(ChangedError):
+        last_bytes(bucket.s3, bucket.name, "k", 8, etag="0" * 32)
+
+
+def test_a_damaged_object(moto_bucket: FreshBucket) -> None:
+    moto_bucket.put("k", gzip.compress(CONTENT)[:-100])
+    with open_body(moto_bucket.s3, moto_bucket.name, "k") as body, pytest.raises(BodyDamaged):
+        list(decoded(body))
+
+
+# -- connections that are cut ------------------------------------------------------------------------------------------
+
+
+def serving(
+    content: bytes, *, cut_after: int, cuts: int, ranges: bool = True
+) -> Callable[[BaseHTTPRequestHandler], None]:
+    """A server whose first answers are cut after so many bytes."""
+    left = [cuts]
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        wanted = handler.headers.get("Range")
+        start = int(wanted[len("bytes=") : -1]) if wanted and ranges else 0
+        headers = {"ETag": '"e1"'}
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        body = content[start:]
+        if left[0]:
+            left[0] -= 1
+            reply(handler, 206 if start else 200, headers, body[:cut_after], of=len(body))
+        else:
+            reply(handler, 206 if start else 200, headers, body)
+
+    return answer
+
+
+def read_from(server: FaultServer) -> bytes:
+    s3 = connect(S3Output(0, "logs"), endpoint_url=server.endpoint_url, attempts=1)
+    with open_body(s3, "logs", "k") as body:
+        return b"".join(body)
+
+
+def test_a_cut_body_is_read_on_where_it_ended() -> None:
+    with FaultServer(serving(CONTENT, cut_after=100_000, cuts=3)) as server:
+        assert read_from(server) == CONTENT
+    again = [headers for _, _, headers in server.seen[1:]]
+    assert len(again) == 3
+    assert all(h["if-match"] == '"e1"' for h in again)
+    assert [h["range"] for h in again] == sorted(h["range"] for h in again)
+
+
+def test_a_cut_body_from_a_server_without_ranges() -> None:
+    with FaultServer(serving(CONTENT, cut_after=100_000, cuts=1, ranges=False)) as server:
+        assert read_from(server) == CONTENT
+
+
+def test_a_body_that_is_cut_again_and_again() -> None:
+    with (
+        FaultServer(serving(CONTENT, cut_after=10, cuts=1000)) as server,
+        pytest.raises(BucketError, match=r"s3://logs/k: the connection was lost 5 times, at last after \d+ of 408890"),
+    ):
+        read_from(server)
+
+
+def test_an_object_that_is_replaced_while_its_body_is_cut() -> None:
+    first = serving(CONTENT, cut_after=70_000, cuts=1)
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if "If-Match" in handler.headers:
+            reply(handler, 412, {}, error_xml("PreconditionFailed"))
+        else:
+            first(handler)
+
+    with FaultServer(answer) as server, pytest.raises(ChangedError, match="replaced"):
+        read_from(server)
+
+
+def test_an_archived_object() -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        reply(handler, 403, {}, error_xml("InvalidObjectState", "not valid for the object's storage class"))
+
+    with FaultServer(answer) as server, pytest.raises(BucketError, match="archived"):
+        read_from(server)

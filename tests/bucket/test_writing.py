@@ -1,0 +1,223 @@
+"""Writing objects: once, whole, and as the output would."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from conftest import FreshBucket
+from servers import FaultServer, Server, error_xml, reply
+
+from flbrecover.bucket import writing
+from flbrecover.bucket.client import S3, connect
+from flbrecover.bucket.pending_uploads import list_uploads
+from flbrecover.bucket.writing import put
+from flbrecover.demo.seaweedfs import READ_ONLY, WRITE_ONLY
+from flbrecover.errors import BucketError
+from flbrecover.fluentbit.pipeline import S3Output
+
+BODY = b'{"log":"x"}\n'
+NOTE = {"flbrecover": "0.1.0", "flbrecover-plan": "p1"}
+BOTH = pytest.mark.parametrize("kind", ["weed_bucket", "moto_bucket"])
+
+
+@pytest.fixture
+def bucket(kind: str, request: pytest.FixtureRequest) -> FreshBucket:
+    found: FreshBucket = request.getfixturevalue(kind)
+    return found
+
+
+def output(bucket: str, **changes: Any) -> S3Output:
+    return replace(S3Output(0, bucket), **changes)
+
+
+def put_bytes(s3: S3, to: S3Output, key: str, body: bytes = BODY) -> writing.PutResult:
+    return put(s3, to, key, io.BytesIO(body), NOTE)
+
+
+@BOTH
+def test_an_object_with_the_outputs_headers(bucket: FreshBucket) -> None:
+    to = output(bucket.name, compression="gzip", content_type="application/json", send_content_md5=True)
+    result = put_bytes(bucket.s3, to, "a b/é.gz")
+    assert (result.outcome, result.etag, result.note) == ("written", hashlib.md5(BODY).hexdigest(), "")
+    stored = bucket.s3.client.get_object(Bucket=bucket.name, Key="a b/é.gz")
+    assert stored["Body"].read() == BODY
+    assert (stored["ContentEncoding"], stored["ContentType"], stored["Metadata"]) == ("gzip", "application/json", NOTE)
+
+
+@BOTH
+def test_a_key_that_exists_is_never_overwritten(bucket: FreshBucket) -> None:
+    etag = bucket.put("k", b"someone else's")
+    result = put_bytes(bucket.s3, output(bucket.name), "k")
+    assert (result.outcome, result.etag) == ("exists", etag)
+    assert bucket.get("k") == b"someone else's"
+
+
+def test_doing_it_twice_changes_nothing(weed_bucket: FreshBucket) -> None:
+    to = output(weed_bucket.name)
+    assert put_bytes(weed_bucket.s3, to, "k").outcome == "written"
+    assert put_bytes(weed_bucket.s3, to, "k").outcome == "exists"
+    assert weed_bucket.get("k") == BODY
+
+
+def test_the_real_server_refuses_by_condition_and_by_checksum(weed_bucket: FreshBucket) -> None:
+    """What put relies on, shown without it."""
+    client = weed_bucket.s3.client
+    weed_bucket.put("k", b"old")
+    with pytest.raises(ClientError) as taken:
+        client.put_object(Bucket=weed_bucket.name, Key="k", Body=b"new", IfNoneMatch="*")
+    assert taken.value.response["ResponseMetadata"]["HTTPStatusCode"] == 412
+    wrong = base64.b64encode(hashlib.sha256(b"other").digest()).decode()
+    with pytest.raises(ClientError, match=r"BadDigest|Checksum|InvalidDigest"):
+        client.put_object(Bucket=weed_bucket.name, Key="new", Body=b"new", ChecksumSHA256=wrong)
+    assert [o["Key"] for o in client.list_objects_v2(Bucket=weed_bucket.name)["Contents"]] == ["k"]
+
+
+def test_who_may_only_read_cannot_put(weed: Server, weed_bucket: FreshBucket) -> None:
+    action = f"IAM action s3:PutObject on arn:aws:s3:::{weed_bucket.name}/k is missing"
+    with pytest.raises(BucketError, match=f"s3://{weed_bucket.name}/k: access denied: {action}"):
+        put_bytes(weed.connect(READ_ONLY), output(weed_bucket.name), "k")
+
+
+def test_who_may_only_write_puts_and_overwrites_nothing(weed: Server, weed_bucket: FreshBucket) -> None:
+    """The key cannot be looked at first: the condition alone holds."""
+    s3 = weed.connect(WRITE_ONLY)
+    assert put_bytes(s3, output(weed_bucket.name), "k").outcome == "written"
+    weed_bucket.put("taken", b"old")
+    assert put_bytes(s3, output(weed_bucket.name), "taken").outcome == "exists"
+    assert weed_bucket.get("taken") == b"old"
+
+
+# -- large bodies ------------------------------------------------------------------------------------------------------
+
+LARGE = b"0123456789abcdef" * (writing.SINGLE_PUT // 16) + b"end"
+
+
+@BOTH
+def test_a_large_body_goes_up_in_parts(bucket: FreshBucket) -> None:
+    to = output(bucket.name, compression="zstd")
+    result = put_bytes(bucket.s3, to, "large", LARGE)
+    assert result.outcome == "written" and result.etag.endswith("-5")
+    stored = bucket.s3.client.get_object(Bucket=bucket.name, Key="large")
+    assert hashlib.sha256(stored["Body"].read()).digest() == hashlib.sha256(LARGE).digest()
+    assert (stored["ContentEncoding"], stored["Metadata"]) == ("zstd", NOTE)
+    assert put_bytes(bucket.s3, to, "large", LARGE).outcome == "exists"
+    assert list(list_uploads(bucket.s3, bucket.name, "")) == []
+
+
+def test_our_own_upload_is_taken_away_where_it_fails() -> None:
+    calls = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        calls.append(handler.command)
+        if handler.command == "HEAD":
+            reply(handler, 404, {})
+        elif handler.command == "POST":
+            name = "InitiateMultipartUploadResult"
+            reply(handler, 200, {}, f"<{name}><UploadId>u</UploadId></{name}>".encode())
+        elif handler.command == "PUT" and calls.count("PUT") == 1:
+            reply(handler, 200, {"ETag": '"e"'})
+        elif handler.command == "PUT":
+            reply(handler, 403, {}, error_xml("AccessDenied"))
+        else:
+            assert "uploadId=u" in handler.path
+            reply(handler, 204, {})
+
+    with FaultServer(answer) as server, pytest.raises(BucketError, match="s3:PutObject"):
+        put_bytes(at(server), output("logs"), "k", LARGE)
+    assert calls == ["HEAD", "POST", "PUT", "PUT", "DELETE"]
+
+
+# -- servers that are not like AWS -------------------------------------------------------------------------------------
+
+
+def at(server: FaultServer, attempts: int = 1) -> S3:
+    return connect(S3Output(0, "logs"), endpoint_url=server.endpoint_url, attempts=attempts)
+
+
+def test_a_server_without_conditions_is_asked_first_and_the_result_says_so() -> None:
+    stands = [False]
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if handler.command == "HEAD":
+            when = {"ETag": '"old"', "Last-Modified": "Mon, 23 Nov 2026 11:40:19 GMT"}
+            reply(handler, *((200, when) if stands[0] else (404, {})))
+        elif "If-None-Match" in handler.headers:
+            reply(handler, 501, {}, error_xml("NotImplemented"))
+        else:
+            reply(handler, 200, {"ETag": '"new"'})
+
+    with FaultServer(answer) as server:
+        result = put_bytes(at(server), output("logs"), "k")
+        assert (result.outcome, result.etag) == ("written", "new")
+        assert "does not know If-None-Match" in result.note
+        stands[0] = True
+        assert put_bytes(at(server), output("logs"), "k").outcome == "exists"
+
+
+def test_a_conflict_is_tried_again() -> None:
+    puts = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if handler.command == "HEAD":
+            reply(handler, 404, {})
+            return
+        puts.append(handler.path)
+        if len(puts) == 1:
+            reply(handler, 409, {}, error_xml("ConditionalRequestConflict"))
+        else:
+            reply(handler, 200, {"ETag": '"new"'})
+
+    with FaultServer(answer) as server:
+        assert put_bytes(at(server), output("logs"), "k").outcome == "written"
+    assert len(puts) == 2
+
+
+def test_an_answer_that_was_lost_does_not_write_twice() -> None:
+    """The first PUT is stored and its answer lost; the condition stops the second."""
+    puts = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if handler.command == "HEAD":
+            when = {"ETag": '"e"', "Last-Modified": "Mon, 23 Nov 2026 11:40:19 GMT"}
+            reply(handler, *((200, when) if puts else (404, {})))
+            return
+        puts.append(handler.path)
+        if len(puts) == 1:
+            handler.close_connection = True
+        else:
+            reply(handler, 412, {}, error_xml("PreconditionFailed"))
+
+    with FaultServer(answer) as server:
+        result = put_bytes(at(server, attempts=3), output("logs"), "k")
+    assert (result.outcome, result.etag, len(puts)) == ("exists", "e", 2)
+
+
+def test_what_is_sent() -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        reply(handler, 404 if handler.command == "HEAD" else 200, {"ETag": '"e"'})
+
+    to = output(
+        "logs", compression="snappy", content_type="text/plain", canned_acl="bucket-owner-full-control",
+        storage_class="STANDARD_IA", send_content_md5=True,
+    )  # fmt: skip
+    with FaultServer(answer) as server:
+        put_bytes(at(server), to, "k")
+        put_bytes(at(server), replace(to, format="parquet", send_content_md5=False), "k")
+    sent, columnar = (headers for method, _, headers in server.seen if method == "PUT")
+    assert sent["if-none-match"] == "*"
+    assert sent["content-encoding"] == "snappy"
+    assert sent["content-type"] == "text/plain"
+    assert sent["x-amz-acl"] == "bucket-owner-full-control"
+    assert sent["x-amz-storage-class"] == "STANDARD_IA"
+    assert sent["content-md5"] == base64.b64encode(hashlib.md5(BODY).digest()).decode()
+    assert sent["x-amz-checksum-sha256"] == base64.b64encode(hashlib.sha256(BODY).digest()).decode()
+    assert sent["x-amz-meta-flbrecover-plan"] == "p1"
+    assert sent["content-length"] == str(len(BODY))
+    assert "content-encoding" not in columnar and "content-md5" not in columnar
