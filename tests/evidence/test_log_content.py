@@ -129,6 +129,13 @@ def test_line_starts(tmp_path_factory: pytest.TempPathFactory, parts: list[bytes
 
 
 @pytest.mark.parametrize("name", ["/a", "/a.gz"])
+def test_empty_lines(tmp_path: Path, name: str) -> None:
+    write(tmp_path, name, b"\n\nx")
+    starts = [line_start(Node(tmp_path), content(tmp_path, name), offset, 100) for offset in range(4)]
+    assert starts == [0, 1, 2, 2]
+
+
+@pytest.mark.parametrize("name", ["/a", "/a.gz"])
 def test_a_line_that_is_longer_than_the_reach(tmp_path: Path, name: str) -> None:
     write(tmp_path, name, b"first\n" + b"x" * 500_000)
     node, log = Node(tmp_path), content(tmp_path, name)

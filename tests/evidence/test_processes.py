@@ -81,6 +81,15 @@ def test_symlinked_evidence(root: Path) -> None:
     assert [a.pid for a in look(root)] == [7]
 
 
+def test_the_wal_lies_beside_the_file_behind_a_symlink(root: Path) -> None:
+    (root / "data").mkdir()
+    for suffix in ("", "-wal"):
+        (root / f"{DB[1:]}{suffix}").rename(root / f"data/real.db{suffix}")
+    (root / DB[1:]).symlink_to("/data/real.db")
+    process(root, 7, "x", opened=("/data/real.db-wal",))
+    assert look(root) == [RunningAgent(7, "x", ("/data/real.db-wal",))]
+
+
 def test_a_working_directory_in_the_store(root: Path) -> None:
     folder = process(root, 7, "sh")
     (folder / "cwd").unlink()
