@@ -56,16 +56,12 @@ def find_uploads(
         listed = {}
     cases = []
     for memory in recorded:
-        upload = listed.pop(memory.upload_id, None)
-        if upload is None:
-            parts = pending_uploads.parts(s3, output.bucket, memory.key, memory.upload_id)
-            if parts is not None:
-                upload = PendingUpload(output.bucket, memory.key, memory.upload_id, memory.facts.mtime_ns, parts)
-        state = _state(s3, output, memory.key, upload)
-        fits = _fits(key_format, memory.key, tags)
-        difference = _difference(memory.parts, upload.parts) if upload else ""
-        cases.append(UploadCase(output, memory.key, memory.upload_id, memory, upload, state, fits, difference))
         problems.extend(memory.problems)
+        fits = _fits(key_format, memory.key, tags)
+        try:
+            cases.append(_case(s3, output, memory, listed.pop(memory.upload_id, None), fits))
+        except BucketError as e:
+            problems.append(Problem(f"s3://{output.bucket}/{memory.key}", str(e)))
     for upload in listed.values():
         if not (upload.upload_id in named or key_format.pattern_any_tag().match(upload.key)):
             continue
@@ -73,6 +69,19 @@ def find_uploads(
         fits = _fits(key_format, upload.key, tags)
         cases.append(UploadCase(output, upload.key, upload.upload_id, None, upload, state, fits))
     return cases, problems
+
+
+def _case(
+    s3: S3, output: S3Output, memory: RecordedUpload, upload: PendingUpload | None, fits: tuple[str, ...]
+) -> UploadCase:
+    """An upload that the node has noted. Lists differ in what they show, so S3 is asked for the upload itself too."""
+    if upload is None:
+        parts = pending_uploads.parts(s3, output.bucket, memory.key, memory.upload_id)
+        if parts is not None:
+            upload = PendingUpload(output.bucket, memory.key, memory.upload_id, memory.facts.mtime_ns, parts)
+    state = _state(s3, output, memory.key, upload)
+    difference = _difference(memory.parts, upload.parts) if upload else ""
+    return UploadCase(output, memory.key, memory.upload_id, memory, upload, state, fits, difference)
 
 
 def _listed(s3: S3, output: S3Output, key_format: KeyFormat) -> Iterable[PendingUpload]:

@@ -1,0 +1,99 @@
+"""``flbrecover uploads``: what the node has noted, what S3 lists, and how they fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cases import footprint, load, unpack
+from command import flbrecover
+
+from flbrecover.demo.seaweedfs import WRITE_ONLY, credentials
+
+CONF = "/etc/fluent-bit/fluent-bit.conf"
+KEY = "log/test/2026/11/23/11/40/19/yBATLVjJ.log"
+
+
+@pytest.fixture
+def root(tmp_path: Path, weed) -> Path:
+    root = unpack("sigkill-multipart", tmp_path)
+    load("sigkill-multipart", weed.client, root)
+    return root
+
+
+def uploads(root: Path, server, *more: str, **keywords):
+    arguments = ("--root", root, "--config", CONF, "--endpoint-url", server.endpoint_url)
+    return flbrecover("uploads", *arguments, *more, **keywords)
+
+
+def pending_id(server) -> str:
+    (upload,) = server.client.list_multipart_uploads(Bucket="my-bucket")["Uploads"]
+    return upload["UploadId"]
+
+
+def test_a_recorded_upload_that_can_be_completed(root: Path, weed) -> None:
+    before = footprint(root)
+    ended = uploads(root, weed, "--json")
+    assert ended.code == 0
+    upload = ended.one("upload")
+    assert (upload["key"], upload["upload_id"], upload["state"]) == (KEY, pending_id(weed), "can be completed")
+    assert [(p["number"], p["size"]) for p in upload["parts"]] == [(1, 6592412), (2, 6592000)]
+    assert upload["tags"] == ["test.var.log.containers.test-batch.log"]
+    assert upload["difference"] == ""
+    assert upload["recorded_in"].startswith("/var/log/s3/temp/my-bucket/multipart_upload_metadata/")
+    assert footprint(root) == before
+    assert pending_id(weed) == upload["upload_id"]  # looking at it did not complete or abort it
+    assert f"1  can be completed: s3://my-bucket/{KEY}" in uploads(root, weed).text
+
+
+def test_one_that_only_s3_knows_is_not_this_nodes_unless_named(root: Path, weed) -> None:
+    for note in root.rglob("multipart_upload_metadata/*"):
+        note.unlink()
+    upload = uploads(root, weed, "--json").one("upload")
+    assert (upload["state"], upload["recorded_in"]) == ("not this node's", None)
+    named = uploads(root, weed, "--json", "--upload-id", pending_id(weed)).one("upload")
+    assert named["state"] == "can be completed"
+
+
+def test_completed_or_aborted_behind_the_nodes_back(root: Path, weed) -> None:
+    s3, upload_id = weed.client, pending_id(weed)
+    of = {"Bucket": "my-bucket", "Key": KEY, "UploadId": upload_id}
+    parts = [{"PartNumber": p["PartNumber"], "ETag": p["ETag"]} for p in s3.list_parts(**of)["Parts"]]
+    s3.complete_multipart_upload(**of, MultipartUpload={"Parts": parts})
+    assert uploads(root, weed, "--json").one("upload")["state"] == "already completed"
+    s3.delete_object(Bucket="my-bucket", Key=KEY)
+    assert uploads(root, weed, "--json").one("upload")["state"] == "vanished"
+
+
+def test_parts_missing_and_key_taken(root: Path, weed) -> None:
+    s3 = weed.client
+    s3.abort_multipart_upload(Bucket="my-bucket", Key=KEY, UploadId=pending_id(weed))
+    new = s3.create_multipart_upload(Bucket="my-bucket", Key=KEY)["UploadId"]
+    s3.upload_part(Bucket="my-bucket", Key=KEY, UploadId=new, PartNumber=2, Body=b"x" * 10)
+    upload = next(u for u in uploads(root, weed, "--json", "--upload-id", new).of_type("upload") if u["upload_id"] == new)
+    assert upload["state"] == "parts missing"
+    s3.put_object(Bucket="my-bucket", Key=KEY, Body=b"taken")
+    states = {u["state"] for u in uploads(root, weed, "--json", "--upload-id", new).of_type("upload")}
+    assert "key taken" in states
+
+
+def test_an_upload_id_that_does_not_exist(root: Path, weed) -> None:
+    ended = uploads(root, weed, "--upload-id", "no-such-id")
+    assert ended.code == 4
+    assert "problem: no-such-id: no pending upload has this id" in ended.text
+
+
+def test_none_at_all(tmp_path: Path, moto) -> None:
+    root = unpack("rolling-update", tmp_path)
+    load("rolling-update", moto.client, root)
+    ended = uploads(root, moto)
+    assert (ended.code, ended.text) == (0, "no pending multipart uploads of these outputs are known to S3\n")
+
+
+def test_without_permission_the_nodes_note_is_shown_all_the_same(root: Path, weed) -> None:
+    denied = uploads(root, weed, environment=credentials(WRITE_ONLY))
+    assert denied.code == 4
+    assert "access denied: IAM action s3:ListBucketMultipartUploads on arn:aws:s3:::my-bucket" in denied.text
+    assert "access denied: IAM action s3:ListMultipartUploadParts on arn:aws:s3:::my-bucket/log/" in denied.text
+    assert KEY in denied.text and "S3 was not asked about it" in denied.text
+    assert "no pending multipart uploads" not in denied.text
