@@ -82,7 +82,7 @@ def _search(node: Node, env: Mapping[str, str]) -> LoadedConfig:
     found: list[_Candidate] = []
     for path in (*config_places.files(node), *config_places.folders(node)):
         try:
-            found += _read(node, path, None, env)
+            found += _read(node, path, None, env, searching=True)
         except ConfigError as e:
             found.append(_Candidate(path, None, e))
     with_s3 = _distinct([c for c in found if c.has_s3()])
@@ -128,12 +128,15 @@ def _listed(found: list[_Candidate]) -> str:
     return "; ".join(str(c) for c in found[:_MAX_NAMED]) + more or "nothing"
 
 
-def _read(node: Node, path: str, key: str | None, env: Mapping[str, str]) -> list[_Candidate]:
-    """Every configuration at a path: a file has one, a folder or a manifest may have several."""
+def _read(
+    node: Node, path: str, key: str | None, env: Mapping[str, str], *, searching: bool = False
+) -> list[_Candidate]:
+    """Every configuration at a path: a file has one, a folder or a manifest may have several. Raises ConfigError where
+    there is none, unless it is only looked around (``searching``)."""
     if node.is_dir(path):
         texts = Texts(node)
         files = texts.folder(path)
-        names = _chosen(starting_files(files), files, key, path)
+        names = _chosen(starting_files(files), files, key, path, strict=not searching)
         return [_candidate(f"{path}/{n}", Texts(node), f"{path}/{n}", files[n], None, env) for n in names]
     texts = Texts(node)
     text = texts.read(path)
@@ -150,7 +153,8 @@ def _read(node: Node, path: str, key: str | None, env: Mapping[str, str]) -> lis
             out.append(_candidate(shown, texts, f"{path}#{name}", one.data[name], one.data, env))
     if not out:
         keys = ", ".join(f"{m.name}/{k}" for m in maps for k in m.data)
-        raise ConfigError(f"no Fluent Bit configuration {'#' + key if key else ''} among its keys: {keys}", path=path)
+        wanted = f"#{key}" if key else "Fluent Bit configuration"
+        raise ConfigError(f"no {wanted} among its keys: {keys or 'none'}", path=path)
     return out
 
 
@@ -164,7 +168,8 @@ def _chosen(
     if key is not None:
         starting = [key] if key in files else []
     if not starting and strict:
-        raise ConfigError(f"no Fluent Bit configuration among: {', '.join(files) or 'no files'}", path=path)
+        wanted = f"#{key}" if key else "Fluent Bit configuration"
+        raise ConfigError(f"no {wanted} among its files: {', '.join(files) or 'none'}", path=path)
     return starting
 
 

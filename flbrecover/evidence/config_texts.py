@@ -103,14 +103,15 @@ class Includes:
 
     def _paths(self, pattern: str, including: str) -> list[str]:
         name = posixpath.basename(pattern)
-        if self._beside is not None:
+        anything = name.partition(".")[0] == "*"  # would match the main file itself: meant for another folder
+        if self._beside is not None and not anything:
             keys = [k for k in sorted(self._beside) if k == name or ("*" in name and fnmatch.fnmatchcase(k, name))]
             if keys:
                 return [f"{self._main.rpartition('#')[0]}#{k}" for k in keys]
         base = including if self._own_folder else self._main
         wanted = pattern if pattern.startswith("/") else f"{posixpath.dirname(base)}/{pattern}"
         found = self._on_node(wanted)
-        if found or self._beside is not None:
+        if found or self._beside is not None or anything:
             return found
         for folder in dict.fromkeys((posixpath.dirname(self._main), posixpath.dirname(self._identity(self._main)))):
             found = self._on_node(f"{folder}/{name}")
