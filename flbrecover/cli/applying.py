@@ -65,7 +65,7 @@ def proved(after: Analysis, plan: Plan, *, as_json: bool) -> int:
     missing = sum(put.records for put in again.puts) + len(again.completions)
     wanted = {state for state, source in NEEDS.items() if source in choice.sources}
     totals = after.totals()
-    gone = len(after.survey.gone) if "lost" in choice.sources else 0
+    gone = after.gone_ranges if "lost" in choice.sources else 0
     if as_json:
         jsonl.write(
             sys.stdout,
@@ -75,7 +75,8 @@ def proved(after: Analysis, plan: Plan, *, as_json: bool) -> int:
     else:
         states = ", ".join(f"{totals[s]:,} {s}" for s in sorted(wanted) if totals[s])
         rest = f" Not stored: {states}." if states else ""
-        verdict = "Nothing that was to be recovered is missing." if not missing else f"STILL MISSING: {missing} records."
+        done = "Nothing that was to be recovered is missing."
+        verdict = done if not missing else f"STILL MISSING: {show.count(missing, 'record')}."
         sys.stdout.write(f"\n{verdict} S3 holds {totals['stored']:,} of {totals.records:,} records.{rest}\n")
         for problem in show.all_problems(after):
             if problem.unreadable:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command(name="diff")
 @o.options(o.NODE, o.INPUT, o.STORAGE, o.OUTPUT, o.ENDPOINT, o.WINDOW, o.COMPARE, o.AGENT, o.JSON)
-@click.option("--plan", "plan_file", type=click.Path(dir_okay=False), help="Save the plan to this file (needs --agent).")
+@click.option("--plan", "plan_file", type=click.Path(dir_okay=False), help="Save the plan (needs --agent).")
 @click.option("--file", "log_file", metavar="PATH", help="Show the byte ranges of this log or buffer file.")
 @click.option("--files", is_flag=True, help="Show every file, not only tags.")
 def command(plan_file: str | None, log_file: str | None, files: bool, as_json: bool, **given: Any) -> int:
@@ -43,7 +43,7 @@ def command(plan_file: str | None, log_file: str | None, files: bool, as_json: b
         show.diff_text(sys.stdout, analysis, plans, log_file=log_file, files=files)
         if plan_file:
             click.echo(f"\nplan saved; carry it out with: flbrecover apply {plan_file}", err=True)
-    return exit_code(analysis, left=analysis.totals().missing + len(analysis.survey.gone))
+    return exit_code(analysis, left=analysis.totals().missing + analysis.gone_ranges)
 
 
 def save(path: Path, plan: Plan) -> None:

@@ -36,7 +36,7 @@ def command(dry_run: bool, yes: bool, as_json: bool, **given: Any) -> int:
         show.diff_text(sys.stdout, analysis, [(plan, left)], log_file=None, files=False)
     if dry_run:
         show.say("dry run: nothing was uploaded")
-        return exit_code(analysis, left=len(plan.actions) + len(analysis.survey.gone))
+        return exit_code(analysis, left=len(plan.actions) + analysis.gone_ranges)
     if plan.actions:
         confirm(plan, yes)
     return apply_and_prove(job, plan, analysis, as_json=as_json)

@@ -39,8 +39,9 @@ def _notes(out: TextIO, analysis: Analysis, plans: Plans) -> None:
     said = states.notes(analysis, plans[0][0] if plans else None)
     if said:
         out.write("\n" + "".join(f"note: {shown(line)}\n" for line in said))
-    for gone in analysis.survey.gone:
-        out.write(shown(f"gone: {gone.name} (inode {gone.inode}) {gone.where}: {gone.proof}") + "\n")
+    for gone in analysis.gone:
+        where = f"{gone.range.name} (inode {gone.range.inode}) {gone.range.where}"
+        out.write(shown(f"gone: {where}: {gone.range.proof}; {gone.text}") + "\n")
     found = all_problems(analysis)
     if found:
         out.write("\n")

@@ -35,6 +35,9 @@ class GoneRange:
     inode: int
     where: ByteRange
     proof: str
+    tag: str = ""
+    input_number: int = 0
+    created_s: int = 0  # when the row was made, in seconds since the epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def examine(node: Node, tail: TailInput, positions: Sequence[TailPosition]) -> S
         files = files_of(folders, log, {key for key, owner in owned.items() if owner != log.name})
         owned.update((key_of(f.facts), log.name) for f in files)
         marks, carried = _marks(folders, tail, log, files)
-        gone += _gone(folders, log, files, marks, carried)
+        gone += _gone(folders, log, files, marks, carried, tail.number)
         if files:
             found.append(SourceLog(tail.number, log.name, log.tag, tuple(_source_file(f, marks) for f in files)))
     return SourceEvidence(tuple(found), tuple(gone), tuple(folders.problems))
@@ -154,6 +157,7 @@ def _gone(
     files: Sequence[LogFile],
     marks: dict[FileKey, _Mark],
     carried: set[int],
+    input_number: int,
 ) -> list[GoneRange]:
     """What rows say was read and no file holds. Nothing is claimed that an unmarked file might still hold."""
     found = []
@@ -167,7 +171,8 @@ def _gone(
             sizes = [s for s in sizes if s < row.offset]
         start = max(sizes, default=0)
         if start < row.offset:
-            found.append(GoneRange(log.name, row.inode, ByteRange(start, row.offset), _proof(row, position, start)))
+            where, proof = ByteRange(start, row.offset), _proof(row, position, start)
+            found.append(GoneRange(log.name, row.inode, where, proof, log.tag, input_number, row.created_s))
     return found
 
 

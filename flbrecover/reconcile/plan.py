@@ -212,9 +212,15 @@ def _action(action: Action) -> dict[str, Any]:
         "additions": {"front": [list(x) for x in action.additions.front],
                       "back": [list(x) for x in action.additions.back],
                       "missing": list(action.additions.missing), "siblings": action.additions.siblings},
-        "pieces": [{"path": p.path, "kind": p.kind, "ranges": [[r.start, r.end] for r in p.ranges],
-                    "records": p.records, "input_number": p.input_number, "log_name": p.log_name,
-                    "dates": [[d.records, d.from_ns, d.to_ns, d.first, d.total] for d in p.dates]} for p in action.pieces],
+        "pieces": [_piece_body(p) for p in action.pieces],
+    }  # fmt: skip
+
+
+def _piece_body(piece: Piece) -> dict[str, Any]:
+    return {
+        "path": piece.path, "kind": piece.kind, "ranges": [[r.start, r.end] for r in piece.ranges],
+        "records": piece.records, "input_number": piece.input_number, "log_name": piece.log_name,
+        "dates": [[d.records, d.from_ns, d.to_ns, d.first, d.total] for d in piece.dates],
     }  # fmt: skip
 
 

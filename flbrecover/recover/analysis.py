@@ -17,6 +17,7 @@ from flbrecover.reconcile.plan import Action, Plan, PutRecords, Relied
 from flbrecover.reconcile.states import EntryState, Totals
 from flbrecover.recover.compare import Comparison, compare
 from flbrecover.recover.contents import Contents
+from flbrecover.recover.gone import Gone
 from flbrecover.recover.planning import Choice, Planner
 from flbrecover.recover.states import States
 from flbrecover.recover.survey import Survey
@@ -74,6 +75,15 @@ class Analysis:
         for output in self.outputs:
             found.extend(output.comparison.problems)
         return list(dict.fromkeys(found))
+
+    @property
+    def gone(self) -> list[Gone]:
+        return [gone for output in self.outputs for gone in output.comparison.gone]
+
+    @property
+    def gone_ranges(self) -> int:
+        """How many ranges of logs are provably nowhere, in part at least."""
+        return sum(1 for gone in self.gone if gone.missing)
 
     def totals(self) -> Totals:
         total = Totals(())

@@ -20,6 +20,7 @@ from flbrecover.reconcile.ledger import NONE, Ledger
 from flbrecover.reconcile.match_key import MatchRule, digest_of, rule_for
 from flbrecover.reconcile.placement import Copy, Placement
 from flbrecover.reconcile.rebuild import Siblings
+from flbrecover.recover.gone import Gone, SourceBytes, left_of, source_bytes
 from flbrecover.recover.log_entries import SECOND_NS, LogEntries, LogReader, Peek, unusable
 from flbrecover.recover.object_records import ObjectRecords
 from flbrecover.recover.survey import Survey
@@ -54,6 +55,7 @@ class Comparison:
     doubles: int = 0
     ambiguous: int = 0
     denied: list[Candidate] = field(default_factory=list)
+    gone: list[Gone] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def span(self, entry: int) -> ByteRange:
@@ -90,12 +92,14 @@ class Comparer:
         self._style = RecordStyle.of(output, survey.pipeline.service)
         self._key_format = KeyFormat.of(output)
         self._rules: dict[str, MatchRule] = {}
+        self._bytes: SourceBytes = source_bytes(survey, self._style)
 
     def run(self) -> Comparison:
         problems: list[Problem] = []
         samples = [self._sample(b) for b in self._buffers()]
         peeks = self._peeks(problems)
         tags = {s.buffer.tag for s in samples if s.buffer.tag is not None} | {t for p in peeks for t in p.rendered}
+        tags |= {g.tag for g in self._survey.gone if matches(self._output.route, g.tag)}
         precise = is_precise(r.time_ns for s in samples for r in s.records)
         found = Comparison(
             self._survey, self._output, self._style, precise, Ledger(time_resolution_ns=resolution_of(self._style)),
@@ -110,6 +114,7 @@ class Comparer:
         self._widen(found, tags)
         for number in self._watch(range(len(found.candidates)), "reading objects", len(found.candidates)):
             self._add_object(found, number)
+        found.gone = left_of(self._bytes, self._survey.gone, tags)
         problems.extend(found.logs.problems)
         return found
 
@@ -209,14 +214,21 @@ class Comparer:
         rules = [self._rules[buffer.tag]] if buffer.tag in self._rules else []
         siblings = found.siblings_of(buffer.tag or "")
         made = found.logs.made.get(buffer.tag or "", set())
+        gone = self._bytes.wanted([buffer.tag or ""])
+        sizes: list[list[int]] = []
 
         def copies() -> Iterator[tuple[ByteRange, Copy]]:
             for index, record in enumerate(records):
                 siblings.feed(record.data, made)
+                if gone:
+                    sizes.append(self._bytes.sizes(gone, record))
                 yield record.span, self._copy(index, record, rules)
 
         place_holder(found.ledger, holder, copies(), precise=found.precise)
         found.holders.append(holder)
+        for of_record, entry in zip(sizes, holder.entries, strict=False):
+            if entry >= len(found.logs):
+                self._bytes.count(gone, of_record)
         found.problems.extend(records.problems)
 
     def _add_object(self, found: Comparison, number: int) -> None:
@@ -224,8 +236,12 @@ class Comparer:
         rules = list(dict.fromkeys(self._rules[tag] for tag in candidate.tags if tag in self._rules))
         ledger = found.ledger
         current: Record | None = None
+        gone = self._bytes.wanted(candidate.tags)
+        sizes: list[list[int]] = []
 
         def place(copy: Copy, entry: int) -> None:
+            if gone:  # a log or a buffer shows this record, or another object: it was counted there
+                self._bytes.count(gone, sizes[copy.index], -1)
             if ledger.stored[entry] != NONE:
                 found.doubles += 1
                 return
@@ -240,6 +256,9 @@ class Comparer:
         index = -1
         for index, record in enumerate(records):
             current = record
+            if gone:
+                sizes.append(self._bytes.sizes(gone, record))
+                self._bytes.count(gone, sizes[-1])
             placement.feed(self._copy(index, record, rules))
         current = None
         placement.finish()

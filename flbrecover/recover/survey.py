@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from flbrecover.evidence import engine_storage, hiding_places, processes, source_files, store_dir, tail_db
@@ -11,6 +13,7 @@ from flbrecover.evidence.processes import RunningAgent
 from flbrecover.evidence.source_files import GoneRange
 from flbrecover.evidence.tail_db import TailDb
 from flbrecover.fluentbit.pipeline import Pipeline, S3Output, TailInput
+from flbrecover.fluentbit.tail_tag import expand
 from flbrecover.model import BufferFile, Problem, RecordedUpload, SourceLog, TailPosition
 
 
@@ -51,7 +54,8 @@ def survey(node: Node, pipeline: Pipeline, *, tag: str | None = None) -> Survey:
     own one cannot be found."""
     problems: list[Problem] = []
     dbs, positions, logs, gone = _tail(node, pipeline, problems)
-    homes, buffers, uploads = _buffers(node, pipeline, {log.tag for log in logs}, tag, problems)
+    tags = {log.tag for log in logs} | set(_tags_of_rows(pipeline, dbs))
+    homes, buffers, uploads = _buffers(node, pipeline, tags, tag, problems)
     storage_path = pipeline.service.storage_path
     agents, notes = processes.agents(
         node,
@@ -88,6 +92,15 @@ def _tail(
         gone.extend(g for g in evidence.gone if g not in gone)
         problems.extend(evidence.problems)
     return list(dbs.values()), positions, logs, gone
+
+
+def _tags_of_rows(pipeline: Pipeline, dbs: Iterable[TailDb]) -> Iterator[str]:
+    """Tags that the names in the DBs would have: of logs that are gone, too."""
+    names = {row.name for db in dbs for row in db.rows}
+    for tail in pipeline.inputs:
+        for name in names:
+            with suppress(ValueError):  # no tag: Fluent Bit does not follow the file either
+                yield expand(tail.tag, name, tail.tag_regex)
 
 
 def _db_path(node: Node, configured: str, problems: list[Problem]) -> str:

@@ -122,8 +122,8 @@ def notes(analysis: Analysis, plan: Plan | None) -> list[str]:
             doubtful = sum(1 for e in comparison.logs.doubtful if output.states[e] == "maybe filtered")
             if doubtful:
                 said.append(
-                    f"{output.output.name}: {text.count(doubtful, 'record')} may have been dropped on purpose by filter "
-                    f"{names}; --assume-kept takes them for lost"
+                    f"{output.output.name}: {text.count(doubtful, 'record')} may have been dropped on purpose by "
+                    f"filter {names}; --assume-kept takes them for lost"
                 )
         if comparison.ambiguous:
             said.append(
@@ -164,9 +164,10 @@ def analysis_json(analysis: Analysis) -> Iterator[tuple[str, dict[str, Any]]]:
                 "start": stretch.span.start, "end": stretch.span.end,
                 "first_time": iso(stretch.first_ns), "last_time": iso(stretch.last_ns),
             }  # fmt: skip
-    for gone in analysis.survey.gone:
+    for gone in analysis.gone:
         yield "gone", {
-            "log": gone.name, "inode": gone.inode, "start": gone.where.start, "end": gone.where.end, "proof": gone.proof
+            "log": gone.range.name, "tag": gone.range.tag, "inode": gone.range.inode, "start": gone.range.where.start,
+            "end": gone.range.where.end, "proof": gone.range.proof, "missing_bytes": gone.missing,
         }  # fmt: skip
 
 
