@@ -72,18 +72,20 @@ def _answers(port: int) -> bool:
 
 
 class FaultServer:
-    """A server that answers every request as ``answer`` says, faults included. ``seen`` has the requests."""
+    """A server that answers every request as ``answer`` says, faults included. ``seen`` has the requests (method,
+    path, headers in lower case), ``bodies`` their bodies."""
 
     def __init__(self, answer: Callable[[BaseHTTPRequestHandler], None]) -> None:
-        self.seen: list[tuple[str, str, dict[str, str]]] = []
-        seen = self.seen
+        seen: list[tuple[str, str, dict[str, str]]] = []
+        bodies: list[bytes] = []
+        self.seen, self.bodies = seen, bodies
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def _any(self) -> None:
                 headers = {k.lower(): v for k, v in self.headers.items()}
-                self.rfile.read(int(headers.get("content-length", 0)))
+                bodies.append(self.rfile.read(int(headers.get("content-length", 0))))
                 seen.append((self.command, self.path, headers))
                 answer(self)
 

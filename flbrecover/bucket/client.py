@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
@@ -15,7 +15,7 @@ from botocore.credentials import (
     CredentialResolver,
     DeferredRefreshableCredentials,
 )
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import ClientError, NoCredentialsError
 
 from flbrecover import __version__
 from flbrecover.bucket.denied import Place, explained, without_secrets
@@ -80,6 +80,7 @@ def connect(
             )
         config = _config(endpoint, connect_seconds, read_seconds, attempts)
         client = session.client("s3", endpoint_url=endpoint, config=config)
+    client.meta.events.register("before-parameter-build.s3.HeadBucket", _no_head_bucket)
     return S3(client, without_secrets(client.meta.endpoint_url), region, role)
 
 
@@ -123,6 +124,12 @@ def _config(endpoint: str | None, connect_seconds: float, read_seconds: float, a
         response_checksum_validation="when_required",
         user_agent_extra=f"flbrecover/{__version__}",
     )
+
+
+def _no_head_bucket(**_: Any) -> None:
+    """botocore asks HeadBucket where a redirect (301) names no region. Where the answer is such a redirect again it
+    asks again, without end. S3 itself always names the region: so nobody has to ask."""
+    raise ClientError({"Error": {}, "ResponseMetadata": {"HTTPHeaders": {}}}, "HeadBucket")  # type: ignore[typeddict-item]
 
 
 def _own_profile(output: S3Output) -> str | None:

@@ -22,7 +22,6 @@ MAX_MESSAGE = 200  # characters of a server's own words
 
 IAM_ACTIONS = {
     "ListObjectsV2": "s3:ListBucket",
-    "HeadBucket": "s3:ListBucket",
     "GetObject": "s3:GetObject",
     "HeadObject": "s3:GetObject",
     "PutObject": "s3:PutObject",
