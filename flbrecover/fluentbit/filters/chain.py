@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from flbrecover.fluentbit import match, onigmo
 from flbrecover.fluentbit.filters import (
@@ -117,7 +117,7 @@ class FilterChain:
             onward: Event | None = None
             for result in step(event):
                 if result.again:
-                    emitted.append(replace(result, again=False))
+                    emitted.append(result._replace(again=False))
                 else:
                     onward = result
             if onward is None or onward.fate == "dropped":

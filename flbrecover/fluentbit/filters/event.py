@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import regex
 
@@ -27,8 +26,7 @@ class Unknown:
 UNKNOWN: Final = Unknown()
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """``open`` are the names of which nothing is known: neither whether the record has such a field nor its value;
     what ``fields`` says of them is a guess. ``hints`` say what an open field holds *if it is there* (of a map: the
     members that are known). ``varying`` are open names whose value differs from record to record. ``emitter`` is the
@@ -96,16 +94,17 @@ class Event:
         return None if unknown else text
 
     def with_fields(self, fields: Iterable[tuple[bytes, Value]]) -> Event:
-        return replace(self, fields=tuple(fields))
+        return self._replace(fields=tuple(fields))
 
     def opened(self, *names: bytes) -> Event:
         """Nothing is known of these names from here on."""
-        return replace(self, open=self.open.plus(*names), hints=tuple(h for h in self.hints if h[0] not in names))
+        return self._replace(open=self.open.plus(*names), hints=tuple(h for h in self.hints if h[0] not in names))
 
     def closed(self, *names: bytes) -> Event:
         """What ``fields`` says of these names holds from here on."""
-        return replace(
-            self,
+        if not self.open:
+            return self
+        return self._replace(
             open=self.open.minus(*names),
             hints=tuple(h for h in self.hints if h[0] not in names),
             varying=self.varying.difference(names),
@@ -113,17 +112,17 @@ class Event:
 
     def dropped(self, by: str) -> Event:
         """A filter drops it, so it reaches no output."""
-        return replace(self, fate="dropped", by=by, whole_log=False)
+        return self._replace(fate="dropped", by=by, whole_log=False)
 
     def maybe_dropped(self, by: str, *, whole_log: bool = False) -> Event:
         """A filter may drop it; what decides by record is remembered rather than what decides for a whole log."""
         if self.fate != "kept" and not (self.whole_log and not whole_log):
             return self
-        return replace(self, fate="maybe dropped", by=by, whole_log=whole_log)
+        return self._replace(fate="maybe dropped", by=by, whole_log=whole_log)
 
     def blurred(self) -> Event:
         """Any field may be another now; those that there were stay as a guess."""
-        return replace(self, open=ANY_NAME, hints=())
+        return self._replace(open=ANY_NAME, hints=())
 
 
 Step = Callable[[Event], tuple[Event, ...]]
@@ -134,8 +133,7 @@ def either(unchanged: Event, changed: Event) -> Event:
     """A filter did it or did not: what differs between the two is not known."""
     names = {name for name, _ in (*unchanged.fields, *changed.fields)}
     differing = [n for n in names if _values(unchanged.fields, n) != _values(changed.fields, n)]
-    return replace(
-        unchanged,
+    return unchanged._replace(
         open=unchanged.open.union(changed.open).plus(*differing),
         hints=tuple(h for h in unchanged.hints if h in changed.hints),
         varying=unchanged.varying | changed.varying,

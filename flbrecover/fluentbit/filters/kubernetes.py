@@ -7,7 +7,7 @@ a hint for filters that read it. A tag that the filter does not understand leave
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import regex
@@ -104,7 +104,7 @@ def _adding(options: Options) -> Callable[[Event, Fields], Event]:
             event = event.with_fields((*event.fields, (b"kubernetes", known))).closed(b"kubernetes")
         elif pods:
             event = event.opened(b"kubernetes")
-            event = replace(event, hints=(*event.hints, (b"kubernetes", certain))) if certain else event
+            event = event._replace(hints=(*event.hints, (b"kubernetes", certain))) if certain else event
         return event.opened(b"kubernetes_namespace") if of_namespace else event
 
     return add
@@ -142,7 +142,7 @@ class _Merging:
         if self.parse is None:
             return json_fields.read(text), event
         parsed = self.parse(text)
-        return (None, event) if parsed is None else (parsed.fields, replace(event, time_ns=parsed.time_ns))
+        return (None, event) if parsed is None else (parsed.fields, event._replace(time_ns=parsed.time_ns))
 
     def _with(self, event: Event, fields: Fields, members: Fields) -> Event:
         if self.under is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 from flbrecover.fluentbit.filters.event import Event, Step, either
 from flbrecover.fluentbit.filters.options import Options, name_of, tokens, words
@@ -63,7 +62,7 @@ def checklist(options: Options) -> Step:
             return (event,)
         found = event.with_fields((*(f for f in event.fields if f[0] not in names), *records))
         unsure = either(event, found)
-        return (replace(unsure, varying=unsure.varying | names),)
+        return (unsure._replace(varying=unsure.varying | names),)
 
     return step
 
@@ -104,7 +103,7 @@ def _opening(names: Iterable[bytes], *, varying: bool = False) -> Step:
 
 def _opened(event: Event, names: Iterable[bytes], *, varying: bool) -> Event:
     event = event.opened(*names)
-    return replace(event, varying=event.varying.union(names)) if varying else event
+    return event._replace(varying=event.varying.union(names)) if varying else event
 
 
 def _any_of(names: Iterable[bytes]) -> Step:
@@ -112,7 +111,7 @@ def _any_of(names: Iterable[bytes]) -> Step:
 
     def step(event: Event) -> tuple[Event, ...]:
         sure = [name for name, _ in event.fields if name not in event.open]
-        return (replace(event, open=event.open.plus_prefix(b"").minus(*sure).plus(*names)),)
+        return (event._replace(open=event.open.plus_prefix(b"").minus(*sure).plus(*names)),)
 
     return step
 

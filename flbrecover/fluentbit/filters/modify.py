@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from flbrecover.fluentbit.filters.event import Event, Step, all_of, either, matches
 from flbrecover.fluentbit.filters.modify_conditions import condition
@@ -82,7 +81,7 @@ def _moved(event: Event, old: bytes, new: bytes) -> Event:
     hints = tuple((new, value) for name, value in event.hints if name == old)
     varying = {new} if old in event.varying else set()
     event = event.closed(old).opened(new)
-    return replace(event, hints=event.hints + hints, varying=event.varying | varying)
+    return event._replace(hints=event.hints + hints, varying=event.varying | varying)
 
 
 def _add(name_text: str, value_text: str) -> Rule:
@@ -125,7 +124,7 @@ def _remove_wildcard(prefix_text: str) -> Rule:
     def rule(event: Event) -> Event:
         kept = event.with_fields(f for f in event.fields if not f[0].startswith(prefix))
         hints = tuple(h for h in event.hints if not h[0].startswith(prefix))
-        return replace(kept, open=event.open.minus_prefix(prefix), hints=hints)
+        return kept._replace(open=event.open.minus_prefix(prefix), hints=hints)
 
     return rule
 
@@ -137,7 +136,7 @@ def _remove_regex(expression: str) -> Rule:
         found = {name: matches(names, name) for name, _ in event.fields}
         kept = event.with_fields(f for f in event.fields if not found[f[0]])
         kept = kept.opened(*(name for name, verdict in found.items() if verdict is None))
-        return replace(kept, open=kept.open.minus_where(lambda name: matches(names, name) is True))
+        return kept._replace(open=kept.open.minus_where(lambda name: matches(names, name) is True))
 
     return rule
 

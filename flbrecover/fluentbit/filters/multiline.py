@@ -7,8 +7,6 @@ pipeline again, so the filters before it are run twice; the docs advise to make 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from flbrecover.fluentbit.filters.event import Event, Step
 from flbrecover.fluentbit.filters.options import Options, name_of
 from flbrecover.fluentbit.record_accessor import last
@@ -44,7 +42,7 @@ def build(options: Options) -> Step:
             joined = event.blurred() if parses else event.opened(*contents)
             event = joined.maybe_dropped("multiline")
         if buffered:
-            event = replace(event, emitter=options.place, hops=event.hops + 1, again=True)
+            event = event._replace(emitter=options.place, hops=event.hops + 1, again=True)
         return (event,)
 
     return step

@@ -27,6 +27,8 @@ class Names:
         return bool(self.exact or self.prefixes)
 
     def plus(self, *names: bytes) -> Names:
+        if self.exact.issuperset(names):
+            return self
         return replace(self, exact=self.exact.union(names))
 
     def plus_prefix(self, prefix: bytes) -> Names:
@@ -41,6 +43,8 @@ class Names:
 
     def minus(self, *names: bytes) -> Names:
         """These names are in it no more."""
+        if not self.prefixes and self.exact.isdisjoint(names):
+            return self
         without = self.without.union(names) if self.prefixes else self.without
         return replace(self, exact=self.exact.difference(names), without=without)
 

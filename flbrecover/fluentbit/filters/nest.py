@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from flbrecover.fluentbit.filters.event import Event, Step
 from flbrecover.fluentbit.filters.options import Options, name_of
@@ -68,11 +68,11 @@ def _nest(event: Event, wildcards: Sequence[Wildcard], key: bytes, named: Callab
     for wildcard in wildcards:
         names = names.minus_prefix(wildcard.text) if wildcard.beginning else names.minus(wildcard.text)
     hints = tuple(h for h in event.hints if h[0] in names)
-    result = replace(event, fields=(*others, (key, nested)) if inside else others, open=names, hints=hints)
+    result = event._replace(fields=(*others, (key, nested)) if inside else others, open=names, hints=hints)
     if not unsure:
         return result.closed(key)
     result = result.opened(key)
-    return replace(result, hints=(*result.hints, (key, sure))) if sure else result
+    return result._replace(hints=(*result.hints, (key, sure))) if sure else result
 
 
 def _lift(event: Event, key: bytes, opened: bytes, named: Callable[[bytes], bytes]) -> Event:
@@ -87,5 +87,5 @@ def _lift(event: Event, key: bytes, opened: bytes, named: Callable[[bytes], byte
     # A member of the unknown map is taken not to have the name of a field that the record has for certain.
     sure = [name for name, _ in others if name not in event.open]
     result = event.with_fields([*others, *lifted]).opened(key)
-    result = replace(result, open=result.open.plus_prefix(opened).minus(*sure))
-    return replace(result, hints=(*result.hints, *(h for h in hints if h[0] in result.open)))
+    result = result._replace(open=result.open.plus_prefix(opened).minus(*sure))
+    return result._replace(hints=(*result.hints, *(h for h in hints if h[0] in result.open)))

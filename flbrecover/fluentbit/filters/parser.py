@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from flbrecover.fluentbit.filters.event import Event, Step
 from flbrecover.fluentbit.filters.names import NO_NAMES
@@ -75,7 +74,7 @@ def _at_name(
     if parsed is None:
         return event
     others = tuple(f for i, f in enumerate(kept) if not (reserve and i in removed))
-    return _replaced(replace(event, time_ns=time_ns), Parsed(parsed.fields, None), others, reserve)
+    return _replaced(event._replace(time_ns=time_ns), Parsed(parsed.fields, None), others, reserve)
 
 
 def _first(parsers: Sequence[ParserFunction], value: bytes) -> Parsed | None:
@@ -89,5 +88,5 @@ def _first(parsers: Sequence[ParserFunction], value: bytes) -> Parsed | None:
 def _replaced(event: Event, parsed: Parsed, others: Fields, reserve: bool) -> Event:
     """The parsed fields first, then what is kept of the old ones."""
     time_ns = event.time_ns if parsed.time_ns is None else parsed.time_ns
-    changed = replace(event, fields=(*parsed.fields, *others), time_ns=time_ns)
-    return changed if reserve else replace(changed, open=NO_NAMES, hints=(), varying=frozenset())
+    changed = event._replace(fields=(*parsed.fields, *others), time_ns=time_ns)
+    return changed if reserve else changed._replace(open=NO_NAMES, hints=(), varying=frozenset())

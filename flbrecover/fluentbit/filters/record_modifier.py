@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from flbrecover.fluentbit.filters.event import Event, Step
 from flbrecover.fluentbit.filters.names import Names
@@ -44,7 +44,7 @@ def build(options: Options) -> Step:
                 kept = kept.with_fields((*kept.fields, (name, value))).closed(name)
         if uuid is not None:
             kept = kept.opened(uuid)
-            kept = replace(kept, varying=kept.varying | {uuid})
+            kept = kept._replace(varying=kept.varying | {uuid})
         return (kept,)
 
     return step
@@ -72,17 +72,16 @@ def _records(options: Options) -> list[tuple[bytes, bytes | None]]:
 def _cut(event: Event, removed: Sequence[Wanted], allowed: Sequence[Wanted]) -> Event:
     if removed:
         keep = event.with_fields(f for f in event.fields if not any(w.fits(f[0]) for w in removed))
-        return _hidden(replace(keep, open=_without(keep.open, removed)))
+        return _hidden(keep._replace(open=_without(keep.open, removed)))
     if allowed:
         keep = event.with_fields(f for f in event.fields if any(w.fits(f[0]) for w in allowed))
-        return _hidden(replace(keep, open=_only(keep.open, allowed)))
+        return _hidden(keep._replace(open=_only(keep.open, allowed)))
     return event
 
 
 def _hidden(event: Event) -> Event:
     """Hints and varying names only for what is still open."""
-    return replace(
-        event,
+    return event._replace(
         hints=tuple(h for h in event.hints if h[0] in event.open),
         varying=frozenset(n for n in event.varying if n in event.open),
     )

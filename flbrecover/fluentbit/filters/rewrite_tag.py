@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import regex
 
@@ -71,7 +71,7 @@ def _rule(value: str) -> Rule:
 
 def _emitted(event: Event, tag: bytes, place: int) -> Event:
     name = tag.decode("utf-8", "surrogateescape")
-    return replace(event, tag=name, emitter=place, hops=event.hops + 1, again=True)
+    return event._replace(tag=name, emitter=place, hops=event.hops + 1, again=True)
 
 
 def _perhaps(event: Event, rule: Rule, place: int) -> tuple[Event, ...]:
