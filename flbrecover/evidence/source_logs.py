@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from flbrecover.errors import EvidenceError
 from flbrecover.evidence.log_lines import LineRules, LogLines
@@ -113,7 +113,8 @@ class _Makers:
 
 
 class _Rereading:
-    """One forward pass over a file that reads little more than the ranges."""
+    """One forward pass over a file that reads little more than the ranges; from the file's start where what a line
+    means depends on lines long before it."""
 
     def __init__(self, node: Node, file: SourceFile, makers: _Makers, ranges: list[ByteRange]) -> None:
         self._node = node
@@ -122,46 +123,42 @@ class _Rereading:
         self._todo = list(reversed(ranges))
         self._active: list[list[int]] = []  # of each range that was begun: where its next record is, and its end
         self._end = max((r.end for r in ranges), default=0)
-        self._asked: tuple[int, bool] = (0, True)
+        self._jumps = not file.compressed
         self._problems: list[Problem] = []
 
     def records(self) -> Iterator[SourceRecord]:
-        while self._todo and not self._active:
-            start = self._todo[-1].start
-            if not self._independent(start):
-                start = 0
-            maker = self._makers.new(self._file, self._problems)
-            lines = LogLines(self._node, self._file, self._makers.rules, start, self._end)
-            for line in lines:
-                if not self._active and self._far(line.start):
-                    break
-                while self._todo and self._todo[-1].start < line.end:
-                    wanted = self._todo.pop()
-                    self._active.append([wanted.start, wanted.end])
-                yield from self._wanted(maker.feed(line), maker)
-                if not self._active and not self._todo:
-                    return
-            else:
-                yield from self._wanted(maker.finish() if lines.complete else [], maker)
-                self._problems += lines.problems
-                break
+        start: int | None = self._todo[-1].start if self._todo else None
+        while start is not None:
+            start = yield from self._from(start)
         if self._active or self._todo:
-            start, end = self._active[0] if self._active else (self._todo[-1].start, self._todo[-1].end)
+            at, end = self._active[0] if self._active else (self._todo[-1].start, self._todo[-1].end)
             why = f": {self._problems[0].what}" if self._problems else ""
-            raise EvidenceError(f"{self._file.path}: bytes {start}-{end} do not hold the records that they held{why}")
+            raise EvidenceError(f"{self._file.path}: bytes {at}-{end} do not hold the records that they held{why}")
 
-    def _far(self, at: int) -> bool:
-        """Whether the next range is worth a jump. A compressed file has to be read through anyway."""
-        if self._file.compressed or self._todo[-1].start - at <= NEAR:
-            return False
-        return self._independent(self._todo[-1].start)
-
-    def _independent(self, start: int) -> bool:
-        if self._asked[0] != start:
-            maker = self._makers.new(self._file, [])
-            line = next(iter(LogLines(self._node, self._file, self._makers.rules, start, self._end)), None)
-            self._asked = (start, line is not None and maker.independent(line))
-        return self._asked[1]
+    def _from(self, start: int) -> Generator[SourceRecord, None, int | None]:
+        """Reads from ``start`` on; gives where to go on, None at the end."""
+        maker = self._makers.new(self._file, self._problems)
+        if start:
+            maker.resume()
+        lines = LogLines(self._node, self._file, self._makers.rules, start, self._end)
+        for line in lines:
+            if not self._active:
+                if not self._todo:
+                    return None
+                if self._jumps and self._todo[-1].start - line.start > NEAR:
+                    return self._todo[-1].start
+            while self._todo and self._todo[-1].start < line.end:
+                wanted = self._todo.pop()
+                self._active.append([wanted.start, wanted.end])
+            made = maker.feed(line)
+            if maker.guessed:
+                self._jumps = False
+                return 0
+            yield from self._wanted(made, maker)
+        if lines.complete:
+            yield from self._wanted(maker.finish(), maker)
+        self._problems += lines.problems
+        return None
 
     def _wanted(self, made: list[Made], maker: TailRecords) -> Iterator[SourceRecord]:
         """Of the records that were made, those that come next in a range: nothing that waits begins before them."""

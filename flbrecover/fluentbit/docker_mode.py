@@ -17,8 +17,8 @@ from flbrecover.model import ByteRange
 
 _TOKEN = re.compile(rb'"(?P<text>(?:[^"\\]+|\\.)*)"|[{}\[\]:,]', re.DOTALL)
 
-MakeRecord = Callable[[bytes, bytes, LogLine], Made]
-"""From the line for the parser, the line for a record without one, and its place, to a record."""
+MakeRecord = Callable[[bytes, bytes, LogLine], list[Made]]
+"""From the line for the parser, the line for a record without one, and its place, to at most one record."""
 
 
 class DockerModeJoiner(LineJoiner):
@@ -34,6 +34,7 @@ class DockerModeJoiner(LineJoiner):
         self._start = 0
         self._complete = True
         self._saw_first_line = False
+        self._resumed = False
 
     def feed(self, line: LogLine) -> list[Made]:
         made: list[Made] = []
@@ -45,7 +46,7 @@ class DockerModeJoiner(LineJoiner):
                 made += self.finish()
         log = _log_text(text)
         if log is None:
-            return [*made, *self.finish(), self._make(text, line.content, line)]
+            return [*made, *self.finish(), *self._make(text, line.content, line)]
         if self._last is None:
             self._start = line.start
         self._last = line
@@ -67,13 +68,18 @@ class DockerModeJoiner(LineJoiner):
         text = line.text
         log = _log_text(text) or ByteRange(len(text), len(text))
         joined = text[: log.start] + b"".join(texts) + text[log.end :]
-        return [self._make(joined, joined, line._replace(start=self._start))]
+        return self._make(joined, joined, line._replace(start=self._start))
 
     def waiting(self) -> list[int]:
         return [] if self._last is None else [self._start]
 
-    def independent(self, line: LogLine) -> bool:  # noqa: ARG002
-        return self._first_line is None  # it remembers whether there has been a first line
+    def resume(self) -> None:
+        self._resumed = True
+
+    @property
+    def guessed(self) -> bool:
+        """It remembers whether there has been a first line."""
+        return self._resumed and self._first_line is not None and not self._saw_first_line
 
 
 def _log_text(line: bytes) -> ByteRange | None:

@@ -15,6 +15,10 @@ _FLOAT = re.compile(
     rb"|inf(?:inity)?|nan))",
     re.IGNORECASE,
 )
+_HEX_FLOAT = re.compile(
+    rb"[ \t\n\v\f\r]*([+-]?0[xX](?:[0-9a-fA-F]{1,4000}(?:\.[0-9a-fA-F]{0,4000})?|\.[0-9a-fA-F]{1,4000})"
+    rb"(?:[pP][+-]?[0-9]{1,9})?)"
+)
 
 Cast = Callable[[bytes], Value]
 
@@ -52,8 +56,14 @@ def _hex(text: bytes) -> Value:
 
 
 def _float(text: bytes) -> Value:
-    """C's atof."""
-    match = _FLOAT.match(_c_string(text))
+    """C's atof, hexadecimal numbers included."""
+    text = _c_string(text)
+    if hexadecimal := _HEX_FLOAT.match(text):
+        try:
+            return float.fromhex(hexadecimal[1].decode("ascii"))
+        except OverflowError:
+            return float("-inf" if b"-" in hexadecimal[1][:1] else "inf")
+    match = _FLOAT.match(text)
     return float(match[1]) if match else 0.0
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from flbrecover.fluentbit.log_line import LineJoiner, LogLine, Made, Remark, Report
 from flbrecover.fluentbit.multiline import MAX_JOINED, TOO_LONG
-from flbrecover.fluentbit.parsers import ParserFunction
+from flbrecover.fluentbit.parsers import NO_EVENT_TIME, ParserFunction
 from flbrecover.fluentbit.values import Fields
 from flbrecover.model import ByteRange
 
@@ -69,9 +69,11 @@ class FirstLineJoiner(LineJoiner):
         out = list(self._path)
         for fields, lines in maps:
             out += fields
-            if fields and lines and isinstance(last := fields[-1][1], bytes):
+            if fields and isinstance(last := fields[-1][1], bytes):
+                if b"" in (last, *lines):
+                    return []  # an empty text there is an error of the encoder, which loses the record
                 out[-1] = (fields[-1][0], b"\n".join([last, *lines]))
-        if not any(fields for fields, _ in maps):
+        if not any(fields for fields, _ in maps) or self._time_ns == NO_EVENT_TIME:
             return []
         return [Made(tuple(out), self._time_ns, self._start, self._end, True, self._terminated)]
 

@@ -14,9 +14,12 @@ from typing import Any, NoReturn
 from flbrecover.fluentbit.values import Fields, Value
 
 _SPACE = re.compile(r"[ \t\n\r]*")
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![0-9.eE])")
+_ODD_ESCAPE = re.compile(rb"\\u(?:[dD][89a-fA-F]|[0-9a-fA-F]{0,3}(?![0-9a-fA-F]))")
 _ESCAPE = re.compile(
-    rb"\\(?:(u[dD][89abAB][0-9a-fA-F]{2})(?:\\u([0-9a-fA-F]{4}))?|(u[dD][c-fC-F][0-9a-fA-F]{2})|.)", re.DOTALL
+    rb"\\(?:u(?P<high>[dD][89abAB][0-9a-fA-F]{2})(?:\\u(?P<low>[0-9a-fA-F]{0,4}))?"
+    rb"|u(?P<lone>[dD][c-fC-F][0-9a-fA-F]{2})|u[0-9a-fA-F]{4}|u(?P<short>[0-9a-fA-F]{0,3})[^\"'\x00]?|.)",
+    re.DOTALL,
 )
 
 
@@ -28,21 +31,26 @@ def read(line: bytes) -> Fields | None:
 
 def read_all(text: bytes) -> Value:
     """The single JSON value of ``text``: a tuple for an object. None where there is none, or a second one follows."""
-    if b"\\u" in text and _SURROGATE.search(text):
-        text = _ESCAPE.sub(_whole_surrogates, text)
+    if b"\\u" in text and _ODD_ESCAPE.search(text):
+        text = _ESCAPE.sub(_valid_escape, text)
     chars = text.decode("utf-8", "surrogateescape")
     try:
         value, end = _DECODER.raw_decode(chars, _end_of_space(chars, 0))
     except (ValueError, RecursionError):
         return None
     at = _end_of_space(chars, end)
-    if at < len(chars):
-        try:
-            _DECODER.raw_decode(chars, at)
-        except (ValueError, RecursionError):
-            return _converted(value)
-        return None
-    return _converted(value)
+    return _converted(value) if at == len(chars) or not _is_value(chars, at) else None
+
+
+def _is_value(chars: str, at: int) -> bool:
+    """Whether another JSON value begins at ``at``: text that is none is ignored."""
+    if chars[at] in "-0123456789" and not _NUMBER.match(chars, at):
+        return False
+    try:
+        _DECODER.raw_decode(chars, at)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _end_of_space(chars: str, at: int) -> int:
@@ -50,9 +58,13 @@ def _end_of_space(chars: str, at: int) -> int:
     return match.end() if match else at
 
 
-def _whole_surrogates(match: re.Match[bytes]) -> bytes:
-    high, low, lone = match.groups()
-    if lone or (high and not (low and 0xDC00 <= int(low, 16) <= 0xDFFF)):
+def _valid_escape(match: re.Match[bytes]) -> bytes:
+    """What yyjson makes of escapes that are none: half a surrogate pair becomes U+FFFD, and a ``\\u`` with fewer than
+    four digits stays as text, without the character behind it."""
+    high, low, lone, short = match["high"], match["low"], match["lone"], match["short"]
+    if short is not None:
+        return rb"\\u" + short
+    if lone or (high and not (low and len(low) == 4 and 0xDC00 <= int(low, 16) <= 0xDFFF)):
         return rb"\ufffd"
     return match[0]
 

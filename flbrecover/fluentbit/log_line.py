@@ -67,6 +67,10 @@ class LineJoiner:
         """Where the records that wait for more lines begin."""
         return []
 
-    def independent(self, line: LogLine) -> bool:  # noqa: ARG002
-        """Whether the records from this line on would be the same without any line before it, if one begins here."""
-        return True
+    def resume(self) -> None:
+        """Says that the lines to come are not the file's first ones; call it before the first of them."""
+
+    @property
+    def guessed(self) -> bool:
+        """Whether, since :meth:`resume`, a line came whose record depends on lines before that."""
+        return False

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from flbrecover.fluentbit.log_line import LineJoiner, LogLine, Made, Remark, Report
 from flbrecover.fluentbit.multiline_rules import Rule, compile_rules
-from flbrecover.fluentbit.parsers import Expression, ParserFunction
+from flbrecover.fluentbit.parsers import NO_EVENT_TIME, Expression, ParserFunction
 from flbrecover.fluentbit.pipeline import MultilineParser
 from flbrecover.fluentbit.values import Fields, Value
 from flbrecover.model import ByteRange
@@ -33,6 +33,7 @@ class _Group:
     context: Fields | None = None
     time_ns: int | None = None
     rule: Rule | None = None
+    rule_known: bool = True
     start: int = -1
     end: int = -1
     terminated: bool = True
@@ -66,6 +67,8 @@ class _Instance:
         self._group_key = _key(parser.key_group)
         self._limit = limit
         self._report = report
+        self._resumed = False
+        self.guessed = False
         self.groups: dict[bytes | None, _Group] = {None: _Group()}
 
     def take(self, line: LogLine) -> list[Made] | None:
@@ -116,23 +119,30 @@ class _Instance:
         joined = b"".join(group.parts)
         fields = group.context
         if fields is not None and joined:
-            fields = tuple((k, joined if k == self._content_key else v) for k, v in fields)
+            fields = _replaced(fields, self._content_key or b"", joined)
         elif fields is None and joined:
             fields = ((self._content_key or b"log", joined),)
+        if fields and group.time_ns == NO_EVENT_TIME:
+            group.context = None  # the record is lost, and its text stays in front of the next one's
+            return []
         made = [Made(fields, group.time_ns, group.start, group.end, parsed, group.terminated)] if fields else []
         group.parts, group.size, group.context = [], 0, None
         group.start, group.end, group.terminated = -1, -1, True
         return made
 
-    def may_continue(self, line: LogLine) -> bool:
-        """Whether the line could continue a record, in whatever state."""
-        if not self.rules:
-            return False
+    def resume(self) -> None:
+        self._resumed = True
+        self.groups[None].rule_known = False
+
+    def could_take(self, line: LogLine) -> bool:
+        """Whether the line is accepted here, in some state."""
         content: bytes | None = line.text
         if self.inner is not None:
             parsed = self.inner(line.text)
             content = _text(parsed.fields, self._content_key) if parsed else None
-        return content is not None and any(n.expression.search(content) for r in self.rules for n in r.next)
+        if content is None or not self.rules:
+            return content is not None
+        return any(r.expression.search(content) for r in self.rules)
 
     def flush_all(self) -> list[Made]:
         return [made for group in self.groups.values() for made in self.flush(group)]
@@ -141,13 +151,15 @@ class _Instance:
         if name not in self.groups:
             if len(self.groups) >= MAX_GROUPS:
                 return self.groups[None]
-            self.groups[name] = _Group()
+            self.groups[name] = _Group(rule_known=not self._resumed)
         return self.groups[name]
 
     def _by_rules(
         self, group: _Group, content: bytes, fields: Fields | None, time_ns: int | None, line: LogLine
     ) -> list[Made] | None:
         made: list[Made] = []
+        if not group.rule_known and any(n.expression.search(content) for r in self.rules for n in r.next):
+            self.guessed = True
         rule = next((r for r in group.rule.next if r.expression.search(content)), None) if group.rule else None
         if rule is not None:
             group.newline()
@@ -164,7 +176,7 @@ class _Instance:
             self._append(group, content, line)
         if group.context is None:
             group.context, group.time_ns = fields, time_ns
-        group.rule = rule
+        group.rule, group.rule_known = rule, True
         if rule.ends_record and group.size:
             made += self.flush(group)
         return made
@@ -189,6 +201,8 @@ class MultilineJoiner(LineJoiner):
         limit = buffer_limit if 0 < buffer_limit <= MAX_JOINED else MAX_JOINED
         self._instances = [_Instance(p, inner, limit, report) for p, inner in parsers]
         self._last: _Instance | None = None
+        self._last_known = True
+        self._guessed = False
 
     @property
     def expressions(self) -> list[Expression]:
@@ -196,22 +210,46 @@ class MultilineJoiner(LineJoiner):
         return found + [i.inner.expression for i in self._instances if i.inner and i.inner.expression]
 
     def feed(self, line: LogLine) -> list[Made]:
+        if not self._last_known and sum(i.could_take(line) for i in self._instances) > 1:
+            self._guessed = True
         first = [self._last] if self._last else []
         for instance in (*first, *(i for i in self._instances if i is not self._last)):
             made = instance.take(line)
             if made is not None:
-                self._last = instance
+                self._last, self._last_known = instance, True
                 return made
         return [*self.finish(), *self._instances[0].alone(line)]
 
     def finish(self) -> list[Made]:
-        return [made for instance in self._instances for made in instance.flush_all()]
+        """All that waits, in the order in which it began."""
+        made = [made for instance in self._instances for made in instance.flush_all()]
+        return sorted(made, key=lambda m: m.start)
 
     def waiting(self) -> list[int]:
         return [g.start for instance in self._instances for g in instance.groups.values() if g.start >= 0]
 
-    def independent(self, line: LogLine) -> bool:
-        return not any(instance.may_continue(line) for instance in self._instances)
+    def resume(self) -> None:
+        self._last_known = len(self._instances) == 1
+        for instance in self._instances:
+            instance.resume()
+
+    @property
+    def guessed(self) -> bool:
+        return self._guessed or any(instance.guessed for instance in self._instances)
+
+
+def _replaced(fields: Fields, key: bytes, text: bytes) -> Fields:
+    """The text in place of the value under ``key``. Of duplicate keys the first only: behind it Fluent Bit compares
+    names with as much of ``key`` as the text is long (``len`` in flb_ml_flush_stream_group is used twice)."""
+    out: list[tuple[bytes, Value]] = []
+    compared = key
+    for name, value in fields:
+        if name == compared:
+            out.append((name, text))
+            compared = key[: len(text)] if len(text) <= len(key) else b""
+        else:
+            out.append((name, value))
+    return tuple(out)
 
 
 def _key(name: str | None) -> bytes | None:

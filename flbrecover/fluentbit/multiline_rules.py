@@ -91,12 +91,26 @@ def lookup(
     if found is None:
         raise ConfigError(f"multiline.parser {name} is not defined: give the Parsers_File that has it")
     if found.parser is None:
-        return found, None
+        return found, _inherited(found, multiline_parsers, parsers)
     inner = parsers.get(found.parser)
     if inner is None:
         what = f"multiline parser {name}: its parser {found.parser} is not defined"
         raise ConfigError(what, path=found.origin.path, line=found.origin.line)
     return found, inner
+
+
+def _inherited(
+    parser: MultilineParser, multiline_parsers: Mapping[str, MultilineParser], parsers: Mapping[str, Parser]
+) -> Parser | None:
+    """A multiline parser without a ``Parser`` gets that of the one before it in the same file: a variable that
+    flb_parser_load_multiline_parser_definitions (src/flb_parser.c) does not set back."""
+    before = [
+        p
+        for p in multiline_parsers.values()
+        if p.parser and p.origin.path == parser.origin.path and 0 < p.origin.line < parser.origin.line
+    ]
+    last = max(before, key=lambda p: p.origin.line, default=None)
+    return parsers.get(last.parser) if last and last.parser else None
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from flbrecover.fluentbit.values import Fields, Value
 
 MATCH_SECONDS = 1.0  # what one expression may take for one line
 GIVE_UP_AFTER = 30  # lines that an expression did not finish
+NO_EVENT_TIME = -1
 _NS = 1_000_000_000
 
 
@@ -26,7 +27,8 @@ class UnusableRegexError(ConfigError):
 
 
 class Parsed(NamedTuple):
-    """``time_ns`` is None where the record gets the time at which it was read."""
+    """``time_ns`` is None where the record gets the time at which it was read, and NO_EVENT_TIME where Fluent Bit drops
+    the record for its time."""
 
     fields: Fields
     time_ns: int | None
@@ -198,7 +200,8 @@ _KINDS: dict[str, type[ParserFunction]] = {"json": _Json, "regex": _Regex, "logf
 
 
 def _stored(seconds: int, fraction_ns: int) -> int | None:
-    """The time as the event keeps it, in 32 bits of seconds (src/flb_time.c). No time at all is the epoch itself."""
-    if not seconds and not fraction_ns:
-        return None
-    return seconds % 2**32 * _NS + fraction_ns
+    """An event has 32 bits of seconds and less than a second of nanoseconds (flb_log_event_encoder_set_timestamp).
+    Parsers with ``Time_Strict off`` make other times of texts that are none. The epoch itself is no time at all."""
+    if not 0 <= seconds < 2**32 or fraction_ns >= _NS:
+        return NO_EVENT_TIME
+    return seconds * _NS + fraction_ns or None

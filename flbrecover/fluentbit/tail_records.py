@@ -10,7 +10,7 @@ from flbrecover.fluentbit.docker_mode import DockerModeJoiner
 from flbrecover.fluentbit.first_line import FirstLineJoiner
 from flbrecover.fluentbit.log_line import LineJoiner, LogLine, Made, Remark, Report
 from flbrecover.fluentbit.multiline import MultilineJoiner
-from flbrecover.fluentbit.parsers import Expression, ParserFunction, UnusableRegexError
+from flbrecover.fluentbit.parsers import NO_EVENT_TIME, Expression, ParserFunction, UnusableRegexError
 from flbrecover.fluentbit.pipeline import Parser, Pipeline, TailInput
 from flbrecover.fluentbit.values import Fields
 from flbrecover.model import ByteRange
@@ -61,7 +61,7 @@ class TailRecords:
             before = self._joiner.finish() if isinstance(self._joiner, FirstLineJoiner) else []
             return [*before, self._plain(line.content, line, parsed=self._parser is None)]
         if self._joiner is None:
-            return [self._single(line.text, line.content, line)]
+            return self._single(line.text, line.content, line)
         made = self._joiner.feed(line)
         if not self._core:
             return made
@@ -81,9 +81,16 @@ class TailRecords:
         """Where the records that wait for more lines begin."""
         return self._joiner.waiting() if self._joiner else []
 
-    def independent(self, line: LogLine) -> bool:
-        """Whether reading may begin at this line, where a record begins, and gives the same records from there on."""
-        return self._joiner is None or self._joiner.independent(line)
+    def resume(self) -> None:
+        """Says that the first line to come is not the file's: a record begins there."""
+        if self._joiner:
+            self._joiner.resume()
+
+    @property
+    def guessed(self) -> bool:
+        """Whether a line came since :meth:`resume` whose record depends on lines before that. What the call of
+        :meth:`feed` for that line gave, and what comes after it, may be wrong."""
+        return self._joiner is not None and self._joiner.guessed
 
     def _choose(self) -> None:
         tail = self._tail
@@ -105,9 +112,9 @@ class TailRecords:
             name = option("docker_mode_parser")
             first = self._named(name) if name else None
             self._joiner = DockerModeJoiner(self._single, first, self._report)
-        if tail.parser is not None:  # it wins over Multiline On
+        if tail.parser is not None and not tail.multiline:
             self._parser = self._named(tail.parser)
-        elif tail.multiline and not tail.docker_mode:
+        if tail.multiline and not tail.docker_mode:
             if tail.parser_firstline is None:
                 raise self._error("Multiline On needs a Parser_Firstline")
             properties = tail.section.properties if tail.section else ()
@@ -134,16 +141,18 @@ class TailRecords:
         origin = self._tail.section.origin
         return ConfigError(what, path=origin.path, line=origin.line)
 
-    def _single(self, text: bytes, raw: bytes, line: LogLine) -> Made:
+    def _single(self, text: bytes, raw: bytes, line: LogLine) -> list[Made]:
         """A line, or lines that docker mode joined: ``text`` for the parser, ``raw`` where it does not take it (that
         has the carriage return of a CRLF still)."""
         if self._parser is None:
-            return self._plain(text, line, parsed=True)
+            return [self._plain(text, line, parsed=True)]
         found = self._parser(text)
         if found is None:
-            return self._plain(raw, line, parsed=False)
+            return [self._plain(raw, line, parsed=False)]
+        if found.time_ns == NO_EVENT_TIME:
+            return []
         fields = (*found.fields, *self._path, *self._offset(line.start + line.nuls))
-        return Made(fields, found.time_ns, line.start, line.end, True, line.terminated)
+        return [Made(fields, found.time_ns, line.start, line.end, True, line.terminated)]
 
     def _line(self, line: LogLine) -> Made:
         return self._plain(line.text, line, parsed=False)

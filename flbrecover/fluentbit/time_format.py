@@ -102,7 +102,7 @@ class TimeReader:
             if not digits or not digits[0]:
                 at = None
             else:
-                fraction_ns = int(float(b"0." + digits[0]) * 1_000_000_000.0)
+                fraction_ns = int(min(float(b"0." + digits[0]), 1e9) * 1_000_000_000.0)  # 0.1e99 is a number, too
                 at = strptime(text, self._after, tm, at=at + digits.end())
         if at is None:
             return (None, fraction_ns) if self._strict else (tm.seconds() - tm.gmtoff, fraction_ns)
