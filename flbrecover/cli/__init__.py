@@ -58,7 +58,7 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and ends the process with the contract's exit code."""
     try:
-        result = cli.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+        result = cli.main(None if arguments is None else list(arguments), "flbrecover", standalone_mode=False)
     except FlbrecoverError as e:
         from flbrecover.report.escape import shown
 

@@ -41,7 +41,7 @@ def command(context: click.Context, /, as_json: bool, **given: Any) -> int:
     return 4 if failed else 0
 
 
-@command.command(name="cat")
+@command.command(name="cat", short_help="Print the records of a buffer file to stdout.")
 @click.argument("file", metavar="FILE")
 @o.options(o.NODE, o.STORAGE[-1:], STYLE)
 @click.pass_context

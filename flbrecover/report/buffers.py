@@ -51,7 +51,7 @@ def content_table(files: Sequence[BufferContents]) -> str:
         ]
         for number, file in enumerate(files, 1)
     ]
-    return text.table(head, rows, right=(0, 3, 4), fit=2)
+    return text.table(head, rows, right=(0, 3, 4), fit=(2,))
 
 
 def place_lines(number: int, file: BufferContents) -> Iterator[str]:

@@ -54,7 +54,7 @@ def object_table(found: Iterable[KeyedObject]) -> str:
         [key_time(one), text.time(one.object.last_modified_ns), text.size(one.object.size), one.object.key]
         for one in sorted(found, key=lambda one: (one.fields.start_ns or 0, one.object.last_modified_ns))
     ]
-    return text.table(["key time", "last modified", "size", "key"], rows, right=(2,), fit=3)
+    return text.table(["key time", "last modified", "size", "key"], rows, right=(2,), fit=(3,))
 
 
 def key_time(one: KeyedObject) -> str:

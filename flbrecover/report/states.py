@@ -28,7 +28,7 @@ def tag_table(analysis: Analysis) -> str:
     cells = [[name, tag, f"{t.records:,}", *(_number(t[s]) for s in states)] for name, tag, t in rows]
     if len(rows) > 1:
         cells.append(["", "all", f"{total.records:,}", *(_number(total[s]) for s in states)])
-    return text.table(head, cells, right=range(2, len(head)), fit=1)
+    return text.table(head, cells, right=range(2, len(head)), fit=(1,))
 
 
 def _number(number: int) -> str:
@@ -49,7 +49,7 @@ def file_table(analysis: Analysis) -> str:
     states = [s for s in SHOWN_STATES if any(totals[s] for _, _, totals in rows)]
     head = ["file", "kind", "records", *states]
     cells = [[path, kind, f"{t.records:,}", *(_number(t[s]) for s in states)] for kind, path, t in rows]
-    return text.table(head, cells, right=range(2, len(head)), fit=0)
+    return text.table(head, cells, right=range(2, len(head)), fit=(0,))
 
 
 def file_stretches(output: OutputAnalysis) -> Iterator[tuple[str, str, Stretch]]:
@@ -96,7 +96,7 @@ def plan_lines(plan: Plan, left: Mapping[str, int]) -> str:
         said = "Nothing to do."
     else:
         rows = [_action_row(a) for a in plan.actions]
-        said = text.table(["#", "action", "records", "size", "key", "why"], rows, right=(0, 2, 3), fit=5)
+        said = text.table(["#", "action", "records", "size", "key", "why"], rows, right=(0, 2, 3), fit=(4, 5))
     for reason, records in sorted(left.items()):
         said += f"\nleft alone: {text.count(records, 'record')}: {reason}"
     return said
@@ -125,10 +125,15 @@ def notes(analysis: Analysis, plan: Plan | None) -> list[str]:
                     f"{output.output.name}: {text.count(doubtful, 'record')} may have been dropped on purpose by "
                     f"filter {names}; --assume-kept takes them for lost"
                 )
+        if comparison.loose:
+            said.append(
+                f"{output.output.name}: {text.count(comparison.loose, 'stored record')} could be copies of ours by "
+                "their text, but stand among records of others; they were not taken for ours"
+            )
         if comparison.ambiguous:
             said.append(
-                f"{output.output.name}: {text.count(comparison.ambiguous, 'stored record')} could be copies of ours by "
-                "their text, but stand among records of others; they were not taken for ours"
+                f"{output.output.name}: {text.count(comparison.ambiguous, 'stored record')} are ambiguous: whole "
+                "objects of lines that this node wrote again and again, and another may have; see --ambiguous"
             )
     for put in plan.puts if plan else ():
         if put.estimated:

@@ -57,7 +57,7 @@ def row_table(positions: Sequence[TailPosition]) -> str:
         ]
         for p in positions
     ]
-    return text.table(head, rows, right=(0, 3, 4, 5), fit=1)
+    return text.table(head, rows, right=(0, 3, 4, 5), fit=(1,))
 
 
 def row_notes(positions: Iterable[TailPosition]) -> Iterator[str]:
@@ -90,7 +90,7 @@ def file_table(logs: Sequence[SourceLog]) -> str:
         for log in logs
         for file in log.files
     ]
-    return text.table(head, rows, right=(1, 2, 3), fit=0)
+    return text.table(head, rows, right=(1, 2, 3), fit=(0,))
 
 
 def file_notes(logs: Sequence[SourceLog]) -> Iterator[str]:

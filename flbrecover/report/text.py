@@ -61,16 +61,20 @@ def shorten(text: str, most: int) -> str:
     return text[:left] + "…" + text[len(text) - (most - 1 - left) :]
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), fit: int = 0) -> str:
-    """A table whose columns are as wide as they need to be; column ``fit`` gives way where the terminal is too narrow.
+def table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), fit: Sequence[int] = (0,)
+) -> str:
+    """A table whose columns are as wide as they need to be; where the terminal is too narrow the columns ``fit`` give
+    way, one after the other.
 
     Cells are escaped here. ``right`` are the columns to align to the right.
     """
     cells = [[shown(cell) for cell in row] for row in rows]
     widths = [max([len(head[i]), *(len(row[i]) for row in cells)]) for i in range(len(head))]
-    spare = width() - sum(widths) - 2 * (len(widths) - 1)
-    if spare < 0:
-        widths[fit] = max(12, len(head[fit]), widths[fit] + spare)
+    for column in fit:
+        spare = width() - sum(widths) - 2 * (len(widths) - 1)
+        if spare < 0:
+            widths[column] = min(widths[column], max(12, len(head[column]), widths[column] + spare))
     lines = []
     for row in [list(head), *cells]:
         fitted = [shorten(cell, widths[i]) for i, cell in enumerate(row)]

@@ -1,0 +1,334 @@
+"""What cannot be used gets one clear line and the right exit code, and does no harm."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cases import footprint, keys, load, unpack
+from command import flbrecover, one_line
+
+from flbrecover.demo.seaweedfs import READ_ONLY, WRITE_ONLY, credentials
+
+CONF = "/etc/fluent-bit/fluent-bit.conf"
+BUCKET = "my-bucket"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return unpack("rolling-update", tmp_path)
+
+
+@pytest.fixture
+def loaded(root: Path, weed) -> Path:
+    load("rolling-update", weed.client, root)
+    return root
+
+
+def write(root: Path, path: str, text: str) -> str:
+    target = root / path.lstrip("/")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text)
+    return path
+
+
+# -- paths and configurations ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["tail", "buffers", "objects", "uploads", "diff"])
+def test_a_root_that_is_not_there(command: str) -> None:
+    ended = flbrecover(command, "--root", "/no/such/folder", "--config", CONF)
+    assert ended.code == 4
+    assert one_line(ended) == "flbrecover: --root /no/such/folder: no such directory"
+
+
+@pytest.mark.parametrize("command", ["tail", "buffers", "objects", "uploads", "diff"])
+def test_a_configuration_that_is_not_there(command: str, root: Path) -> None:
+    ended = flbrecover(command, "--root", root, "--config", "/etc/nothing.conf")
+    assert ended.code == 2
+    assert one_line(ended).startswith("flbrecover: /etc/nothing.conf: no such file")
+
+
+def test_no_configuration_says_where_it_was_looked_for(tmp_path: Path) -> None:
+    ended = flbrecover("diff", "--root", tmp_path)
+    assert ended.code == 2
+    assert "/etc/fluent-bit" in one_line(ended) and "give --config" in one_line(ended)
+
+
+@pytest.mark.parametrize("command", ["buffers", "objects", "uploads", "diff"])
+def test_no_s3_output_says_what_was_found(command: str, root: Path) -> None:
+    config = write(root, "/other.conf", "[INPUT]\n    Name tail\n    Path /x\n[OUTPUT]\n    Name es\n    Match *\n")
+    ended = flbrecover(command, "--root", root, "--config", config)
+    assert ended.code == 2
+    assert one_line(ended) == (
+        "flbrecover: /other.conf: no s3 output (outputs found: es); give --config or --bucket"
+    )
+
+
+def test_no_tail_input_says_what_was_found(root: Path) -> None:
+    config = write(root, "/other.conf", "[INPUT]\n    Name cpu\n[OUTPUT]\n    Name s3\n    Match *\n    bucket b\n")
+    ended = flbrecover("tail", "--root", root, "--config", config)
+    assert ended.code == 2
+    assert one_line(ended) == "flbrecover: /other.conf: no tail input (inputs found: cpu); give --db and --path"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("    bukcet x\n", "/bad.conf:5: "),  # a key that Fluent Bit refuses
+        ("    total_file_size many\n", "/bad.conf:5: "),
+        ("    compression brotli\n", "/bad.conf:5: "),
+        ("    s3_key_format no/slash\n", "/bad.conf:5: "),
+        ("[OUTPUT]\n    bucket b\n", "/bad.conf:5: "),  # no Name
+    ],
+)
+def test_what_fluent_bit_refuses_is_told_with_file_and_line(root: Path, line: str, said: str) -> None:
+    config = write(root, "/bad.conf", f"[OUTPUT]\n    Name s3\n    Match *\n    bucket b\n{line}")
+    ended = flbrecover("diff", "--root", root, "--config", config)
+    assert ended.code == 2
+    assert one_line(ended).startswith(f"flbrecover: {said}")
+
+
+def test_a_key_format_that_cannot_be_read_back(loaded: Path, weed) -> None:
+    for command in ("objects", "diff"):
+        ended = flbrecover(
+            command, "--root", loaded, "--config", CONF, "--endpoint-url", weed.endpoint_url,
+            "--key-format", "/logs/%$TAG/%Y",
+        )  # fmt: skip
+        assert ended.code == 2
+        assert "cannot be read back" in one_line(ended)
+
+
+def test_no_evidence_at_all(tmp_path: Path, weed) -> None:
+    ended = flbrecover(
+        "diff", "--root", tmp_path, "--bucket", "b", "--store-dir", "/nowhere", "--endpoint-url", weed.endpoint_url
+    )
+    assert ended.code == 4
+    assert "no evidence found" in one_line(ended) and "/nowhere" in one_line(ended)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--since", "yesterday"), "--since yesterday: not a time"),
+        (("--since", "2026-11-24", "--until", "2026-11-23"), "--since lies after --until"),
+        (("--output", "s3.7"), "--output s3.7: no such s3 output (there are: s3.0)"),
+        (("--env", "novalue"), "--env novalue: KEY=VALUE is wanted"),
+        (("--sources", "everything", "--agent", "gone"), "--sources everything: a list of"),
+        (("--plan", "/tmp/p.json"), "--plan needs --agent"),
+        (("--endpoint-url", "http://["), "not a URL"),
+    ],
+)
+def test_options_that_make_no_sense(loaded: Path, weed, arguments, said: str) -> None:
+    ended = flbrecover(
+        "diff", "--root", loaded, "--config", CONF, "--endpoint-url", weed.endpoint_url, *arguments
+    )
+    assert ended.code == 2
+    assert said in one_line(ended)
+
+
+def test_an_unknown_option_or_command() -> None:
+    assert flbrecover("diff", "--frobnicate").code == 2
+    assert "No such option" in one_line(flbrecover("diff", "--frobnicate"))
+    assert "No such command 'frobnicate'" in one_line(flbrecover("frobnicate"))
+
+
+# -- S3 ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["diff", "recover", "objects", "uploads"])
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "no AWS credentials found"),
+        (credentials() | {"AWS_SECRET_ACCESS_KEY": "wrong"}, "wrong credentials"),
+        (credentials() | {"AWS_ACCESS_KEY_ID": "nobody"}, "wrong credentials"),
+    ],
+    ids=["none", "wrong secret", "unknown key"],
+)
+def test_credentials(loaded: Path, weed, command: str, environment, said: str) -> None:
+    ended = run(command, loaded, weed.endpoint_url, environment=environment)
+    told(ended, said)
+
+
+@pytest.mark.parametrize("command", ["diff", "recover", "objects", "uploads"])
+def test_an_endpoint_that_does_not_answer(root: Path, command: str) -> None:
+    told(run(command, root, "http://127.0.0.1:9"), "http://127.0.0.1:9 cannot be reached")
+
+
+@pytest.mark.parametrize("command", ["diff", "recover", "objects", "uploads"])
+def test_no_such_bucket(root: Path, weed, command: str) -> None:
+    """The configuration's bucket is not in this server, where an earlier test may have put it."""
+    from cases import remove
+
+    remove(weed.client, BUCKET)
+    told(run(command, root, weed.endpoint_url), "s3://my-bucket/: no such bucket")
+
+
+def test_no_permission_names_the_iam_action(loaded: Path, weed) -> None:
+    listing = run("diff", loaded, weed.endpoint_url, environment=credentials(WRITE_ONLY))
+    assert listing.code == 1
+    assert "IAM action s3:ListBucket on arn:aws:s3:::my-bucket is missing" in one_line(listing)
+    all_keys = keys(weed.client, BUCKET)
+    writing = run("recover", loaded, weed.endpoint_url, environment=credentials(READ_ONLY))
+    assert writing.code in (1, 3)
+    assert "IAM action s3:PutObject on arn:aws:s3:::my-bucket/log/" in writing.text
+    assert keys(weed.client, BUCKET) == all_keys
+
+
+def run(command: str, root: Path, endpoint_url: str, **keywords):
+    more = ("--agent", "gone", "--yes") if command == "recover" else ()
+    return flbrecover(command, "--root", root, "--config", CONF, "--endpoint-url", endpoint_url, *more, **keywords)
+
+
+def told(ended, said: str) -> None:
+    """A failure to ask S3: exit code 1, the reason, no traceback. ``uploads`` shows what it has besides."""
+    assert ended.code in (1, 4), ended
+    assert said in ended.text + ended.err
+    assert "Traceback" not in ended.err
+    assert len([line for line in ended.err.splitlines() if not line.startswith("note: ")]) <= 1
+
+
+# -- plans -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plan(loaded: Path, weed, tmp_path: Path) -> Path:
+    path = tmp_path / "plan.json"
+    ended = flbrecover(
+        "diff", "--root", loaded, "--config", CONF, "--endpoint-url", weed.endpoint_url, "--agent", "gone",
+        "--plan", path,
+    )  # fmt: skip
+    assert ended.code == 3 and path.exists()
+    return path
+
+
+def reversioned(text: str) -> str:
+    return json.dumps(json.loads(text) | {"version": 99})
+
+
+@pytest.mark.parametrize("command", ["apply", "verify"])
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (reversioned, "a plan of version 99, this tool reads version 1"),
+        (lambda text: text.replace('"gone"', '"returning"'), "its checksum does not match, the file was edited"),
+        (lambda text: text[: len(text) // 2], "not a plan"),
+        (lambda text: "", "not a plan"),
+        (lambda text: "[1, 2]", "not a plan"),
+        (lambda text: "[" * 100_000, "not a plan"),
+        (lambda text: "\u00e9", "not a plan"),
+    ],
+    ids=["version", "edited", "cut", "empty", "list", "nested", "not ASCII"],
+)
+def test_a_plan_of_another_version_or_edited(plan: Path, loaded: Path, weed, command: str, edit, said: str) -> None:
+    plan.write_text(edit(plan.read_text()))
+    all_keys = keys(weed.client, BUCKET)
+    more = ("--yes",) if command == "apply" else ()
+    ended = flbrecover(command, plan, "--root", loaded, "--endpoint-url", weed.endpoint_url, *more)
+    assert ended.code == 2
+    assert said in one_line(ended)
+    assert keys(weed.client, BUCKET) == all_keys
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda file: file.write_bytes(file.read_bytes().replace(b"GET", b"PUT", 1)),
+        lambda file: file.unlink(),
+    ],
+    ids=["changed", "deleted"],
+)
+def test_a_plan_whose_evidence_has_changed(plan: Path, loaded: Path, weed, change) -> None:
+    (file,) = loaded.rglob("quarantine/*")
+    change(file)
+    all_keys = keys(weed.client, BUCKET)
+    ended = flbrecover("apply", plan, "--root", loaded, "--endpoint-url", weed.endpoint_url, "--yes")
+    assert ended.code == 2
+    assert file.name in one_line(ended) and "make the plan again" in one_line(ended)
+    assert keys(weed.client, BUCKET) == all_keys
+
+
+def test_a_plan_that_cannot_be_saved(loaded: Path, weed) -> None:
+    ended = flbrecover(
+        "diff", "--root", loaded, "--config", CONF, "--endpoint-url", weed.endpoint_url, "--agent", "gone",
+        "--plan", "/no/such/folder/plan.json",
+    )  # fmt: skip
+    assert ended.code == 2
+    assert one_line(ended) == "flbrecover: --plan /no/such/folder/plan.json: No such file or directory"
+
+
+def test_no_plan_at_all() -> None:
+    assert one_line(flbrecover("apply", "/no/plan.json", "--yes")) == (
+        "flbrecover: /no/plan.json: No such file or directory"
+    )
+
+
+# -- this machine ------------------------------------------------------------------------------------------------------
+
+
+def with_small_disk(limit: int, scratch: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """A limit on the size of files stands for a full disk."""
+    scratch.mkdir()
+    code = (
+        "import resource, signal, sys; from flbrecover.cli import main\n"
+        f"signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
+        "main(sys.argv[1:])"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env=os.environ | {"TMPDIR": str(scratch)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["tail", "diff", "recover"])
+def test_a_full_disk_under_the_scratch_folder(loaded: Path, weed, tmp_path: Path, command: str) -> None:
+    """The copy of the tail DB does not fit: nothing is done."""
+    scratch = tmp_path / "scratch"
+    before, all_keys = footprint(loaded), keys(weed.client, BUCKET)
+    more = [] if command == "tail" else ["--endpoint-url", weed.endpoint_url, "--agent", "gone"]
+    more += ["--yes"] if command == "recover" else []
+    ended = with_small_disk(8192, scratch, command, "--root", loaded, "--config", CONF, *more)
+    assert ended.returncode == 1
+    lines = [line for line in ended.stderr.splitlines() if not line.startswith("note: ")]
+    assert len(lines) == 1 and str(scratch) in lines[0] and "set TMPDIR" in lines[0]
+    assert list(scratch.iterdir()) == []
+    assert (footprint(loaded), keys(weed.client, BUCKET)) == (before, all_keys)
+
+
+def test_an_object_that_does_not_fit_on_the_disk_stops_no_other(loaded: Path, weed, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    where = ("--root", loaded, "--config", CONF, "--endpoint-url", weed.endpoint_url)
+    more = ("--agent", "gone", "--yes", "--compression", "none", "--json")
+    ended = with_small_disk(40_960, scratch, "recover", *where, *more)
+    assert ended.returncode in (1, 3)
+    done = [line for line in map(json.loads, ended.stdout.splitlines()) if line["type"] == "done"]
+    assert sorted(d["outcome"] for d in done) == ["failed", "written", "written", "written"]
+    (failed,) = [d["detail"] for d in done if d["outcome"] == "failed"]
+    assert str(scratch) in failed and "set TMPDIR" in failed
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_scratch_folder_that_is_not_there(root: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "flbrecover", "tail", "--root", str(root), "--config", CONF],
+        env=os.environ | {"TMPDIR": "/no/such/folder"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode in (0, 1)  # Python falls back to /tmp
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_reader_that_goes_away(root: Path) -> None:
+    """`flbrecover buffers cat FILE | head -1`"""
+    head = shutil.which("head")
+    assert head is not None
+    file = "/var/log/s3/temp/my-bucket/quarantine/13746238060222570069-1474013038527978504"
+    pipe = f"{sys.executable} -m flbrecover buffers cat --root {root} --config {CONF} {file} | {head} -1"
+    ended = subprocess.run(["/bin/sh", "-c", pipe], capture_output=True, text=True, check=True)
+    assert ended.stdout.count("\n") == 1
+    assert ended.stderr == ""
