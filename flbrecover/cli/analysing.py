@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from flbrecover.cli.options import Job, sources_of, window_of
 from flbrecover.errors import AgentRunningError, EvidenceError
-from flbrecover.recover.analysis import Analysis, Options, analyse, make_plan
+from flbrecover.recover.analysis import Analysis, analyse, make_plan
+from flbrecover.recover.options import Options
 from flbrecover.recover.planning import Choice
 from flbrecover.recover.watch import Watch
 from flbrecover.report.progress import progress
@@ -26,18 +27,19 @@ def analyse_job(job: Job) -> Analysis:
         window_of(job.given),
         assume_kept=bool(job.given.get("assume_kept")),
         plain_lines=bool(job.given.get("plain_lines")),
+        take_ambiguous=job.given.get("ambiguous") != "upload",
         upload_ids=tuple(job.given.get("upload_ids") or ()),
     )
     survey = job.survey
     if not survey.buffers and not survey.uploads and not survey.logs and not survey.dbs:
         looked = sorted({h.path for h in survey.homes} | {p for i in job.pipeline.inputs for p in i.paths})
-        raise EvidenceError(f"{job.node.root}: no evidence found; looked for {', '.join(looked)} below it; check --root")
+        raise EvidenceError(f"{job.node.root}: no evidence found; looked for {', '.join(looked)}; check --root")
     return analyse(survey, job.connect, options, WATCH)
 
 
 def plan_for(job: Job, analysis: Analysis, agent: Agent) -> tuple[Plan, dict[str, int]]:
     """The plan for one answer to ``--agent``, and what it leaves alone."""
-    choice = Choice(agent, sources_of(job.given.get("sources")), bool(job.given.get("assume_kept")))
+    choice = Choice(agent, sources_of(job.given.get("sources")))
     return make_plan(analysis, choice, time.time_ns())
 
 

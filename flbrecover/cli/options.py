@@ -75,6 +75,7 @@ ENDPOINT = (
     click.option("--endpoint-url", metavar="URL", help="S3 endpoint (default: the output's own, then AWS)."),
     click.option("--region", metavar="NAME", help="AWS region (default: the output's)."),
     click.option("--profile", metavar="NAME", help="AWS profile (default: the output's, then the usual chain)."),
+    click.option("--no-assume-role", is_flag=True, help="Do not take the role of the output's role_arn."),
 )
 WINDOW = (
     click.option("--since", metavar="TIME", help="Start of the window: 2026-11-23T11:00:00Z, or 3h for 3 hours ago."),
@@ -83,6 +84,13 @@ WINDOW = (
 COMPARE = (
     click.option("--assume-kept", is_flag=True, help="Call records that a filter may have dropped lost."),
     click.option("--plain-lines", is_flag=True, help="Take lines as they are where a parser cannot be used."),
+    click.option(
+        "--ambiguous",
+        type=click.Choice(["skip", "upload"]),
+        default="skip",
+        show_default=True,
+        help="Whole stored objects of lines that other nodes write too: skip takes them for ours, upload does not.",
+    ),
     click.option("--upload-id", "upload_ids", multiple=True, metavar="ID", help="A pending upload to take for ours."),
 )
 JSON = (click.option("--json", "as_json", is_flag=True, help="JSON lines on stdout; all else goes to stderr."),)
@@ -168,7 +176,8 @@ class Job:
     def survey(self) -> Survey:
         from flbrecover.recover.survey import survey
 
-        return survey(self.node, self.pipeline, tag=self.given.get("tag"))
+        found = survey(self.node, self.pipeline, tag=self.given.get("tag"))
+        return replace(found, problems=(*self.notes, *found.problems))
 
     def need_outputs(self) -> None:
         """Raises ConfigError where there is no s3 output, saying what was found instead."""
@@ -196,6 +205,7 @@ class Job:
                 endpoint_url=self.given.get("endpoint_url"),
                 region=self.given.get("region"),
                 profile=self.given.get("profile"),
+                assume_role=not self.given.get("no_assume_role"),
             )
         return self._clients[output.number]
 

@@ -12,6 +12,7 @@ from flbrecover.cli.options import Job
 from flbrecover.errors import PlanError
 from flbrecover.fluentbit.interpret import interpret, sections_from_json
 from flbrecover.fluentbit.pipeline import Pipeline
+from flbrecover.model import Problem
 from flbrecover.reconcile.plan import Plan, from_json
 
 LARGEST = 1 << 30
@@ -36,6 +37,10 @@ class PlannedJob(Job):
         except UnicodeDecodeError as e:
             raise PlanError(f"{path}: not a plan; make one with `flbrecover diff --plan FILE`") from e
         return cls(given, from_json(text, path))
+
+    @property
+    def notes(self) -> tuple[Problem, ...]:
+        return ()
 
     @cached_property
     def pipeline(self) -> Pipeline:

@@ -38,7 +38,8 @@ class Placement:
     it (plain lines, dates of whole seconds) even a record that occurs once needs a neighbour.
 
     After :meth:`finish`, ``strangers`` counts the records that belong to no entry, ``loose`` those that could be ours
-    but stand among strangers.
+    but stand among strangers, and ``ambiguous`` those of a sequence of which every record could be ours, and none
+    surely is: with ``take_ambiguous`` they count one for one, else not at all.
     """
 
     def __init__(
@@ -48,9 +49,11 @@ class Placement:
         taken: Callable[[int], bool],
         *,
         precise: bool = True,
+        take_ambiguous: bool = True,
     ) -> None:
         self._ledger = ledger
         self._precise = precise
+        self._take_ambiguous = take_ambiguous
         self._place_at = place
         self._taken = taken
         self._own: set[int] = set()  # entries that repeated records of this sequence took
@@ -60,6 +63,7 @@ class Placement:
         self.placed = 0
         self.strangers = 0
         self.loose = 0
+        self.ambiguous = 0
 
     def feed(self, copy: Copy) -> None:
         """The next record of the sequence."""
@@ -83,9 +87,9 @@ class Placement:
         """The sequence is over."""
         self._settle(NONE)
         if not self.strangers and not self.placed:
-            # All of it is repeated records that are ours and nothing else: they count one for one.
             self._previous = NONE
-            for copy in self._loose:
+            self.ambiguous = len(self._loose)
+            for copy in self._loose if self._take_ambiguous else ():
                 entry = self._first_free(copy, NONE, len(self._ledger))
                 if entry != NONE:
                     self._put(copy, entry)

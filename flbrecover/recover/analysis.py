@@ -18,25 +18,15 @@ from flbrecover.reconcile.states import EntryState, Totals
 from flbrecover.recover.compare import Comparison, compare
 from flbrecover.recover.contents import Contents
 from flbrecover.recover.gone import Gone
+from flbrecover.recover.options import Options
 from flbrecover.recover.planning import Choice, Planner
 from flbrecover.recover.states import States
 from flbrecover.recover.survey import Survey
 from flbrecover.recover.uploads import UploadCase, find_uploads
 from flbrecover.recover.watch import Watch, unwatched
-from flbrecover.recover.window import Window
 
 BLOCK = 1 << 20
 Connect = Callable[[S3Output], S3]
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What besides the evidence decides the answer."""
-
-    window: Window
-    assume_kept: bool = False
-    plain_lines: bool = False
-    upload_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +91,7 @@ def analyse(survey: Survey, connect: Connect, options: Options, watch: Watch = u
     for output in survey.pipeline.outputs:
         try:
             s3 = connect(output)
-            found = compare(survey, output, s3, options.window, plain_lines=options.plain_lines, watch=watch)
+            found = compare(survey, output, s3, options, watch)
             tags = set(found.ledger.tags)
             uploads, problems = find_uploads(survey, output, s3, tags, named=options.upload_ids)
         except BucketError as e:
@@ -138,7 +128,7 @@ def make_plan(analysis: Analysis, choice: Choice, now_ns: int) -> tuple[Plan, di
         sections=tuple(sections_to_json(analysis.survey.pipeline.sections)),
         evidence=tuple(relied),
         actions=tuple(actions),
-        options={"assume_kept": choice.assume_kept, "plain_lines": analysis.options.plain_lines},
+        options=analysis.options.to_plan(),
     )
     return plan, left
 

@@ -23,6 +23,7 @@ from flbrecover.reconcile.plan import Action, CompleteUpload, Plan, PutRecords
 from flbrecover.recover.analysis import Connect, hash_of
 from flbrecover.recover.contents import Contents
 from flbrecover.recover.object_records import content_sha256
+from flbrecover.recover.planning import first_attempt
 from flbrecover.recover.survey import Survey
 from flbrecover.recover.watch import Watch, unwatched
 
@@ -90,8 +91,7 @@ class Apply:
                 writing.compress(_hashed(blocks, hasher), output.compression, file)
                 if hasher.hexdigest() != action.sha256:
                     raise PlanError("its records are not what the plan was made with any more; make the plan again")
-                for attempt in range(MOST_KEYS):
-                    key = recovered_key(output, action.tag, action.first_ns, action.sha256, attempt=attempt)
+                for key in keys_of(output, action):
                     result: PutResult = writing.put(s3, output, key, file, self._metadata(action))
                     if result.outcome == "written":
                         return Done(action, "written", key, result.note)
@@ -118,6 +118,13 @@ class Apply:
             said["flbrecover-rebuilt"] = "true"
             said["flbrecover-estimated-dates"] = str(action.estimated)
         return said
+
+
+def keys_of(output: S3Output, action: PutRecords) -> Iterator[str]:
+    """The keys that an action's object can stand under, in the order in which they are tried."""
+    first = first_attempt(output)
+    for attempt in range(first, first + MOST_KEYS):
+        yield recovered_key(output, action.tag, action.first_ns, action.sha256, attempt=attempt)
 
 
 def complete(s3: S3, action: CompleteUpload) -> Done:

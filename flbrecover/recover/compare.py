@@ -10,7 +10,7 @@ from itertools import islice
 from flbrecover.bucket.client import S3
 from flbrecover.errors import ConfigError
 from flbrecover.evidence.buffer_records import BufferRecords
-from flbrecover.fluentbit.key_format import KeyFormat
+from flbrecover.fluentbit.key_format import KeyFormat, KeyPattern
 from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.fluentbit.record_json import RecordStyle
@@ -23,9 +23,10 @@ from flbrecover.reconcile.rebuild import Siblings
 from flbrecover.recover.gone import Gone, SourceBytes, left_of, source_bytes
 from flbrecover.recover.log_entries import SECOND_NS, LogEntries, LogReader, Peek, unusable
 from flbrecover.recover.object_records import ObjectRecords
+from flbrecover.recover.options import Options
 from flbrecover.recover.survey import Survey
 from flbrecover.recover.watch import Watch, unwatched
-from flbrecover.recover.window import Candidate, Window, candidates
+from flbrecover.recover.window import Candidate, Window, candidates, patterns_of
 
 SAMPLE = 50
 SAMPLE_OBJECTS = 3
@@ -38,7 +39,8 @@ class Comparison:
     """One output's records, each with its place. Numbers in ``ledger.stored`` are indexes into ``candidates``,
     numbers in ``ledger.held`` into ``holders``. Entries below ``len(logs)`` are those of logs.
 
-    ``denied`` are the candidates that could not be read at all: what they hold nobody knows.
+    ``denied`` are the candidates that could not be read at all: what they hold nobody knows. ``uncompared`` are tags
+    whose keys cannot be recognised.
     """
 
     survey: Survey
@@ -53,8 +55,10 @@ class Comparison:
     siblings: dict[str, Siblings] = field(default_factory=dict)
     strangers: int = 0
     doubles: int = 0
+    loose: int = 0
     ambiguous: int = 0
     denied: list[Candidate] = field(default_factory=list)
+    uncompared: set[str] = field(default_factory=set)
     gone: list[Gone] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -80,22 +84,22 @@ class Sample:
 class Comparer:
     """The steps of one comparison; :func:`compare` runs them."""
 
-    def __init__(
-        self, survey: Survey, output: S3Output, s3: S3, window: Window, plain_lines: bool, watch: Watch
-    ) -> None:
+    def __init__(self, survey: Survey, output: S3Output, s3: S3, options: Options, watch: Watch) -> None:
         self._survey = survey
         self._output = output
         self._s3 = s3
-        self._asked = window
+        self._asked = options.window
+        self._take_ambiguous = options.take_ambiguous
         self._watch = watch
-        self._reader = LogReader(survey, output, plain_when_regex_fails=plain_lines, now_ns=window.end_ns)
+        self._reader = LogReader(survey, output, plain_lines=options.plain_lines, now_ns=self._asked.end_ns)
         self._style = RecordStyle.of(output, survey.pipeline.service)
         self._key_format = KeyFormat.of(output)
+        self._patterns: dict[str, KeyPattern] = {}
         self._rules: dict[str, MatchRule] = {}
         self._bytes: SourceBytes = source_bytes(survey, self._style)
 
     def run(self) -> Comparison:
-        problems: list[Problem] = []
+        problems: list[Problem] = list(self._reader.notes)
         samples = [self._sample(b) for b in self._buffers()]
         peeks = self._peeks(problems)
         tags = {s.buffer.tag for s in samples if s.buffer.tag is not None} | {t for p in peeks for t in p.rendered}
@@ -105,13 +109,16 @@ class Comparer:
             self._survey, self._output, self._style, precise, Ledger(time_resolution_ns=resolution_of(self._style)),
             self._window(samples, peeks), problems=problems,
         )  # fmt: skip
-        found.candidates = self._candidates(tags, found.window)
+        self._patterns, refused = patterns_of(self._key_format, tags)
+        problems.extend(refused)
+        found.uncompared = tags - self._patterns.keys()
+        found.candidates = self._candidates(found.window)
         self._make_rules(found, samples, peeks)
         for peek in self._watch(peeks, "reading logs", len(peeks)):
             self._reader.add(found.ledger, peek, self._rules, found.logs)
         for sample in self._watch(samples, "reading buffers", len(samples)):
             self._add_buffer(found, sample.buffer)
-        self._widen(found, tags)
+        self._widen(found)
         for number in self._watch(range(len(found.candidates)), "reading objects", len(found.candidates)):
             self._add_object(found, number)
         found.gone = left_of(self._bytes, self._survey.gone, tags)
@@ -136,8 +143,9 @@ class Comparer:
     def _peeks(self, problems: list[Problem]) -> list[Peek]:
         peeks: list[Peek] = []
         if self._style.format == "otlp_json":
-            what = f"output {self._output.name} writes otlp_json: log lines are not compared with its documents"
-            problems.extend(Problem(log.name, what, unreadable=False) for log in self._survey.logs)
+            # Buffers and objects are compared document by document; a line of a log is only part of one.
+            what = f"output {self._output.name} writes otlp_json: its log lines cannot be accounted for"
+            problems.extend(Problem(log.name, what) for log in self._survey.logs)
             return peeks
         for log in self._survey.logs:
             try:
@@ -165,16 +173,16 @@ class Comparer:
             starts += rows if peek.first_ns is None else [peek.first_ns]
         return Window(min(starts, default=None), self._asked.end_ns)
 
-    def _candidates(self, tags: Iterable[str], window: Window) -> list[Candidate]:
-        return candidates(self._s3, self._output.bucket, self._key_format, tags, window)
+    def _candidates(self, window: Window) -> list[Candidate]:
+        return candidates(self._s3, self._output.bucket, self._patterns, window)
 
-    def _widen(self, found: Comparison, tags: Iterable[str]) -> None:
+    def _widen(self, found: Comparison) -> None:
         """Reading all records may show one that is older than the first ones: look further back then."""
         first = min((h.first_ns for h in found.holders if h.first_ns is not None), default=None)
         start = found.window.start_ns
         if self._asked.start_ns is None and first is not None and start is not None and first < start:
             found.window = Window(first, found.window.end_ns)
-            found.candidates = self._candidates(tags, found.window)
+            found.candidates = self._candidates(found.window)
 
     # -- how records are compared ----------------------------------------------------------------------------------
 
@@ -251,7 +259,13 @@ class Comparer:
             if entry < len(found.logs) and current is not None and copy.index == index:
                 found.siblings_of(tag).feed(current.data, found.logs.made.get(tag, set()))
 
-        placement = Placement(ledger, place, lambda entry: ledger.stored[entry] != NONE, precise=found.precise)
+        placement = Placement(
+            ledger,
+            place,
+            lambda entry: ledger.stored[entry] != NONE,
+            precise=found.precise,
+            take_ambiguous=self._take_ambiguous,
+        )
         records = ObjectRecords(self._s3, candidate.object, self._style)
         index = -1
         for index, record in enumerate(records):
@@ -263,7 +277,8 @@ class Comparer:
         current = None
         placement.finish()
         found.strangers += placement.strangers
-        found.ambiguous += placement.loose
+        found.loose += placement.loose
+        found.ambiguous += placement.ambiguous
         found.problems.extend(records.problems)
         if records.denied:
             found.denied.append(candidate)
@@ -280,12 +295,9 @@ def is_precise(times: Iterable[int | None]) -> bool:
     return not known or any(t is not None and t % MILLISECOND_NS for t in known)
 
 
-def compare(
-    survey: Survey, output: S3Output, s3: S3, window: Window, *, plain_lines: bool = False, watch: Watch = unwatched
-) -> Comparison:
-    """The comparison of one output. ``window.start_ns`` None: from the evidence's first record.
+def compare(survey: Survey, output: S3Output, s3: S3, options: Options, watch: Watch = unwatched) -> Comparison:
+    """The comparison of one output. A window without a start begins with the evidence's first record.
 
-    ``plain_lines``: take the lines of logs whose parser cannot be used as they are. Raises BucketError where the
-    bucket cannot be listed at all; an object that cannot be read becomes a problem.
+    Raises BucketError where the bucket cannot be listed at all; an object that cannot be read becomes a problem.
     """
-    return Comparer(survey, output, s3, window, plain_lines, watch).run()
+    return Comparer(survey, output, s3, options, watch).run()

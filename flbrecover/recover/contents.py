@@ -67,7 +67,9 @@ class Contents:
                 if outcome.tag != tag or outcome.fate == "dropped" or not matches(self._output.route, tag):
                     continue
                 time_ns = outcome.time_ns if outcome.time_ns is not None else next(dates, None)
-                rendered = render(outcome.fields, time_ns or 0, self._style)
+                # A value that a filter may have changed is left out, unless there would be nothing left.
+                sure = tuple(pair for pair in outcome.fields if pair[0] not in outcome.unsure)
+                rendered = render(sure or outcome.fields, time_ns or 0, self._style)
                 if rendered is not None:
                     yield Record(self._with(rendered, additions), record.span, time_ns)
 

@@ -42,5 +42,7 @@ def will_be_read(comparison: Comparison, file: SourceFile, input_number: int) ->
     }  # fmt: skip
     if file.facts.real_path not in found or file.compressed:
         return False
-    known = file.position is not None and file.position.marker != "mismatch"
-    return known or tail.read_from_head
+    position = file.position
+    if position is None or position.marker == "mismatch" or position.row.inode != file.facts.inode:
+        return tail.read_from_head
+    return True

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from flbrecover.errors import ConfigError
 from flbrecover.evidence.source_logs import SourceRecords
 from flbrecover.fluentbit import json_members
-from flbrecover.fluentbit.filters import FilterChain, Outcome
+from flbrecover.fluentbit.filters import FilterChain, Names, Outcome
 from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.fluentbit.record_json import RecordStyle, render
@@ -20,6 +20,7 @@ from flbrecover.reconcile.match_key import MatchRule
 from flbrecover.recover.survey import Survey
 
 SAMPLE = 200
+MOST_REASONS = 255
 SECOND_NS = 1_000_000_000
 QUIET_NS = 60 * SECOND_NS
 FIRST_SEEN_SLACK_NS = 5 * SECOND_NS  # ``created`` is in whole seconds and is written after the first look
@@ -34,23 +35,47 @@ class LogRun:
     file: SourceFile
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Filter ``by`` may have dropped a record on purpose. ``whole_log``: if so, then all of its log."""
+
+    by: str
+    whole_log: bool
+
+
 @dataclass(slots=True)
 class LogEntries:
     """What a :class:`LogReader` put on the ledger: entry ``e`` lies at ``starts[e]`` to ``ends[e]`` of its run's file
     and takes ``sizes[e]`` bytes when rendered (without what only siblings know).
 
-    ``doubtful`` are entries that a filter may have dropped on purpose; ``dropped`` counts, by filter, the records that
-    one surely dropped; ``made`` are, by tag, the names of the fields that the pipeline makes.
+    ``dropped`` counts, by filter, the records that one surely dropped; ``made`` are, by tag, the names of the fields
+    that the pipeline makes, ``additions`` those that stored copies may have besides.
     """
 
     runs: list[LogRun] = field(default_factory=list)
     starts: array[int] = field(default_factory=lambda: array("q"))
     ends: array[int] = field(default_factory=lambda: array("q"))
     sizes: array[int] = field(default_factory=lambda: array("q"))
-    doubtful: dict[int, str] = field(default_factory=dict)
+    doubts: bytearray = field(default_factory=bytearray)
+    reasons: list[Doubt] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
     made: dict[str, set[str]] = field(default_factory=dict)
+    additions: dict[str, Names] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+
+    def doubt(self, entry: int) -> Doubt | None:
+        """Why the record of an entry may have been dropped on purpose; None where it was not."""
+        code = self.doubts[entry]
+        return self.reasons[code - 1] if code else None
+
+    def add_doubt(self, outcome: Outcome) -> int:
+        """The code of an outcome in ``doubts``; 0 for a record that is surely kept."""
+        if outcome.fate != "maybe dropped":
+            return 0
+        reason = Doubt(outcome.by, outcome.whole_log)
+        if reason not in self.reasons and len(self.reasons) < MOST_REASONS:
+            self.reasons.append(reason)
+        return self.reasons.index(reason) + 1 if reason in self.reasons else 1
 
     def span(self, entry: int) -> ByteRange:
         return ByteRange(self.starts[entry], self.ends[entry])
@@ -77,13 +102,18 @@ class Peek:
 class LogReader:
     """Reads logs through the pipeline up to one output."""
 
-    def __init__(self, survey: Survey, output: S3Output, *, plain_when_regex_fails: bool, now_ns: int) -> None:
+    def __init__(self, survey: Survey, output: S3Output, *, plain_lines: bool, now_ns: int) -> None:
         self._survey = survey
         self._output = output
         self._chain = FilterChain(survey.pipeline)
         self._style = RecordStyle.of(output, survey.pipeline.service)
-        self._plain = plain_when_regex_fails
+        self._plain = plain_lines
         self._now_ns = now_ns
+
+    @property
+    def notes(self) -> tuple[Problem, ...]:
+        """Filters that are not understood."""
+        return self._chain.notes
 
     def source(self, log: SourceLog) -> SourceRecords:
         return SourceRecords(
@@ -181,12 +211,12 @@ class LogReader:
         if found:
             to.made.setdefault(outcome.tag, set()).update(name for name, _ in found)
         key = None if rule is None else rule.of_rendered(data, found)
-        entry = ledger.add(run, outcome.tag, key, outcome.time_ns)
+        ledger.add(run, outcome.tag, key, outcome.time_ns)
         to.starts.append(record.span.start)
         to.ends.append(record.span.end)
         to.sizes.append(len(data))
-        if outcome.fate == "maybe dropped":
-            to.doubtful[entry] = outcome.by
+        to.doubts.append(to.add_doubt(outcome))
+        to.additions.setdefault(outcome.tag, outcome.additions)
 
 
 def not_before(file: SourceFile, peek: Peek) -> int | None:

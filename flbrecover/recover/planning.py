@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from flbrecover.fluentbit.key_format import recovered_key
+from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.model import Agent, ByteRange
 from flbrecover.reconcile.ledger import NONE
 from flbrecover.reconcile.plan import Action, Additions, CompleteUpload, Piece, PutRecords, SourceKind
@@ -28,7 +29,6 @@ class Choice:
 
     agent: Agent
     sources: tuple[SourceKind, ...]
-    assume_kept: bool = False
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ class Planner:
 
     def _add_completion(self, upload: UploadCase) -> None:
         assert upload.listed is not None
-        reason = "its parts are all in S3 and nothing stands under its key"
+        reason = "all its parts are in S3, its key is free"
         if upload.difference:
             reason += f" ({upload.difference})"
         output = self._comparison.output
@@ -116,6 +116,8 @@ class Planner:
         return True
 
     def _denied(self, tag: str) -> str:
+        if tag in self._comparison.uncompared:
+            return "what stands under the keys of its tag"
         return next((c.object.key for c in self._comparison.denied if tag in c.tags), "")
 
     # -- buffers ---------------------------------------------------------------------------------------------------
@@ -161,7 +163,7 @@ class Planner:
         """Rebuilt objects of one tag: cut where Fluent Bit would have cut, by size and by upload_timeout."""
         output = self._comparison.output
         times = Estimator(self._comparison)
-        additions = self._comparison.siblings_of(tag).additions()
+        additions = self._comparison.siblings_of(tag).additions(self._comparison.logs.additions.get(tag))
         group: list[tuple[LogRun, list[int]]] = []
         size, first = 0, 0
         for run, entries in runs:
@@ -205,9 +207,9 @@ class Planner:
                 )
             )
         reasons = {
-            "lost": "read by Fluent Bit, in no buffer and not in S3",
-            "unread": "never read by Fluent Bit",
-            "pending": "read by Fluent Bit; uploaded only if the completed upload does not hold it",
+            "lost": "lost: only in the log",
+            "unread": "unread: only in the log",
+            "pending": "only what the completed upload lacks",
         }
         reason = "; ".join(reasons[s] for s in sorted(states))
         fallback = times.of(group[0][0], group[0][1][0])
@@ -228,13 +230,19 @@ class Planner:
         first = summed.first_ns if summed.first_ns is not None else fallback_ns
         last = summed.last_ns if summed.last_ns is not None else first
         output = self._comparison.output
-        key = recovered_key(output, tag, first, summed.sha256)
+        key = recovered_key(output, tag, first, summed.sha256, attempt=first_attempt(output))
         self._planned.actions.append(
             PutRecords(
                 self._next(), output.number, output.bucket, tag, key, pieces, summed.records, summed.size,
                 summed.sha256, first, last, reason, rebuilt, additions, after,
             )
         )  # fmt: skip
+
+
+def first_attempt(output: S3Output) -> int:
+    """The first key that is tried. The plain key of ``static_file_path`` is the one that every Fluent Bit with this
+    configuration writes next: what is put there will be overwritten."""
+    return 1 if output.static_file_path else 0
 
 
 def split(indexes: Sequence[int], size: Callable[[int], int], most: int) -> Iterator[list[int]]:

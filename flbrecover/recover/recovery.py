@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flbrecover.errors import BucketError
-from flbrecover.fluentbit.key_format import recovered_key
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.reconcile.plan import Plan, PutRecords
-from flbrecover.recover.analysis import Analysis, Connect, Options, analyse, make_plan
-from flbrecover.recover.apply import MOST_KEYS, Apply, Done, check_evidence
+from flbrecover.recover.analysis import Analysis, Connect, analyse, make_plan
+from flbrecover.recover.apply import Apply, Done, check_evidence, keys_of
 from flbrecover.recover.object_records import content_sha256
+from flbrecover.recover.options import Options
 from flbrecover.recover.planning import Choice
 from flbrecover.recover.survey import Survey
 from flbrecover.recover.watch import Watch, unwatched
@@ -19,16 +19,11 @@ from flbrecover.recover.window import Window
 
 
 def choice_of(plan: Plan) -> Choice:
-    return Choice(plan.agent, plan.sources, bool(plan.options.get("assume_kept")))
+    return Choice(plan.agent, plan.sources)
 
 
 def options_of(plan: Plan) -> Options:
-    return Options(
-        Window(plan.since_ns, plan.until_ns),
-        bool(plan.options.get("assume_kept")),
-        bool(plan.options.get("plain_lines")),
-        tuple(c.upload_id for c in plan.completions),
-    )
+    return Options.from_plan(Window(plan.since_ns, plan.until_ns), plan.options)
 
 
 def carry_out(plan: Plan, survey: Survey, connect: Connect, watch: Watch = unwatched) -> Iterator[Done]:
@@ -38,15 +33,23 @@ def carry_out(plan: Plan, survey: Survey, connect: Connect, watch: Watch = unwat
     Raises PlanError where the evidence is not what the plan was made with.
     """
     check_evidence(plan, survey.node)
-    run = Apply(survey, connect, plain_lines=bool(plan.options.get("plain_lines")), plan_id=plan.id, tool=plan.tool)
+    run = Apply(survey, connect, plain_lines=options_of(plan).plain_lines, plan_id=plan.id, tool=plan.tool)
     puts = plan.puts
     if plan.completions:
         yield from run.run(plan.completions, watch)
         now = analyse(survey, connect, options_of(plan), watch)
         again, _ = make_plan(now, choice_of(plan), plan.created_ns)
-        meant = {piece.path for put in plan.puts for piece in put.pieces}
-        puts = tuple(put for put in again.puts if all(piece.path in meant for piece in put.pieces))
+        puts = tuple(as_planned(plan, again))
     yield from run.run(puts, watch)
+
+
+def as_planned(plan: Plan, again: Plan) -> Iterator[PutRecords]:
+    """What a second plan still uploads of what the first one meant to, under the first one's numbers."""
+    meant = {(put.tag, put.rebuilt, piece.path): put.number for put in plan.puts for piece in put.pieces}
+    for put in again.puts:
+        numbers = [meant.get((put.tag, put.rebuilt, piece.path)) for piece in put.pieces]
+        if numbers[0] is not None and None not in numbers:
+            yield replace(put, number=numbers[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,7 @@ def prove_puts(puts: tuple[PutRecords, ...], outputs: tuple[S3Output, ...], conn
 
 
 def _prove(put: PutRecords, output: S3Output, connect: Connect) -> Proof:
-    for attempt in range(MOST_KEYS):
-        key = recovered_key(output, put.tag, put.first_ns, put.sha256, attempt=attempt)
+    for key in keys_of(output, put):
         try:
             if content_sha256(connect(output), output, key) == put.sha256:
                 return Proof(put, key, True, f"SHA-256 {put.sha256[:16]}… of {put.records} records read back")

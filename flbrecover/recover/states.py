@@ -24,10 +24,11 @@ class States:
     def __init__(self, comparison: Comparison, uploads: Iterable[UploadCase], *, assume_kept: bool) -> None:
         self._codes = bytearray(len(comparison.ledger))
         ledger, logs = comparison.ledger, comparison.logs
+        kept = {ledger.tag_of(e) for e in range(len(logs)) if ledger.stored[e] != NONE or ledger.held[e] != NONE}
         for run in logs.runs:
             read_to = run.file.read_to
             for entry in ledger.entries_of(run.run):
-                self._codes[entry] = CODE[self._of_log(comparison, entry, read_to, assume_kept)]
+                self._codes[entry] = CODE[self._of_log(comparison, entry, read_to, kept, assume_kept)]
         for entry in range(len(logs), len(ledger)):
             self._codes[entry] = CODE["buffered" if ledger.stored[entry] == NONE else "stored"]
         for upload in uploads:
@@ -44,13 +45,16 @@ class States:
         return (self[entry] for entry in entries)
 
     @staticmethod
-    def _of_log(comparison: Comparison, entry: int, read_to: int | None, assume_kept: bool) -> EntryState:
+    def _of_log(
+        comparison: Comparison, entry: int, read_to: int | None, kept: set[str], assume_kept: bool
+    ) -> EntryState:
         ledger, logs = comparison.ledger, comparison.logs
         if ledger.stored[entry] != NONE:
             return "stored"
         if ledger.held[entry] != NONE:
             return "buffered"
-        if entry in logs.doubtful and not assume_kept:
+        doubt = logs.doubt(entry)
+        if doubt and not assume_kept and not (doubt.whole_log and ledger.tag_of(entry) in kept):
             return "maybe filtered"
         # read_to None: an older file whose row Fluent Bit has deleted, as it does some time after a rotation.
         return "unread" if read_to is not None and logs.starts[entry] >= read_to else "lost"

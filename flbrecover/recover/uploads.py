@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from flbrecover.bucket import pending_uploads
 from flbrecover.bucket.client import S3
 from flbrecover.errors import BucketError
-from flbrecover.fluentbit.key_format import KeyFormat
+from flbrecover.fluentbit.key_format import KeyFormat, KeyPattern
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.model import PendingUpload, Problem, RecordedUpload, UploadPart
 from flbrecover.recover.survey import Survey
+from flbrecover.recover.window import patterns_of
 
 UploadState = Literal[
     "can be completed", "parts missing", "key taken", "already completed", "vanished", "not this node's"
@@ -48,6 +49,7 @@ def find_uploads(
     """All uploads of one output: recorded ones first. ``named`` are upload ids that the user takes for this node's."""
     key_format = KeyFormat.of(output)
     problems: list[Problem] = []
+    patterns, _ = patterns_of(key_format, tags)  # the comparison has reported the refused ones
     recorded = [u for u in survey.uploads if u.bucket == output.bucket and survey.is_home_of(u, output)]
     try:
         listed = {u.upload_id: u for u in _listed(s3, output, key_format)}
@@ -57,7 +59,7 @@ def find_uploads(
     cases = []
     for memory in recorded:
         problems.extend(memory.problems)
-        fits = _fits(key_format, memory.key, tags)
+        fits = _fits(patterns, memory.key)
         try:
             cases.append(_case(s3, output, memory, listed.pop(memory.upload_id, None), fits))
         except BucketError as e:
@@ -66,7 +68,7 @@ def find_uploads(
         if not (upload.upload_id in named or key_format.pattern_any_tag().match(upload.key)):
             continue
         state = _state(s3, output, upload.key, upload) if upload.upload_id in named else "not this node's"
-        fits = _fits(key_format, upload.key, tags)
+        fits = _fits(patterns, upload.key)
         cases.append(UploadCase(output, upload.key, upload.upload_id, None, upload, state, fits))
     return cases, problems
 
@@ -98,8 +100,8 @@ def _state(s3: S3, output: S3Output, key: str, upload: PendingUpload | None) -> 
     return "can be completed" if numbers and numbers == list(range(1, len(numbers) + 1)) else "parts missing"
 
 
-def _fits(key_format: KeyFormat, key: str, tags: Collection[str]) -> tuple[str, ...]:
-    return tuple(tag for tag in sorted(tags) if key_format.pattern(tag).match(key))
+def _fits(patterns: Mapping[str, KeyPattern], key: str) -> tuple[str, ...]:
+    return tuple(tag for tag, pattern in patterns.items() if pattern.match(key))
 
 
 def _difference(recorded: Iterable[UploadPart], listed: Iterable[UploadPart]) -> str:

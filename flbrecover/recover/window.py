@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.listing import objects
+from flbrecover.errors import ConfigError
 from flbrecover.fluentbit.key_format import KeyFormat, KeyPattern
-from flbrecover.model import StoredObject
+from flbrecover.model import Problem, StoredObject
 
 SLACK_NS = 15 * 60 * 1_000_000_000  # clocks of node and S3 differ; keys are cut to their format's unit
+MOST_LISTS = 2000  # list prefixes of one comparison; fewer and wider ones for many tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,35 +32,57 @@ class Candidate:
     key_time_ns: int | None
 
 
-def candidates(s3: S3, bucket: str, key_format: KeyFormat, tags: Iterable[str], window: Window) -> list[Candidate]:
+def patterns_of(key_format: KeyFormat, tags: Iterable[str]) -> tuple[dict[str, KeyPattern], list[Problem]]:
+    """What keys of each tag look like. A tag whose keys cannot be recognised becomes a problem: nothing of it can be
+    compared. Raises ConfigError where that is so for every tag, for then it is the key format's fault."""
+    patterns: dict[str, KeyPattern] = {}
+    refused: list[tuple[str, ConfigError]] = []
+    for tag in sorted(set(tags)):
+        try:
+            patterns[tag] = key_format.pattern(tag)
+        except ConfigError as e:
+            refused.append((tag, e))
+    if refused and not patterns:
+        raise refused[0][1]
+    return patterns, [Problem(f"tag {tag}", f"{e}; its records were not compared") for tag, e in refused]
+
+
+def candidates(s3: S3, bucket: str, patterns: Mapping[str, KeyPattern], window: Window) -> list[Candidate]:
     """Objects whose key the output could have written for one of the tags in the window, oldest key time first.
 
     An object cannot hold a record that was written after the object was: LastModified bounds from the other side.
     """
     start = None if window.start_ns is None else window.start_ns - SLACK_NS
     end = window.end_ns + SLACK_NS
-    patterns: dict[str, KeyPattern] = {tag: key_format.pattern(tag) for tag in sorted(set(tags))}
     by_prefix: dict[str, list[str]] = {}
+    limit = max(1, min(100, MOST_LISTS // max(1, len(patterns))))
     for tag, pattern in patterns.items():
-        for prefix in pattern.prefixes(start, end):
+        for prefix in pattern.prefixes(start, end, limit=limit):
             by_prefix.setdefault(prefix, []).append(tag)
-    found: dict[str, Candidate] = {}
+    found: list[Candidate] = []
     for stored in objects(s3, bucket, sorted(by_prefix)):
         if start is not None and stored.last_modified_ns < start:
             continue
-        of = [t for prefix, tags_of in by_prefix.items() if stored.key.startswith(prefix) for t in tags_of]
-        matched = []
-        time_ns = None
-        for tag in sorted(set(of)):
-            fields = patterns[tag].match(stored.key)
-            if fields is None:
-                continue
-            if start is not None and fields.end_ns is not None and fields.end_ns <= start:
-                continue
-            if fields.start_ns is not None and fields.start_ns > end:
-                continue
-            matched.append(tag)
+        tags = {tag for prefix, of in by_prefix.items() if stored.key.startswith(prefix) for tag in of}
+        candidate = _fitting(stored, sorted(tags), patterns, start, end)
+        if candidate is not None:
+            found.append(candidate)
+    return sorted(found, key=lambda c: (c.key_time_ns or c.object.last_modified_ns, c.object.key))
+
+
+def _fitting(
+    stored: StoredObject, tags: Iterable[str], patterns: Mapping[str, KeyPattern], start: int | None, end: int
+) -> Candidate | None:
+    """The object with those of ``tags`` whose keys look like its own, in time; None where there is none."""
+    fitting = []
+    time_ns = None
+    for tag in tags:
+        fields = patterns[tag].match(stored.key)
+        if fields is None:
+            continue
+        too_early = start is not None and fields.end_ns is not None and fields.end_ns <= start
+        too_late = fields.start_ns is not None and fields.start_ns > end
+        if not too_early and not too_late:
+            fitting.append(tag)
             time_ns = fields.start_ns
-        if matched:
-            found[stored.key] = Candidate(stored, tuple(matched), time_ns)
-    return sorted(found.values(), key=lambda c: (c.key_time_ns or c.object.last_modified_ns, c.object.key))
+    return Candidate(stored, tuple(fitting), time_ns) if fitting else None

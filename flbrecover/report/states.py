@@ -117,14 +117,13 @@ def notes(analysis: Analysis, plan: Plan | None) -> list[str]:
         comparison = output.comparison
         for by, records in sorted(comparison.logs.dropped.items()):
             said.append(f"{output.output.name}: {text.count(records, 'record')} dropped by filter {by} as configured")
-        if comparison.logs.doubtful:
-            names = ", ".join(sorted(set(comparison.logs.doubtful.values())))
-            doubtful = sum(1 for e in comparison.logs.doubtful if output.states[e] == "maybe filtered")
-            if doubtful:
-                said.append(
-                    f"{output.output.name}: {text.count(doubtful, 'record')} may have been dropped on purpose by "
-                    f"filter {names}; --assume-kept takes them for lost"
-                )
+        doubtful = sum(totals["maybe filtered"] for totals in output.by_tag().values())
+        if doubtful:
+            names = ", ".join(sorted({reason.by for reason in comparison.logs.reasons}))
+            said.append(
+                f"{output.output.name}: {text.count(doubtful, 'record')} may have been dropped on purpose by "
+                f"filter {names}; --assume-kept takes them for lost"
+            )
         if comparison.loose:
             said.append(
                 f"{output.output.name}: {text.count(comparison.loose, 'stored record')} could be copies of ours by "

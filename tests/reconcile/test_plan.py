@@ -53,13 +53,13 @@ def test_an_edited_plan_is_refused() -> None:
 
 def test_a_plan_of_another_version_is_refused() -> None:
     body = json.loads(to_json(PLAN)) | {"version": 99}
-    with pytest.raises(PlanError, match="version 99"):
+    with pytest.raises(PlanError, match=r"version 99"):
         from_json(json.dumps(body), "p")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"type":"plan"}', "[" * 100_000, '"plan"'])
 def test_what_is_no_plan_is_refused(text: str) -> None:
-    with pytest.raises(PlanError, match="^p: "):
+    with pytest.raises(PlanError, match=r"^p: "):
         from_json(text, "p")
 
 
