@@ -65,7 +65,7 @@ def steps(node: Path, config: str, endpoint_url: str, plan: Path) -> tuple[Step,
 
 def walk(say: Say, keep: Path | None) -> None:
     """The whole demo. Raises FlbrecoverError where a command does not do what it should."""
-    with _folder(keep) as folder, _interruptible(), SeaweedFS(folder / "s3") as server:
+    with _interruptible(), _folder(keep) as folder, _scratch(folder) as scratch, SeaweedFS(folder / "s3") as server:
         s3 = server.connect()
         node = incident.unpack(incident.INCIDENT, folder)
         incident.load(incident.INCIDENT, node, s3.client)
@@ -73,7 +73,7 @@ def walk(say: Say, keep: Path | None) -> None:
         say(f"A real incident, captured from Fluent Bit {facts['fluent_bit']}: {facts['what_happened']}")
         say(f"The node's file system is below {node}, its bucket in an S3 server (SeaweedFS) at {server.endpoint_url}.")
         for step in steps(node, f"/{facts['config']}", server.endpoint_url, folder / PLAN):
-            _run(say, step)
+            _run(say, step, scratch)
         say("\n# And counted without flbrecover: each line that the applications wrote, looked for in the bucket.\n")
         say(proof(s3, facts["buckets"]))
         if keep is not None:
@@ -125,13 +125,14 @@ def kept_text(folder: Path) -> str:
     )
 
 
-def _run(say: Say, step: Step) -> None:
+def _run(say: Say, step: Step, scratch: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
     say(f"\n# {step.caption}\n$ {command_line(step)}\n")
     sys.stdout.flush()
     ended = subprocess.run(
         [sys.executable, "-m", "flbrecover", *step.arguments],
         stdin=subprocess.DEVNULL,
-        env={k: v for k, v in os.environ.items() if not k.startswith("AWS_")} | credentials(),
+        env=environment | credentials() | {"TMPDIR": str(scratch)},
         check=False,
     )
     if ended.returncode == 130:
@@ -158,6 +159,17 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder)
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """Scratch space for the commands: one that is killed cannot clear up after itself."""
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch)
 
 
 @contextmanager

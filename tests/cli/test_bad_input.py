@@ -277,7 +277,8 @@ def with_small_disk(limit: int, scratch: Path, *arguments: object) -> subprocess
     scratch.mkdir()
     code = (
         "import resource, signal, sys; from flbrecover.cli import main\n"
-        f"signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
         "main(sys.argv[1:])"
     )
     return subprocess.run(

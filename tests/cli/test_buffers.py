@@ -232,7 +232,7 @@ def test_memory_does_not_grow_with_the_file(rolling: Path, tmp_path: Path) -> No
         )
         arguments = ["buffers", "cat", "--root", "/", path]
         ended = subprocess.run(
-            [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True
+            [sys.executable, "-c", code, *arguments], capture_output=True, check=True
         )
         return int(ended.stderr.split()[-1])
 

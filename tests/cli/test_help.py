@@ -26,7 +26,8 @@ def test_the_page_is_what_the_commands_say() -> None:
 def test_help_names_every_command() -> None:
     ended = flbrecover("--help")
     assert ended.code == 0
-    assert [line.split()[0] for line in ended.text.split("Commands:\n")[1].splitlines() if line[2] != " "] == list(COMMANDS)
+    listed = ended.text.split("Commands:\n")[1].splitlines()
+    assert [line.split()[0] for line in listed if line[2] != " "] == list(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -70,8 +70,8 @@ def test_parts_missing_and_key_taken(root: Path, weed) -> None:
     s3.abort_multipart_upload(Bucket="my-bucket", Key=KEY, UploadId=pending_id(weed))
     new = s3.create_multipart_upload(Bucket="my-bucket", Key=KEY)["UploadId"]
     s3.upload_part(Bucket="my-bucket", Key=KEY, UploadId=new, PartNumber=2, Body=b"x" * 10)
-    upload = next(u for u in uploads(root, weed, "--json", "--upload-id", new).of_type("upload") if u["upload_id"] == new)
-    assert upload["state"] == "parts missing"
+    named = uploads(root, weed, "--json", "--upload-id", new).of_type("upload")
+    assert [u["state"] for u in named if u["upload_id"] == new] == ["parts missing"]
     s3.put_object(Bucket="my-bucket", Key=KEY, Body=b"taken")
     states = {u["state"] for u in uploads(root, weed, "--json", "--upload-id", new).of_type("upload")}
     assert "key taken" in states
