@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from flbrecover.cli.options import Job, sources_of, window_of
+from flbrecover.cli.options import Job, sources_of, times_of
 from flbrecover.errors import AgentRunningError, EvidenceError
 from flbrecover.recover.analysis import Analysis, analyse, make_plan
 from flbrecover.recover.options import Options
@@ -24,7 +24,7 @@ def analyse_job(job: Job) -> Analysis:
     """Reads the evidence and compares it with S3, as the options of a call ask for."""
     job.need_outputs()
     options = Options(
-        window_of(job.given),
+        *times_of(job.given),
         assume_kept=bool(job.given.get("assume_kept")),
         plain_lines=bool(job.given.get("plain_lines")),
         take_ambiguous=job.given.get("ambiguous") != "upload",

@@ -45,7 +45,7 @@ def confirm(plan: Plan, yes: bool) -> None:
 def apply_and_prove(job: Job, plan: Plan, before: Analysis | None, *, as_json: bool) -> int:
     """Uploads, then compares the evidence with S3 once more. Gives the exit code."""
     failed = 0
-    for done in carry_out(plan, job.survey, job.connect, WATCH):
+    for done in carry_out(plan, job.survey, job.connect, time.time_ns(), WATCH):
         failed += done.outcome == "failed"
         if as_json:
             show.done_json(sys.stdout, done)
@@ -53,7 +53,7 @@ def apply_and_prove(job: Job, plan: Plan, before: Analysis | None, *, as_json: b
             show.done_text(sys.stdout, done)
     after = before
     if after is None or plan.actions:
-        after = analyse(job.survey, job.connect, options_of(plan), WATCH)
+        after = analyse(job.survey, job.connect, options_of(plan, time.time_ns()), WATCH)
     code = proved(after, plan, as_json=as_json)
     return 1 if failed and code == 0 else code
 

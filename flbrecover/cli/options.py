@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # imported when used: these pull in boto3, yaml and more
     from flbrecover.fluentbit.pipeline import Pipeline, Property, S3Output, Section, SectionKind
     from flbrecover.model import Problem
     from flbrecover.recover.survey import Survey
+    from flbrecover.recover.window import Window
 
 F = TypeVar("F", bound=Callable[..., Any])
 Option = Callable[[F], F]
@@ -285,17 +286,22 @@ def moment(text: str | None, option: str, now_ns: int) -> int | None:
     return whole * 1_000_000_000 + at.microsecond * 1000
 
 
-def window_of(given: Mapping[str, Any]) -> Any:
-    """The window that ``--since`` and ``--until`` ask for."""
-    from flbrecover.recover.window import Window
-
+def times_of(given: Mapping[str, Any]) -> tuple[int, int | None, int | None]:
+    """(now, ``--since``, ``--until``) in ns; None for what was not given."""
     now_ns = time.time_ns()
     until = moment(given.get("until"), "--until", now_ns)
     since = moment(given.get("since"), "--since", now_ns)
-    end = now_ns if until is None else until
-    if since is not None and since >= end:
+    if since is not None and since >= (now_ns if until is None else until):
         raise UsageError("--since lies after --until")
-    return Window(since, end)
+    return now_ns, since, until
+
+
+def window_of(given: Mapping[str, Any]) -> Window:
+    """The window that ``--since`` and ``--until`` ask for, up to now."""
+    from flbrecover.recover.window import Window
+
+    now_ns, since, until = times_of(given)
+    return Window(since, now_ns if until is None else until)
 
 
 def sources_of(text: str | None) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any
 
 import click
@@ -36,6 +37,6 @@ def command(plan_file: str, as_json: bool, **given: Any) -> int:
             show.proof_json(sys.stdout, proof)
         else:
             show.proof_text(sys.stdout, proof)
-    after = analyse(job.survey, job.connect, options_of(job.plan), WATCH)
+    after = analyse(job.survey, job.connect, options_of(job.plan, time.time_ns()), WATCH)
     code = proved(after, job.plan, as_json=as_json)
     return 3 if bad and code == 0 else code

@@ -129,7 +129,7 @@ class Plan:
     agent: Agent
     sources: tuple[SourceKind, ...]
     since_ns: int | None
-    until_ns: int
+    until_ns: int | None
     sections: tuple[Mapping[str, Any], ...]
     evidence: tuple[Relied, ...]
     actions: tuple[Action, ...]
@@ -231,7 +231,7 @@ def _plan(body: Mapping[str, Any]) -> Plan:
         agent=body["agent"],
         sources=tuple(body["sources"]),
         since_ns=body["since_ns"],
-        until_ns=int(body["until_ns"]),
+        until_ns=body["until_ns"],
         options=dict(body["options"]),
         sections=tuple(body["sections"]),
         evidence=tuple(Relied(r["path"], int(r["size"]), r["sha256"]) for r in body["evidence"]),

@@ -7,7 +7,7 @@ where all siblings that were looked at agree; what differs is left out, never in
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Iterable
 
 from flbrecover.fluentbit import json_members
 from flbrecover.reconcile.plan import Additions
@@ -49,9 +49,9 @@ class Siblings:
                 self._values[name] = None
         self.seen += 1
 
-    def additions(self, may_add: Container[bytes] | None = None) -> Additions:
+    def additions(self, may_add: Callable[[bytes], bool] | None = None) -> Additions:
         """What all siblings agree on, of the names that the pipeline may add (None: of all names)."""
-        allowed = {n: raw for n, raw in self._values.items() if may_add is None or _bytes(n) in may_add}
+        allowed = {n: raw for n, raw in self._values.items() if may_add is None or may_add(_bytes(n))}
         agreed = [(name, raw) for name, raw in allowed.items() if raw is not None]
         return Additions(
             front=tuple(x for x in agreed if x[0] in self._front),

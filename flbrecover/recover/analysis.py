@@ -111,20 +111,20 @@ def make_plan(analysis: Analysis, choice: Choice, now_ns: int) -> tuple[Plan, di
     left: dict[str, int] = {}
     for output in analysis.outputs:
         contents = Contents(analysis.survey, output.output, plain_lines=analysis.options.plain_lines)
-        planner = Planner(output.comparison, output.states, output.uploads, choice, contents, len(actions))
+        covers = analysis.options.covers
+        planner = Planner(output.comparison, output.states, output.uploads, choice, contents, covers, len(actions))
         planned = planner.run()
         actions.extend(planned.actions)
         for reason, records in planned.left.items():
             left[reason] = left.get(reason, 0) + records
     relied = relied_on(analysis.survey.node, actions)
-    window = analysis.options.window
     plan = Plan(
         tool=f"flbrecover {__version__}",
         created_ns=now_ns,
         agent=choice.agent,
         sources=choice.sources,
-        since_ns=window.start_ns,
-        until_ns=window.end_ns,
+        since_ns=analysis.options.since_ns,
+        until_ns=analysis.options.until_ns,
         sections=tuple(sections_to_json(analysis.survey.pipeline.sections)),
         evidence=tuple(relied),
         actions=tuple(actions),

@@ -24,7 +24,7 @@ from flbrecover.recover.gone import Gone, SourceBytes, left_of, source_bytes
 from flbrecover.recover.log_entries import SECOND_NS, LogEntries, LogReader, Peek, unusable
 from flbrecover.recover.object_records import ObjectRecords
 from flbrecover.recover.options import Options
-from flbrecover.recover.survey import Survey
+from flbrecover.recover.survey import Survey, takes
 from flbrecover.recover.watch import Watch, unwatched
 from flbrecover.recover.window import Candidate, Window, candidates, patterns_of
 
@@ -88,10 +88,10 @@ class Comparer:
         self._survey = survey
         self._output = output
         self._s3 = s3
-        self._asked = options.window
+        self._options = options
         self._take_ambiguous = options.take_ambiguous
         self._watch = watch
-        self._reader = LogReader(survey, output, plain_lines=options.plain_lines, now_ns=self._asked.end_ns)
+        self._reader = LogReader(survey, output, plain_lines=options.plain_lines, now_ns=options.now_ns)
         self._style = RecordStyle.of(output, survey.pipeline.service)
         self._key_format = KeyFormat.of(output)
         self._patterns: dict[str, KeyPattern] = {}
@@ -128,13 +128,7 @@ class Comparer:
     # -- what there is ---------------------------------------------------------------------------------------------
 
     def _buffers(self) -> list[BufferFile]:
-        mine = [
-            b
-            for b in self._survey.buffers
-            if b.tag is not None
-            and matches(self._output.route, b.tag)
-            and (b.bucket is None or (b.bucket == self._output.bucket and self._survey.is_home_of(b, self._output)))
-        ]
+        mine = [b for b in self._survey.buffers if takes(self._output, self._survey.homes, b)]
         return sorted(mine, key=lambda b: (KINDS[b.kind], b.path))
 
     def _sample(self, buffer: BufferFile) -> Sample:
@@ -158,9 +152,13 @@ class Comparer:
         return peeks
 
     def _window(self, samples: list[Sample], peeks: list[Peek]) -> Window:
-        """From the first record that the evidence knows of; no lower bound where a log has no time at all."""
-        if self._asked.start_ns is not None:
-            return self._asked
+        """From the first record that the evidence knows of; no lower bound where a log has no time at all.
+
+        Where the user wants later records only, an object that holds one may have begun an upload_timeout before.
+        """
+        now = self._options.now_ns
+        if self._options.since_ns is not None:
+            return Window(self._options.since_ns - self._output.upload_timeout_s * SECOND_NS, now)
         starts: list[int] = []
         for sample in samples:
             times = [r.time_ns for r in sample.records if r.time_ns is not None]
@@ -169,9 +167,9 @@ class Comparer:
         for peek in peeks:
             rows = [f.position.row.created_s * SECOND_NS for f in peek.log.files if f.position is not None]
             if peek.first_ns is None and not rows:
-                return self._asked
+                return Window(None, now)
             starts += rows if peek.first_ns is None else [peek.first_ns]
-        return Window(min(starts, default=None), self._asked.end_ns)
+        return Window(min(starts, default=None), now)
 
     def _candidates(self, window: Window) -> list[Candidate]:
         return candidates(self._s3, self._output.bucket, self._patterns, window)
@@ -180,7 +178,7 @@ class Comparer:
         """Reading all records may show one that is older than the first ones: look further back then."""
         first = min((h.first_ns for h in found.holders if h.first_ns is not None), default=None)
         start = found.window.start_ns
-        if self._asked.start_ns is None and first is not None and start is not None and first < start:
+        if self._options.since_ns is None and first is not None and start is not None and first < start:
             found.window = Window(first, found.window.end_ns)
             found.candidates = self._candidates(found.window)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -62,6 +63,11 @@ class LogEntries:
     made: dict[str, set[str]] = field(default_factory=dict)
     additions: dict[str, Names] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+
+    def run_of(self, run: int) -> LogRun:
+        """The log run with this number on the ledger: runs were added in the order of their numbers."""
+        at = bisect_left(self.runs, run, key=lambda r: r.run)
+        return self.runs[at]
 
     def doubt(self, entry: int) -> Doubt | None:
         """Why the record of an entry may have been dropped on purpose; None where it was not."""

@@ -6,20 +6,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flbrecover.recover.window import Window
-
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``assume_kept``: records that a filter may have dropped on purpose are lost. ``plain_lines``: the lines of a log
-    whose parser cannot be used are taken as they are. ``take_ambiguous``: whole objects of lines that anyone may have
-    written count as ours. ``upload_ids``: pending uploads to take for this node's."""
+    """``now_ns`` is the time of the run; records before ``since_ns`` or after ``until_ns`` are left alone (None: no
+    limit).
 
-    window: Window
+    ``assume_kept``: records that a filter may have dropped on purpose are lost. ``plain_lines``: the lines of a log
+    whose parser cannot be used are taken as they are. ``take_ambiguous``: whole objects of lines that anyone may have
+    written count as ours. ``upload_ids``: pending uploads to take for this node's.
+    """
+
+    now_ns: int
+    since_ns: int | None = None
+    until_ns: int | None = None
     assume_kept: bool = False
     plain_lines: bool = False
     take_ambiguous: bool = True
     upload_ids: tuple[str, ...] = ()
+
+    def covers(self, time_ns: int) -> bool:
+        """Does a record of this time lie in the window that was asked for?"""
+        early = self.since_ns is not None and time_ns < self.since_ns
+        late = self.until_ns is not None and time_ns > self.until_ns
+        return not early and not late
 
     def to_plan(self) -> dict[str, Any]:
         return {
@@ -30,9 +40,11 @@ class Options:
         }
 
     @classmethod
-    def from_plan(cls, window: Window, said: Mapping[str, Any]) -> Options:
+    def from_plan(cls, now_ns: int, since_ns: int | None, until_ns: int | None, said: Mapping[str, Any]) -> Options:
         return cls(
-            window,
+            now_ns,
+            since_ns,
+            until_ns,
             bool(said.get("assume_kept")),
             bool(said.get("plain_lines")),
             bool(said.get("take_ambiguous", True)),

@@ -52,8 +52,11 @@ class Planner:
         uploads: Sequence[UploadCase],
         choice: Choice,
         contents: Contents,
+        covers: Callable[[int], bool],
         first_number: int,
     ) -> None:
+        self._covers = covers
+        self._times = Estimator(comparison)
         self._comparison = comparison
         self._states = states
         self._uploads = uploads
@@ -99,6 +102,9 @@ class Planner:
         need = NEEDS.get(state)
         if need is None:
             return False
+        if not self._covers(self._time(entry)):
+            self._planned.leave("outside of the window that was asked for")
+            return False
         if state == "pending" and "uploads" not in self._choice.sources:
             self._planned.leave("may be in a pending upload, and uploads were not asked for")
             return False
@@ -114,6 +120,15 @@ class Planner:
                 self._planned.leave(reason)
                 return False
         return True
+
+    def _time(self, entry: int) -> int:
+        known = self._comparison.ledger.time_of(entry)
+        if known is not None:
+            return known
+        if entry < len(self._comparison.logs):
+            return self._times.of(self._comparison.logs.run_of(self._comparison.ledger.run_of(entry)), entry)
+        facts = self._comparison.holders[self._comparison.ledger.held[entry]].buffer
+        return facts.created_ns or facts.facts.mtime_ns
 
     def _denied(self, tag: str) -> str:
         if tag in self._comparison.uncompared:
@@ -162,8 +177,9 @@ class Planner:
     def _add_tag(self, tag: str, runs: list[tuple[LogRun, list[int]]], after: tuple[str, ...]) -> None:
         """Rebuilt objects of one tag: cut where Fluent Bit would have cut, by size and by upload_timeout."""
         output = self._comparison.output
-        times = Estimator(self._comparison)
-        additions = self._comparison.siblings_of(tag).additions(self._comparison.logs.additions.get(tag))
+        times = self._times
+        names = self._comparison.logs.additions.get(tag)
+        additions = self._comparison.siblings_of(tag).additions(None if names is None else names.__contains__)
         group: list[tuple[LogRun, list[int]]] = []
         size, first = 0, 0
         for run, entries in runs:

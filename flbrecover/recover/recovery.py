@@ -15,29 +15,31 @@ from flbrecover.recover.options import Options
 from flbrecover.recover.planning import Choice
 from flbrecover.recover.survey import Survey
 from flbrecover.recover.watch import Watch, unwatched
-from flbrecover.recover.window import Window
 
 
 def choice_of(plan: Plan) -> Choice:
     return Choice(plan.agent, plan.sources)
 
 
-def options_of(plan: Plan) -> Options:
-    return Options.from_plan(Window(plan.since_ns, plan.until_ns), plan.options)
+def options_of(plan: Plan, now_ns: int) -> Options:
+    return Options.from_plan(now_ns, plan.since_ns, plan.until_ns, plan.options)
 
 
-def carry_out(plan: Plan, survey: Survey, connect: Connect, watch: Watch = unwatched) -> Iterator[Done]:
+def carry_out(
+    plan: Plan, survey: Survey, connect: Connect, now_ns: int, watch: Watch = unwatched
+) -> Iterator[Done]:
     """Applies a plan. Where it completes uploads, everything is compared again afterwards, for only a completed upload
     tells what it holds; what the plan meant to upload and is still missing then is uploaded.
 
     Raises PlanError where the evidence is not what the plan was made with.
     """
     check_evidence(plan, survey.node)
-    run = Apply(survey, connect, plain_lines=options_of(plan).plain_lines, plan_id=plan.id, tool=plan.tool)
+    options = options_of(plan, now_ns)
+    run = Apply(survey, connect, plain_lines=options.plain_lines, plan_id=plan.id, tool=plan.tool)
     puts = plan.puts
     if plan.completions:
         yield from run.run(plan.completions, watch)
-        now = analyse(survey, connect, options_of(plan), watch)
+        now = analyse(survey, connect, options, watch)
         again, _ = make_plan(now, choice_of(plan), plan.created_ns)
         puts = tuple(as_planned(plan, again))
     yield from run.run(puts, watch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from flbrecover.evidence.node import Node
 from flbrecover.evidence.processes import RunningAgent
 from flbrecover.evidence.source_files import GoneRange
 from flbrecover.evidence.tail_db import TailDb
+from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import Pipeline, S3Output, TailInput
 from flbrecover.fluentbit.tail_tag import expand
 from flbrecover.model import BufferFile, Problem, RecordedUpload, SourceLog, TailPosition
@@ -64,6 +65,8 @@ def survey(node: Node, pipeline: Pipeline, *, tag: str | None = None) -> Survey:
         storage_paths={storage_path} if storage_path else set(),
     )
     problems.extend(notes)
+    problems.extend(problem for buffer in buffers for problem in buffer.problems)
+    problems.extend(_unclaimed(pipeline, homes, buffers))
     return Survey(
         node, pipeline, tuple(homes), tuple(buffers), tuple(uploads), tuple(dbs), tuple(positions), tuple(logs),
         tuple(gone), tuple(agents), tuple(problems),
@@ -148,3 +151,23 @@ def _places(node: Node, configured: str, hidden: list[HiddenPlace], problems: li
         problems.append(Problem(configured, what, unreadable=False))
     found = [configured] if node.exists(configured) or not hidden else []
     return [*found, *(place.path for place in hidden)]
+
+
+def _unclaimed(pipeline: Pipeline, homes: list[Home], buffers: list[BufferFile]) -> Iterator[Problem]:
+    """Buffer files that no output of the configuration can have written: nobody would recover them."""
+    for buffer in buffers:
+        if buffer.tag is None or not pipeline.outputs:
+            continue  # told already
+        if not any(takes(output, homes, buffer) for output in pipeline.outputs):
+            bucket = f" in bucket {buffer.bucket}" if buffer.bucket else ""
+            what = f"no s3 output of the configuration takes its tag {buffer.tag}{bucket}; it was left alone"
+            yield Problem(buffer.path, what, way_out="give --bucket, --match and --key-format")
+
+
+def takes(output: S3Output, homes: Collection[Home], buffer: BufferFile) -> bool:
+    """Are the records of a buffer file for this output: by ``Match`` and, below ``store_dir``, by bucket?"""
+    if buffer.tag is None or not matches(output.route, buffer.tag):
+        return False
+    if buffer.bucket is None:
+        return True
+    return buffer.bucket == output.bucket and Home(buffer.home, output.store_dir) in homes

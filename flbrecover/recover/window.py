@@ -12,6 +12,7 @@ from flbrecover.fluentbit.key_format import KeyFormat, KeyPattern
 from flbrecover.model import Problem, StoredObject
 
 SLACK_NS = 15 * 60 * 1_000_000_000  # clocks of node and S3 differ; keys are cut to their format's unit
+CLOCK_NS = 24 * 3600 * 1_000_000_000  # how far ahead of this machine the clock of a record or a key may be
 MOST_LISTS = 2000  # list prefixes of one comparison; fewer and wider ones for many tags
 
 
@@ -53,7 +54,7 @@ def candidates(s3: S3, bucket: str, patterns: Mapping[str, KeyPattern], window: 
     An object cannot hold a record that was written after the object was: LastModified bounds from the other side.
     """
     start = None if window.start_ns is None else window.start_ns - SLACK_NS
-    end = window.end_ns + SLACK_NS
+    end = window.end_ns + CLOCK_NS
     by_prefix: dict[str, list[str]] = {}
     limit = max(1, min(100, MOST_LISTS // max(1, len(patterns))))
     for tag, pattern in patterns.items():
