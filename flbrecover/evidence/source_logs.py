@@ -140,8 +140,12 @@ class _Rereading:
         maker = self._makers.new(self._file, self._problems)
         if start:
             maker.resume()
-        lines = LogLines(self._node, self._file, self._makers.rules, start, self._end)
+        lines = LogLines(self._node, self._file, self._makers.rules, max(start - 1, 0), self._end)
         for line in lines:
+            if line.start < start:  # the newline before the first line, if one begins there
+                if line.end > start:
+                    return None
+                continue
             if not self._active:
                 if not self._todo:
                     return None

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flbrecover.errors import ConfigError
-from flbrecover.fluentbit.parsers import Expression, expression
+from flbrecover.fluentbit.parsers import CRI, JAVA, Expression, expression
 from flbrecover.fluentbit.pipeline import MultilineParser, MultilineRule, Parser
 
 START = "start_state"
 
 _CRI = Parser(
-    "_ml_cri", "regex", r"^(?<time>.+?) (?<stream>stdout|stderr) (?<_p>F|P) (?<log>.*)$",
+    "_ml_cri", "regex", CRI,
     time_key="time", time_format="%Y-%m-%dT%H:%M:%S.%L%z", time_keep=True, time_strict=False, skip_empty_values=False,
 )  # fmt: skip
 _DOCKER = Parser(
@@ -39,7 +39,7 @@ _RULES = {
     "java": (
         _rule(
             f"{START} java_start_exception",
-            r"(.)(?:Exception|Error|Throwable|V8 errors stack trace)[:\r\n]",
+            JAVA.strip("/"),
             "java_after_exception",
         ),
         _rule("java_after_exception", r"^[\t ]*nested exception is:[\t ]*", "java_start_exception"),

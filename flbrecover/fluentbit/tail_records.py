@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from flbrecover.errors import ConfigError
@@ -9,11 +10,13 @@ from flbrecover.fluentbit import multiline_rules, parsers
 from flbrecover.fluentbit.docker_mode import DockerModeJoiner
 from flbrecover.fluentbit.first_line import FirstLineJoiner
 from flbrecover.fluentbit.log_line import LineJoiner, LogLine, Made, Remark, Report
-from flbrecover.fluentbit.multiline import MultilineJoiner
+from flbrecover.fluentbit.multiline import BUFFER_LIMIT, MultilineJoiner
 from flbrecover.fluentbit.parsers import NO_EVENT_TIME, Expression, ParserFunction, UnusableRegexError
 from flbrecover.fluentbit.pipeline import Parser, Pipeline, TailInput
 from flbrecover.fluentbit.values import Fields
 from flbrecover.model import ByteRange
+
+_BINARY_SIZE = re.compile(r"([0-9]{1,12})\.?[0-9]*(?:([kmg]?)(?:i?b)?)", re.IGNORECASE)
 
 
 class TailRecords:
@@ -104,7 +107,7 @@ class TailRecords:
                 for name in tail.multiline_parsers
             ]
             pairs = [(p, None if inner is None else parsers.make(inner, near_ns=self._near_ns)) for p, inner in found]
-            joiner = MultilineJoiner(pairs, self._report)
+            joiner = MultilineJoiner(pairs, self._report, buffer_limit=_buffer_limit(self._pipeline))
             self._expressions += joiner.expressions
             self._joiner, self._core = joiner, True
             return
@@ -170,6 +173,13 @@ class TailRecords:
     def _offset(self, offset: int) -> Fields:
         """Docker mode gives the place of its read buffer, which nobody knows afterwards: left out."""
         return () if self._offset_key is None or self._tail.docker_mode else ((self._offset_key, offset),)
+
+
+def _buffer_limit(pipeline: Pipeline) -> int:
+    """``multiline_buffer_limit`` of [SERVICE], whose units are powers of 1024 (flb_utils_size_to_binary_bytes)."""
+    said = [s.get("multiline_buffer_limit") for s in pipeline.sections if s.kind == "service"]
+    match = _BINARY_SIZE.fullmatch(next((text for text in reversed(said) if text), ""))
+    return int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[match[2].lower()] if match else BUFFER_LIMIT
 
 
 def _bytes(text: str) -> bytes:
