@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from flbrecover.fluentbit.values import Fields
@@ -41,8 +40,7 @@ class LogLine(NamedTuple):
         return content[:-1] if content[-1:] == b"\r" and len(content) > 1 else content
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(NamedTuple):
     """A record before the tag: see :class:`flbrecover.fluentbit.values.SourceRecord`."""
 
     fields: Fields

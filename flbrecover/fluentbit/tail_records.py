@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from flbrecover.errors import ConfigError
 from flbrecover.fluentbit import multiline_rules, parsers
@@ -168,7 +167,7 @@ class TailRecords:
         """A record of ``multiline.parser``: its keys come last, its offset is that of the line that completed it."""
         if not self._path and self._offset_key is None:
             return made
-        return replace(made, fields=(*made.fields, *self._path, *self._offset(offset)))
+        return made._replace(fields=(*made.fields, *self._path, *self._offset(offset)))
 
     def _offset(self, offset: int) -> Fields:
         """Docker mode gives the place of its read buffer, which nobody knows afterwards: left out."""
