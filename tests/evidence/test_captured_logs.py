@@ -10,6 +10,7 @@ from random import Random
 
 import pytest
 
+from flbrecover.evidence import config_files
 from flbrecover.evidence.node import Node
 from flbrecover.evidence.source_logs import SourceRecords, records_in
 from flbrecover.fluentbit.pipeline import (
@@ -145,6 +146,21 @@ def test_records_are_those_of_fluent_bit(name: str, tmp_path: Path) -> None:
     expected = [(r["time"], typed(fields_of(r["fields"]))) for r in captured["records"]]
     found = [(r.time_ns, typed(r.fields)) for r in made if r.span.end <= stop or log.files[0].compressed]
     assert in_any_order(found) == in_any_order(expected)
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_the_configuration_file_says_the_same(name: str, tmp_path: Path) -> None:
+    captured = BY_NAME[name]
+    node, log = put(tmp_path, captured)
+    (tmp_path / "parsers.conf").write_text(captured["parsers"] + "\n")
+    lines = ["[SERVICE]", "    Parsers_File parsers.conf"] if captured["parsers"] else []
+    lines += ["[INPUT]", "    Name tail", "    Tag t", f"    Path {captured['path']}"]
+    lines += [f"    {key} {value}" for key, value in captured["tail"]]
+    lines += ["[OUTPUT]", "    Name s3", "    Match *", "    bucket b"]
+    (tmp_path / "fluent-bit.conf").write_text("\n".join(lines) + "\n")
+    pipeline = config_files.load(node, "/fluent-bit.conf", {}).pipeline
+    found = list(SourceRecords(node, log, pipeline.inputs[0], pipeline))
+    assert found == list(SourceRecords(node, log, tail_of(captured), pipeline_of(captured)))
 
 
 def joined(spans: list[ByteRange]) -> list[ByteRange]:
