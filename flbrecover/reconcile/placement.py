@@ -11,7 +11,6 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from flbrecover.reconcile.ledger import NONE, Ledger
 
@@ -110,7 +109,7 @@ class Placement:
         exact = self._ledger.of_digest(copy.digest)
         if exact:
             return (exact[0] if len(exact) == 1 and self._precise else NONE), True
-        found = self._by_key(copy, most=2)
+        found = self._by_key(copy)
         if len(found) != 1 or not self._precise:
             return NONE, bool(found)
         other = self._ledger.digest(found[0])
@@ -119,14 +118,9 @@ class Placement:
             return NONE, True
         return found[0], True
 
-    def _by_key(self, copy: Copy, most: int) -> list[int]:
-        found = (
-            entry
-            for key in copy.keys
-            for entry in self._ledger.of_key(key)
-            if self._ledger.agrees_in_time(entry, copy.time_ns)
-        )
-        return list(islice(found, most))
+    def _by_key(self, copy: Copy) -> list[int]:
+        """Entries that the record can be by its fields and time; not all, where there are very many."""
+        return [entry for key in copy.keys for entry in self._ledger.of_key_at(key, copy.time_ns)]
 
     def _fits(self, copy: Copy, entry: int, after: int) -> bool:
         """Is ``copy`` the record of ``entry``, given that its neighbour is the one of ``after``?"""
@@ -184,6 +178,7 @@ class Placement:
                 rest.append(pending[at])
                 at += 1
                 continue
+            self._backwards(rest, pending[at].index, entry)
             self._put(pending[at], entry)
             at += 1
             while at < len(pending) and self._fits(pending[at], self._previous + 1, self._previous):
@@ -191,11 +186,17 @@ class Placement:
                 at += 1
         return rest
 
+    def _backwards(self, rest: list[Copy], index: int, entry: int) -> None:
+        """Places the records right before record ``index``, of whom nothing was known, right before its entry."""
+        while rest and rest[-1].index == index - 1 and self._fits(rest[-1], entry - 1, entry):
+            index, entry = index - 1, entry - 1
+            self._put(rest.pop(), entry)
+
     def _best_start(self, ahead: list[Copy]) -> int:
         """The entry of ``ahead[0]`` from which most of the following records fit, at least two different ones."""
         best, best_length = NONE, 1
         exact = self._ledger.of_digest(ahead[0].digest)[:LOOK_AT]
-        for start in exact or self._by_key(ahead[0], most=LOOK_AT):
+        for start in exact or self._by_key(ahead[0])[:LOOK_AT]:
             length = 1
             while length < len(ahead) and self._fits(ahead[length], start + length, start + length - 1):
                 length += 1

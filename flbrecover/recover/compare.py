@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from flbrecover.bucket import columnar
 from flbrecover.bucket.client import S3
 from flbrecover.errors import ConfigError
 from flbrecover.evidence.buffer_records import BufferRecords
@@ -116,6 +117,7 @@ class Comparer:
         self._make_rules(found, samples, peeks)
         for peek in self._watch(peeks, "reading logs", len(peeks)):
             self._reader.add(found.ledger, peek, self._rules, found.logs)
+        found.ledger.index_keys()
         for sample in self._watch(samples, "reading buffers", len(samples)):
             self._add_buffer(found, sample.buffer)
         self._widen(found)
@@ -209,8 +211,9 @@ class Comparer:
         return siblings
 
     def _copy(self, index: int, record: Record, rules: Iterable[MatchRule]) -> Copy:
-        keys = tuple(dict.fromkeys(key for rule in rules for key in rule.of_copy(record.data)))
-        return Copy(index, digest_of(record.data), keys, record.time_ns)
+        data = self._style.comparable(record.data)
+        keys = tuple(dict.fromkeys(key for rule in rules for key in rule.of_copy(data)))
+        return Copy(index, digest_of(data), keys, record.time_ns)
 
     # -- placing ---------------------------------------------------------------------------------------------------
 
@@ -296,6 +299,8 @@ def is_precise(times: Iterable[int | None]) -> bool:
 def compare(survey: Survey, output: S3Output, s3: S3, options: Options, watch: Watch = unwatched) -> Comparison:
     """The comparison of one output. A window without a start begins with the evidence's first record.
 
-    Raises BucketError where the bucket cannot be listed at all; an object that cannot be read becomes a problem.
+    Raises BucketError where the bucket cannot be listed at all, ExtraMissingError where no object of this output can
+    be read; a single object that cannot be read becomes a problem.
     """
+    columnar.need_for(output)
     return Comparer(survey, output, s3, options, watch).run()

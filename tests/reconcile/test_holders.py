@@ -71,6 +71,7 @@ def test_a_line_read_by_two_agents_is_one_record_when_the_log_shows_all_of_both_
     run = ledger.start_run(Run("app.log"))
     for line in "abcd":
         ledger.add(run, "app", digest_of(line.encode()))
+    ledger.index_keys()
     first = hold(ledger, 0, ["1/a", "2/b", "3/c"])
     second = hold(ledger, 1, ["9/b", "9/c", "9/d"])
     assert uploads(ledger, first, second) == [(0, 0), (0, 1), (0, 2), (1, 2)]
@@ -81,6 +82,7 @@ def test_other_dates_are_other_records_when_the_log_has_lost_lines() -> None:
     ledger = Ledger()
     run = ledger.start_run(Run("app.log"))
     ledger.add(run, "app", digest_of(b"beat"))
+    ledger.index_keys()
     holder = hold(ledger, 0, [f"{n}/beat" for n in range(20)])
     assert len(uploads(ledger, holder)) == 20
 

@@ -19,6 +19,7 @@ def a_log(lines: list[str], **run: object) -> Ledger:
     number = ledger.start_run(Run("app.log", **run))  # type: ignore[arg-type]
     for line in lines:
         ledger.add(number, "app", digest_of(line.encode()))
+    ledger.index_keys()
     return ledger
 
 
@@ -84,6 +85,20 @@ def test_without_dates_a_run_of_neighbours_is_recognised() -> None:
     assert place(ledger, ["x", "two", "three", "y"], precise=False) == [NONE, 1, 2, NONE]
 
 
+def test_a_repeated_line_among_thousands_is_placed_by_the_line_after_it() -> None:
+    ledger = a_log(["beat"] * 3000 + ["one", "beat", "two"] + ["beat"] * 3000)
+    assert place(ledger, ["beat", "beat", "one", "beat"], precise=False) == [2998, 2999, 3000, 3001]
+
+
+def test_among_thousands_of_timed_lines_the_time_decides() -> None:
+    ledger = Ledger(time_resolution_ns=SECOND)
+    run = ledger.start_run(Run("app.log", timed=True))
+    for at in range(5000):
+        ledger.add(run, "app", digest_of(b"beat"), at * SECOND)
+    ledger.index_keys()
+    assert place(ledger, ["beat"], times=[4321 * SECOND + 7]) == [4321]
+
+
 def test_a_copy_older_than_its_file_is_another_line() -> None:
     """A banner that an earlier file of the log had as well was not stored from this file."""
     ledger = a_log(["listening on :8080"], not_before_ns=1000 * SECOND)
@@ -96,6 +111,7 @@ def test_timed_lines_are_told_apart_by_their_time() -> None:
     run = ledger.start_run(Run("app.log", timed=True))
     for at in (1, 2, 3):
         ledger.add(run, "app", digest_of(b"beat"), at * SECOND + 5)
+    ledger.index_keys()
     assert place(ledger, ["beat"], times=[2 * SECOND]) == [1]
     assert place(ledger, ["beat"], times=[9 * SECOND]) == [NONE]
 
