@@ -1,4 +1,5 @@
-"""From the bytes of an object to its content: gzip, zstd, snappy or plain, told apart by the bytes themselves.
+"""From the bytes of an object to its content: gzip, zstd, snappy or plain, told apart by the bytes themselves. The
+content of a Parquet or Arrow file are its rows, as JSON lines.
 
 A multipart object of Fluent Bit is a row of gzip members (or zstd frames, or snappy blocks), one a part; and when
 compression fails at exit, plain bytes go up under the same ``Content-Encoding``. So headers do not decide.
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 import zstandard
 
-from flbrecover.bucket import snappy_block
+from flbrecover.bucket import columnar, snappy_block
 from flbrecover.errors import BucketError, FlbrecoverError
 
 BLOCK = 1024 * 1024  # most bytes given out at once, of formats that let us choose
@@ -25,8 +26,7 @@ MAX_RATIO = 10_000
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 SNAPPY_FRAMED = b"\xff\x06\x00\x00sNaPpY"
-PARQUET = b"PAR1"
-ARROW = (b"ARROW1\0\0", b"FEA1")
+FEATHER_1 = b"FEA1"
 _NOT_IN_TEXT = bytes(range(9))
 
 
@@ -43,7 +43,7 @@ class BodyDamaged(FlbrecoverError):  # noqa: N818 - what it is, not that it is a
 
 
 class BodyFormatError(BucketError):
-    """A body that this tool does not read: a columnar file, framed snappy, or a decompression bomb."""
+    """A body that this tool does not read: old Feather, framed snappy, or a decompression bomb."""
 
 
 class _Source:
@@ -98,6 +98,9 @@ def _content(source: _Source, maybe_snappy: bool) -> Iterator[bytes]:
     if head.startswith((GZIP, ZSTD)) or _is_skippable(head):
         yield from _sections(source)
         return
+    if _is_binary(source) and source.peek(HEAD).startswith((columnar.PARQUET, columnar.ARROW)):
+        yield from _columns(source)
+        return
     _refuse_foreign(source)
     if maybe_snappy and snappy_block.is_plausible(source.peek(HEAD), whole=len(source.peek(HEAD + 1)) <= HEAD):
         yield from _snappy(source)
@@ -106,14 +109,26 @@ def _content(source: _Source, maybe_snappy: bool) -> Iterator[bytes]:
         yield block
 
 
+def _is_binary(source: _Source) -> bool:
+    return any(b in _NOT_IN_TEXT for b in source.peek(1024))
+
+
 def _refuse_foreign(source: _Source) -> None:
-    head = source.peek(1024)
-    binary = any(b in _NOT_IN_TEXT for b in head)
+    head = source.peek(len(SNAPPY_FRAMED))
     if head.startswith(SNAPPY_FRAMED):
         raise BodyFormatError("framed snappy: Fluent Bit does not write that to S3, and it is not read here")
-    if binary and head.startswith((PARQUET, *ARROW)):
-        name = "Parquet" if head.startswith(PARQUET) else "Arrow"
-        raise BodyFormatError(f"a columnar file ({name}): needs the extra, pip install 'flbrecover[columnar]'")
+    if head.startswith(FEATHER_1) and _is_binary(source):
+        raise BodyFormatError("Feather of version 1: Fluent Bit does not write that, and it is not read here")
+
+
+def _columns(source: _Source) -> Iterator[bytes]:
+    given = 0
+    try:
+        for block in columnar.lines(iter(source.take, b"")):
+            given += len(block)
+            yield block
+    except columnar.ColumnsDamagedError as e:
+        raise BodyDamaged(str(e), given) from e
 
 
 def _sections(source: _Source) -> Iterator[bytes]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal
 
-from flbrecover.bucket import pending_uploads
+from flbrecover.bucket import columnar, pending_uploads
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.compressing import compress
 from flbrecover.bucket.denied import (
@@ -25,10 +26,11 @@ from flbrecover.bucket.denied import (
 )
 from flbrecover.bucket.listing import etag_of
 from flbrecover.errors import BucketError
+from flbrecover.fluentbit.column_form import COLUMNAR
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.model import UploadPart
 
-__all__ = ["PutResult", "compress", "put"]
+__all__ = ["PutResult", "compress", "make_body", "put"]
 
 SINGLE_PUT = 64 * 1024**2  # larger bodies go up in parts: a failure costs one part
 PART = 16 * 1024**2
@@ -72,9 +74,34 @@ def put(s3: S3, output: S3Output, key: str, body: BinaryIO, metadata: Mapping[st
         return _looked_before(s3, output, key, body, sums, headers)
 
 
+def make_body(output: S3Output, content: Iterable[bytes], file: BinaryIO) -> str:
+    """Writes what the output would upload for this content to ``file``, which is left at its start. Gives a note, ""
+    for nothing.
+
+    What makes no table stays JSON lines in a columnar output: so does Fluent Bit with it (put_all_chunks in s3.c).
+    Raises ExtraMissingError, and OSError where the file's disk is full.
+    """
+    if output.format not in COLUMNAR:
+        compress(content, output.compression, file)
+        return ""
+    columnar.need_for(output)
+    with tempfile.TemporaryFile(prefix="flbrecover-") as lines:
+        compress(content, "none", lines)
+        try:
+            columnar.write(lines, output.format, output.compression, file)
+            file.seek(0)
+        except columnar.NoTableError as e:
+            file.seek(0)
+            file.truncate()
+            lines.seek(0)
+            compress(_blocks(lines, _BLOCK), "none", file)
+            return f"as JSON lines, for its records make no table: {e}"
+    return ""
+
+
 def _headers(output: S3Output) -> dict[str, Any]:
-    columnar = output.format in ("parquet", "arrow")  # compressed inside the file
-    encoding = None if columnar or output.compression == "none" else output.compression
+    inside = output.format in COLUMNAR  # compressed inside the file
+    encoding = None if inside or output.compression == "none" else output.compression
     named = {
         "ContentType": output.content_type,
         "ContentEncoding": encoding,

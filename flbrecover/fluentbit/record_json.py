@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 
+from flbrecover.fluentbit.column_form import COLUMNAR, comparable
 from flbrecover.fluentbit.json_string import write_string
 from flbrecover.fluentbit.pipeline import JsonDateFormat, RecordFormat, S3Output, Service
 from flbrecover.fluentbit.values import Ext, Fields, JsonKey, Value
@@ -56,6 +57,10 @@ class RecordStyle:
     def is_json(self) -> bool:
         """Whether each record is a JSON object; with ``log_key`` it is whatever the value was."""
         return self.log_key is None
+
+    def comparable(self, record: bytes) -> bytes:
+        """What of a record, buffered or stored, is the same in every copy of it: mostly its very bytes."""
+        return comparable(record) if self.format in COLUMNAR else record
 
 
 def render(

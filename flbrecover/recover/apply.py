@@ -6,7 +6,6 @@ killed run has written already is found under its key with the same content.
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from flbrecover.fluentbit.key_format import recovered_key
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.reconcile.plan import Action, CompleteUpload, Plan, PutRecords
 from flbrecover.recover.analysis import Connect, hash_of
+from flbrecover.recover.content_hash import ContentHash, content_hash
 from flbrecover.recover.contents import Contents
 from flbrecover.recover.object_records import content_sha256
 from flbrecover.recover.planning import first_attempt
@@ -85,16 +85,16 @@ class Apply:
     def _put(self, s3: S3, output: S3Output, action: PutRecords) -> Done:
         contents = Contents(self._survey, output, plain_lines=self._plain)
         blocks = contents.blocks(action.pieces, action.tag, action.additions)
-        hasher = hashlib.sha256()
+        hasher = content_hash(output.format)
         try:
             with tempfile.TemporaryFile(prefix="flbrecover-") as file:
-                writing.compress(_hashed(blocks, hasher), output.compression, file)
+                made = writing.make_body(output, _hashed(blocks, hasher), file)
                 if hasher.hexdigest() != action.sha256:
                     raise PlanError("its records are not what the plan was made with any more; make the plan again")
                 for key in keys_of(output, action):
                     result: PutResult = writing.put(s3, output, key, file, self._metadata(action))
                     if result.outcome == "written":
-                        return Done(action, "written", key, result.note)
+                        return Done(action, "written", key, "; ".join(filter(None, (made, result.note))))
                     if content_sha256(s3, output, key) == action.sha256:
                         return Done(action, "exists", key)
         except OSError as e:
@@ -140,7 +140,7 @@ def complete(s3: S3, action: CompleteUpload) -> Done:
     return Done(action, "completed", action.key)
 
 
-def _hashed(blocks: Iterator[bytes], hasher: hashlib._Hash) -> Iterator[bytes]:
+def _hashed(blocks: Iterator[bytes], hasher: ContentHash) -> Iterator[bytes]:
     for block in blocks:
         hasher.update(block)
         yield block

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,11 +10,12 @@ from flbrecover.evidence.buffer_records import BufferRecords
 from flbrecover.evidence.source_logs import records_in
 from flbrecover.fluentbit.filters import FilterChain
 from flbrecover.fluentbit.match import matches
-from flbrecover.fluentbit.pipeline import S3Output
+from flbrecover.fluentbit.pipeline import RecordFormat, S3Output
 from flbrecover.fluentbit.record_json import RecordStyle, render
 from flbrecover.model import ByteRange, Record, SourceFile, SourceLog
 from flbrecover.reconcile.plan import Additions, Dates, Piece
 from flbrecover.reconcile.rebuild import add
+from flbrecover.recover.content_hash import content_hash
 from flbrecover.recover.survey import Survey
 
 
@@ -30,6 +30,10 @@ class Contents:
         self._chain = FilterChain(survey.pipeline)
         self._buffers = {b.path: b for b in survey.buffers}
         self._logs = {(log.input_number, log.name): log for log in survey.logs}
+
+    @property
+    def format(self) -> RecordFormat:
+        return self._style.format
 
     @property
     def separator(self) -> bytes:
@@ -105,7 +109,7 @@ def _dates(dates: Sequence[Dates]) -> Iterator[int]:
 
 @dataclass(frozen=True, slots=True)
 class Summed:
-    """What the content of an action comes to: bytes before compression, their SHA-256, and its time span."""
+    """What the content of an action comes to: bytes before compression, its SHA-256, and its time span."""
 
     records: int
     size: int
@@ -115,7 +119,7 @@ class Summed:
 
 
 def sum_up(contents: Contents, pieces: Sequence[Piece], tag: str, additions: Additions) -> Summed:
-    hasher = hashlib.sha256()
+    hasher = content_hash(contents.format)
     records = size = 0
     first: int | None = None
     last: int | None = None

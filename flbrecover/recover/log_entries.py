@@ -131,14 +131,15 @@ class LogReader:
         )
 
     def outcomes(self, record: SourceRecord) -> Iterator[tuple[Outcome, bytes | None]]:
-        """What reaches the output of a record, rendered; None where the output leaves the record out."""
+        """What reaches the output of a record, rendered and comparable; None where the output leaves it out."""
         for outcome in self._chain.apply(record):
             if not matches(self._output.route, outcome.tag):
                 continue
             if outcome.fate == "dropped":
                 yield outcome, None
                 continue
-            yield outcome, render(outcome.fields, outcome.time_ns or 0, self._style)
+            data = render(outcome.fields, outcome.time_ns or 0, self._style)
+            yield outcome, None if data is None else self._style.comparable(data)
 
     def peek(self, log: SourceLog) -> Peek:
         """Looks at the beginning of a log, or at all of it where a filter may give later records another tag.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 
 from flbrecover.bucket.client import S3
@@ -12,6 +11,7 @@ from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.fluentbit.record_json import RecordStyle, time_of
 from flbrecover.fluentbit.record_split import Piece, Unread, splitter
 from flbrecover.model import Problem, Record, StoredObject
+from flbrecover.recover.content_hash import content_hash
 
 
 class ObjectRecords:
@@ -51,9 +51,9 @@ class ObjectRecords:
 
 
 def content_sha256(s3: S3, output: S3Output, key: str) -> str:
-    """SHA-256 (hex) of an object's content after decompression. Raises BucketError; "" for a damaged body, which is
-    equal to nothing."""
-    hasher = hashlib.sha256()
+    """SHA-256 (hex) of an object's content, as :mod:`content_hash` has it. Raises BucketError; "" for a damaged body,
+    which is equal to nothing."""
+    hasher = content_hash(output.format)
     try:
         with open_body(s3, output.bucket, key) as body:
             for block in decoded(body):
