@@ -7,7 +7,7 @@ every byte sequence survives a round trip; it is escaped only where it is shown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 State = Literal["stored", "pending", "buffered", "lost", "unread", "gone"]
@@ -59,9 +59,20 @@ class FileFacts:
     mtime_ns: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Envelope:
+    """What stands around records that are not written alone (``otlp_json``): the bytes before and after them, inside
+    of ``outer``. Records with one and the same envelope stood, or are to stand, in one list."""
+
+    before: bytes
+    after: bytes
+    outer: Envelope | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One unit that the s3 output writes: a JSON line or, with ``log_key``, a plain line; without its newline.
+    """One unit that the s3 output writes: a JSON line or, with ``log_key``, a plain line, without its newline; with
+    ``otlp_json`` a log record of a document.
 
     ``span`` is the place in the file that it was read from, ``time_ns`` its own time where it carries one.
     """
@@ -69,6 +80,7 @@ class Record:
     data: bytes
     span: ByteRange
     time_ns: int | None = None
+    envelope: Envelope | None = field(default=None, compare=False)
 
 
 BufferKind = Literal["data", "quarantine", "engine", "rejected"]

@@ -16,9 +16,9 @@ from flbrecover.evidence.chunk_reader import blocks, problem_of
 from flbrecover.evidence.node import Node
 from flbrecover.fluentbit import chunk_file
 from flbrecover.fluentbit.engine_chunk import HALF, Event, EventDecoder, final_nuls
-from flbrecover.fluentbit.json_whole import is_object
-from flbrecover.fluentbit.record_json import RecordStyle, render, time_of
-from flbrecover.fluentbit.record_split import Piece, Unread, splitter
+from flbrecover.fluentbit.formats import format_of
+from flbrecover.fluentbit.record_json import RecordStyle
+from flbrecover.fluentbit.record_split import Piece, Unread
 from flbrecover.model import BufferFile, ByteRange, Problem, Record
 
 MAX_RANGES = 1000  # of damaged bytes that are listed one by one
@@ -41,6 +41,7 @@ class BufferRecords:
         self._node = node
         self._buffer = buffer
         self._style = style
+        self._format = format_of(style)
         self._slack = slack
         self._engine = buffer.kind in ("engine", "rejected")
         self._start_over()
@@ -63,9 +64,6 @@ class BufferRecords:
 
     def __iter__(self) -> Iterator[Record]:
         self._start_over()
-        if self._engine and self._style.format == "otlp_json":
-            self._note("records of the engine's chunks cannot be written as otlp_json", way_out=_LET_FLUENT_BIT)
-            return
         try:
             with self._node.open(self._buffer.path) as file:
                 yield from self._of_events(file) if self._engine else self._of_content(file)
@@ -80,13 +78,16 @@ class BufferRecords:
     # -- the content of a store_dir file -----------------------------------------------------------------------------
 
     def _of_content(self, file: BinaryIO) -> Iterator[Record]:
-        split = splitter(self._style.format, self._buffer.content.start)
+        split = self._format.splitter(self._buffer.content.start)
         for block in self._content(file):
             yield from self._whole(split.feed(block))
         for piece in split.rest():
             if isinstance(piece, Unread):
-                self._damaged(*piece)
-            elif self._style.is_json and is_object(piece.data):
+                if piece.span.end == self._buffer.content.end:
+                    self._torn = piece
+                else:
+                    self._damaged(*piece)
+            elif self._style.is_json and self._format.is_whole(piece.data):
                 yield self._record(piece)
             else:
                 self._torn = Unread(piece.span, "a torn record")
@@ -102,7 +103,7 @@ class BufferRecords:
                 continue
             if b"\0" in piece.data:
                 yield from self._around_zeros(piece)
-            elif not self._style.is_json or is_object(piece.data):
+            elif self._format.is_whole(piece.data):
                 yield self._record(piece)
             else:
                 self._damaged(piece.span, "not a whole record")
@@ -111,7 +112,7 @@ class BufferRecords:
         """Where only the newline between them is zeroed, two whole records stand around the zeros; what is in between
         could be a part of one."""
         first, last = _before_zeros(piece), _behind_zeros(piece)
-        whole = self._style.is_json and is_object(first.data), self._style.is_json and is_object(last.data)
+        whole = tuple(self._style.is_json and self._format.is_whole(p.data) for p in (first, last))
         if whole[0]:
             yield self._record(first)
         start = first.span.end if whole[0] else piece.start
@@ -121,7 +122,7 @@ class BufferRecords:
             yield self._record(last)
 
     def _record(self, piece: Piece) -> Record:
-        return Record(piece.data, piece.span, time_of(piece.data, self._style))
+        return Record(piece.data, piece.span, self._format.time_of(piece.data), piece.envelope)
 
     def _behind_content(self, file: BinaryIO) -> Iterator[Record]:
         """Records that the header's length does not cover: it is wrong, or older than the pages behind it."""
@@ -131,12 +132,12 @@ class BufferRecords:
                 self._note("there is text behind the content, and nothing shows that its lines are whole", slack=True)
             return
         start = self._torn.span.start if self._torn else content.end
-        split = splitter(self._style.format, start)
+        split = self._format.splitter(start)
         others = False
         for _, block in blocks(file, ByteRange(start, self._buffer.slack.end)):
             for piece in split.feed(block):
                 found = _behind_zeros(piece) if isinstance(piece, Piece) else None
-                if found and is_object(found.data):
+                if found and self._format.is_whole(found.data):
                     if found.start < content.end:
                         self._torn = None
                     yield self._record(found)
@@ -159,8 +160,9 @@ class BufferRecords:
         if self._torn:
             self._damaged(*self._torn)
         if self._unwritten:
-            what = f"{self._unwritten} events have no {self._style.log_key}: the output does not write them"
-            self._note(what, unreadable=False)
+            missed = self._format.unwritten_is_missed
+            what = f"{self._unwritten} events {self._format.unwritten}"
+            self._note(what, way_out=_LET_FLUENT_BIT if missed else "", unreadable=missed)
 
     def _events(self, items: Iterable[Event | Unread]) -> Iterator[Record]:
         for item in items:
@@ -172,7 +174,7 @@ class BufferRecords:
                 self._damaged(*item)
 
     def _lines(self, event: Event) -> Iterator[Record]:
-        text = render(event.fields, event.time_ns, self._style, metadata=event.metadata, group=event.group)
+        text = self._format.render(event.fields, event.time_ns, metadata=event.metadata, group=event.group)
         if text is None:
             self._unwritten += 1
             return
@@ -180,8 +182,9 @@ class BufferRecords:
         for number, line in enumerate(lines, 1):
             start = event.span.start + number - 1
             end = event.span.end if number == len(lines) else start + 1
-            time_ns = time_of(line, self._style)
-            yield Record(line, ByteRange(start, end), event.time_ns if time_ns is None else time_ns)
+            time_ns = self._format.time_of(line)
+            time_ns = event.time_ns if time_ns is None else time_ns
+            yield Record(line, ByteRange(start, end), time_ns, self._format.envelope)
 
     def _events_behind(self, file: BinaryIO) -> Iterator[Record]:
         """Events that the header's length does not cover, up to the first thing that is none. One that begins inside
@@ -265,7 +268,7 @@ def _before_zeros(piece: Piece) -> Piece:
 
 def _behind_zeros(piece: Piece) -> Piece:
     data = piece.data.rpartition(b"\0")[2]
-    return Piece(data, piece.span.end - len(data))
+    return Piece(data, piece.span.end - len(data), piece.envelope)
 
 
 def _part(block: bytes, at: int, wanted: ByteRange) -> bytes:

@@ -19,7 +19,11 @@ Members = list[tuple[str, str]]
 
 def members(record: bytes) -> Members | None:
     """The top-level members of a JSON object; None where ``record`` is not one (or nests too deep to be read)."""
-    text = record.decode("utf-8", "surrogateescape")
+    return of_text(record.decode("utf-8", "surrogateescape"))
+
+
+def of_text(text: str) -> Members | None:
+    """As :func:`members`, of a raw value."""
     found: Members = []
     try:
         at = _skip(text, 0)
@@ -42,6 +46,28 @@ def members(record: bytes) -> Members | None:
             if text[at] != ",":
                 return None
             at = _skip(text, at + 1)
+    except (ValueError, IndexError, RecursionError):
+        return None
+
+
+def elements(text: str) -> list[str] | None:
+    """The raw values of a JSON list, written without white space; None where ``text`` is not one."""
+    found: list[str] = []
+    if text == "[]":
+        return found
+    try:
+        if text[0] != "[":
+            return None
+        at = 1
+        while True:
+            start = at
+            _, at = _DECODER.raw_decode(text, at)
+            found.append(text[start:at])
+            if text[at] == "]":
+                return found if at + 1 == len(text) else None
+            if text[at] != ",":
+                return None
+            at += 1
     except (ValueError, IndexError, RecursionError):
         return None
 

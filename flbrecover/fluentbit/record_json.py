@@ -92,13 +92,10 @@ def value_text(value: Value, escape_unicode: bool = True) -> bytes:
 
 
 def time_of(record: bytes, style: RecordStyle) -> int | None:
-    """The time (ns) that a written record carries, None where it carries none that can be read.
+    """The time (ns) that a line carries, None where it carries none that can be read.
 
     ``epoch`` and ``epoch_ms`` are as coarse as they say, all others are exact to the microsecond at best.
     """
-    if style.format == "otlp_json":
-        found = _OTLP_TIME.search(record)
-        return int(found[1]) if found else None
     if style.json_date_key is None or style.log_key is not None:
         return None
     if record.startswith(style.opening):
@@ -143,7 +140,6 @@ _DATES = {
 }
 _INTEGER = re.compile(rb"(\d{1,19})[,}]")
 _DOUBLE = re.compile(rb"(\d{1,19}\.\d{1,22}|\d(?:\.\d{1,17})?e-\d\d)[,}]")
-_OTLP_TIME = re.compile(rb'"timeUnixNano":"?([1-9][0-9]{0,18})\b')
 
 
 def _parse_date(text: bytes, date_format: JsonDateFormat) -> int | None:

@@ -11,17 +11,17 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
-from flbrecover.fluentbit.pipeline import RecordFormat
-from flbrecover.model import ByteRange
+from flbrecover.model import ByteRange, Envelope
 
 MAX_RECORD = 64 << 20  # bytes; a longer record is passed over, so that memory stays bounded
 
 
 class Piece(NamedTuple):
-    """One record without its newline, and the offset of its first byte."""
+    """One record without its newline, the offset of its first byte, and what stands around it."""
 
     data: bytes
     start: int
+    envelope: Envelope | None = None
 
     @property
     def span(self) -> ByteRange:
@@ -43,13 +43,6 @@ class Splitter(Protocol):
 
     def rest(self) -> Iterator[Piece | Unread]:
         """At the end of the stream: what was begun and not ended. A ``Piece`` here has no newline."""
-
-
-def splitter(record_format: RecordFormat, start: int = 0, limit: int = MAX_RECORD) -> Splitter:
-    """The splitter for an output's format. ``start`` is the offset of the first byte that will be fed."""
-    if record_format == "otlp_json":
-        return DocumentSplitter(start, limit)
-    return LineSplitter(start, limit)
 
 
 class LineSplitter:
@@ -107,7 +100,9 @@ _MAX_RETRIES = 8  # looking for documents inside one that never ends costs a pas
 
 
 class DocumentSplitter:
-    """JSON documents without anything between them (white space is passed over).
+    """Cuts ``otlp_json`` into whole documents; :mod:`otlp_split` cuts these into records.
+
+    JSON documents without anything between them (white space is passed over).
 
     A NUL never stands in JSON: it ends a damaged document, and the next one is looked for by its first words, because
     inside a torn document every nested object would look like one.
@@ -208,7 +203,7 @@ class DocumentSplitter:
         self._start += size
         self._depth = self._scan = 0
 
-    def _unread(self) -> Iterator[Unread]:
+    def _unread(self) -> Iterator[Piece | Unread]:
         if self._unread_from is not None:
             yield Unread(ByteRange(self._unread_from, self._start), self._unread_why)
             self._unread_from = None

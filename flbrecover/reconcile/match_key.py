@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import xxhash
 
 from flbrecover.fluentbit import json_members
+from flbrecover.fluentbit.formats import JSON_LINES, Format
 from flbrecover.fluentbit.json_members import Members
 
 MIN_TEXT = 8  # a text shorter than this identifies nothing
@@ -34,6 +35,7 @@ class MatchRule:
     plain: bool
     names: frozenset[str]
     by_text: bool = False
+    format: Format = JSON_LINES
 
     def of_rendered(self, record: bytes, found: Members | None) -> bytes | None:
         """The key of a source record, given as the output would render it, with its members (None for a plain line).
@@ -53,7 +55,7 @@ class MatchRule:
         """The keys that a stored or buffered record may be found by."""
         if self.plain:
             return (digest_of(record),)
-        found = json_members.members(record)
+        found = self.format.members(record)
         if found is None:
             return ()
         if self.by_text:
@@ -79,7 +81,13 @@ class MatchRule:
 
 
 def rule_for(
-    *, plain: bool, date_key: str | None, rendered: Iterable[bytes], unsure: frozenset[str], siblings: Iterable[bytes]
+    *,
+    plain: bool,
+    date_key: str | None,
+    rendered: Iterable[bytes],
+    unsure: frozenset[str],
+    siblings: Iterable[bytes],
+    record_format: Format = JSON_LINES,
 ) -> MatchRule:
     """The rule for one tag and output.
 
@@ -87,13 +95,13 @@ def rule_for(
     buffers or S3 (a sample, may be empty), ``unsure`` names that a filter may change in ways that nobody knows.
     """
     if plain:
-        return MatchRule(True, frozenset())
-    made = _names(rendered) - unsure
-    seen = _names(siblings)
+        return MatchRule(True, frozenset(), format=record_format)
+    made = _names(rendered, record_format) - unsure
+    seen = _names(siblings, record_format)
     names = {name for name in made if not seen or name in seen}
     names.discard(date_key or "")
-    return MatchRule(False, frozenset(names), by_text=not names)
+    return MatchRule(False, frozenset(names), not names, record_format)
 
 
-def _names(records: Iterable[bytes]) -> set[str]:
-    return {name for record in records for name, _ in json_members.members(record) or ()}
+def _names(records: Iterable[bytes], record_format: Format) -> set[str]:
+    return {name for record in records for name, _ in record_format.members(record) or ()}

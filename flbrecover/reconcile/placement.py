@@ -200,7 +200,7 @@ class Placement:
             length = 1
             while length < len(ahead) and self._fits(ahead[length], start + length, start + length - 1):
                 length += 1
-            if length > best_length and len({(c.digest, c.keys) for c in ahead[:length]}) > 1:
+            if length > best_length and len({c.keys or c.digest for c in ahead[:length]}) > 1:
                 best, best_length = start, length
         return best
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from flbrecover.fluentbit import json_members
+from flbrecover.fluentbit.formats import JSON_LINES, Format
 from flbrecover.reconcile.plan import Additions
 
 MOST_SIBLINGS = 1000
@@ -18,8 +18,9 @@ MOST_SIBLINGS = 1000
 class Siblings:
     """Collects, for one tag, what its copies carry besides the fields that the pipeline is known to make."""
 
-    def __init__(self, date_key: str | None) -> None:
+    def __init__(self, date_key: str | None, record_format: Format = JSON_LINES) -> None:
         self._date_key = date_key
+        self._format = record_format
         self._values: dict[str, str | None] = {}  # name -> raw value; None: differs or is not always there
         self._front: set[str] = set()
         self.seen = 0
@@ -28,8 +29,8 @@ class Siblings:
         """One copy; ``made`` are the names that the pipeline makes itself for records of this tag."""
         if self.seen >= MOST_SIBLINGS:
             return
-        found = json_members.members(record)
-        if found is None:
+        found = self._format.members(record)
+        if found is None or not self._format.shows_all(found):
             return
         own = set(made)
         extra: dict[str, str] = {}
@@ -51,7 +52,7 @@ class Siblings:
 
     def additions(self, may_add: Callable[[bytes], bool] | None = None) -> Additions:
         """What all siblings agree on, of the names that the pipeline may add (None: of all names)."""
-        allowed = {n: raw for n, raw in self._values.items() if may_add is None or may_add(_bytes(n))}
+        allowed = {n: raw for n, raw in self._values.items() if may_add is None or may_add(self._field(n))}
         agreed = [(name, raw) for name, raw in allowed.items() if raw is not None]
         return Additions(
             front=tuple(x for x in agreed if x[0] in self._front),
@@ -61,19 +62,21 @@ class Siblings:
         )
 
 
-def _bytes(name: str) -> bytes:
-    return name.encode("utf-8", "surrogateescape")
+    def _field(self, name: str) -> bytes:
+        return self._format.field_of(name).encode("utf-8", "surrogateescape")
 
 
-def add(rendered: bytes, additions: Additions, date_key: str | None) -> bytes:
+def add(
+    rendered: bytes, additions: Additions, date_key: str | None, record_format: Format = JSON_LINES
+) -> bytes:
     """A rendered record with the additions put in; members that it has already stay as they are."""
     if not additions.front and not additions.back:
         return rendered
-    found = json_members.members(rendered)
-    if found is None:
+    found = record_format.members(rendered)
+    if found is None or not record_format.shows_all(found):
         return rendered
     own = {name for name, _ in found}
     front = [x for x in additions.front if x[0] not in own]
     back = [x for x in additions.back if x[0] not in own]
     dated = 1 if found and found[0][0] == date_key else 0
-    return json_members.join([*found[:dated], *front, *found[dated:], *back])
+    return record_format.join_members([*found[:dated], *front, *found[dated:], *back])

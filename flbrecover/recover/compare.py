@@ -71,7 +71,7 @@ class Comparison:
         return ByteRange(holder.starts[at], holder.ends[at])
 
     def siblings_of(self, tag: str) -> Siblings:
-        return self.siblings.setdefault(tag, Siblings(self.style.json_date_key))
+        return self.siblings.setdefault(tag, SIBL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,7 @@ class Comparer:
         self._watch = watch
         self._reader = LogReader(survey, output, plain_lines=options.plain_lines, now_ns=options.now_ns)
         self._style = RecordStyle.of(output, survey.pipeline.service)
+        self._format = format_of(self._style)
         self._key_format = KeyFormat.of(output)
         self._patterns: dict[str, KeyPattern] = {}
         self._rules: dict[str, MatchRule] = {}
@@ -138,11 +139,6 @@ class Comparer:
 
     def _peeks(self, problems: list[Problem]) -> list[Peek]:
         peeks: list[Peek] = []
-        if self._style.format == "otlp_json":
-            # Buffers and objects are compared document by document; a line of a log is only part of one.
-            what = f"output {self._output.name} writes otlp_json: its log lines cannot be accounted for"
-            problems.extend(Problem(log.name, what) for log in self._survey.logs)
-            return peeks
         for log in self._survey.logs:
             try:
                 peek = self._reader.peek(log)
@@ -197,7 +193,7 @@ class Comparer:
             siblings = [r.data for s in samples if s.buffer.tag == tag for r in s.records]
             self._rules[tag] = rule_for(
                 plain=self._style.log_key is not None,
-                date_key=self._style.json_date_key,
+                date_key=self._format.date_name,
                 rendered=records,
                 unsure=unsure,
                 siblings=siblings or self._stored_siblings(found, tag),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from flbrecover.errors import PlanError
 from flbrecover.evidence.buffer_records import BufferRecords
 from flbrecover.evidence.source_logs import records_in
 from flbrecover.fluentbit.filters import FilterChain
+from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import RecordFormat, S3Output
-from flbrecover.fluentbit.record_json import RecordStyle, render
+from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.model import ByteRange, Record, SourceFile, SourceLog
 from flbrecover.reconcile.plan import Additions, Dates, Piece
 from flbrecover.reconcile.rebuild import add
@@ -27,6 +28,7 @@ class Contents:
         self._output = output
         self._plain = plain_lines
         self._style = RecordStyle.of(output, survey.pipeline.service)
+        self._format = format_of(self._style)
         self._chain = FilterChain(survey.pipeline)
         self._buffers = {b.path: b for b in survey.buffers}
         self._logs = {(log.input_number, log.name): log for log in survey.logs}
@@ -34,10 +36,6 @@ class Contents:
     @property
     def format(self) -> RecordFormat:
         return self._style.format
-
-    @property
-    def separator(self) -> bytes:
-        return b"" if self._style.format == "otlp_json" else b"\n"
 
     def records(self, pieces: Sequence[Piece], tag: str, additions: Additions) -> Iterator[Record]:
         """The records as they are to be stored, in order. ``time_ns`` is None where nobody knows a time."""
@@ -49,8 +47,11 @@ class Contents:
 
     def blocks(self, pieces: Sequence[Piece], tag: str, additions: Additions) -> Iterator[bytes]:
         """The content of the object, before compression."""
-        for record in self.records(pieces, tag, additions):
-            yield record.data + self.separator
+        return self.joined(self.records(pieces, tag, additions))
+
+    def joined(self, records: Iterable[Record]) -> Iterator[bytes]:
+        """The content of an object with these records, before compression."""
+        return self._format.joined(records)
 
     def _of_buffer(self, piece: Piece) -> Iterator[Record]:
         buffer = self._buffers.get(piece.path)
@@ -73,12 +74,12 @@ class Contents:
                 time_ns = outcome.time_ns if outcome.time_ns is not None else next(dates, None)
                 # A value that a filter may have changed is left out, unless there would be nothing left.
                 sure = tuple(pair for pair in outcome.fields if pair[0] not in outcome.unsure)
-                rendered = render(sure or outcome.fields, time_ns or 0, self._style)
+                rendered = self._format.render(sure or outcome.fields, time_ns or 0)
                 if rendered is not None:
-                    yield Record(self._with(rendered, additions), record.span, time_ns)
+                    yield Record(self._with(rendered, additions), record.span, time_ns, self._format.envelope)
 
     def _with(self, rendered: bytes, additions: Additions) -> bytes:
-        return rendered if self._style.log_key else add(rendered, additions, self._style.json_date_key)
+        return rendered if self._style.log_key else add(rendered, additions, self._format.date_name, self._format)
 
     def _source(self, piece: Piece) -> tuple[SourceLog, SourceFile]:
         log = self._logs.get((piece.input_number, piece.log_name))
@@ -123,12 +124,17 @@ def sum_up(contents: Contents, pieces: Sequence[Piece], tag: str, additions: Add
     records = size = 0
     first: int | None = None
     last: int | None = None
-    for record in contents.records(pieces, tag, additions):
-        block = record.data + contents.separator
+
+    def counted() -> Iterator[Record]:
+        nonlocal records, first, last
+        for record in contents.records(pieces, tag, additions):
+            records += 1
+            if record.time_ns is not None:
+                first = record.time_ns if first is None else min(first, record.time_ns)
+                last = record.time_ns if last is None else max(last, record.time_ns)
+            yield record
+
+    for block in contents.joined(counted()):
         hasher.update(block)
         size += len(block)
-        records += 1
-        if record.time_ns is not None:
-            first = record.time_ns if first is None else min(first, record.time_ns)
-            last = record.time_ns if last is None else max(last, record.time_ns)
     return Summed(records, size, hasher.hexdigest(), first, last)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from flbrecover.evidence.source_files import GoneRange
 from flbrecover.fluentbit import json_members
+from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.pipeline import TailInput
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.model import Record
@@ -41,6 +42,7 @@ class SourceBytes:
     def __init__(self, style: RecordStyle, inputs: Mapping[str, TailInput], since_ns: Mapping[str, int]) -> None:
         """``inputs``: the input of each tag that something is gone of; ``since_ns``: when its rows were made."""
         self._style = style
+        self._format = format_of(style)
         self._keys = {tag: _plain_key(tail) for tag, tail in inputs.items()}
         self._since = since_ns
         self._total = dict.fromkeys(inputs, 0)
@@ -63,8 +65,9 @@ class SourceBytes:
     def _size(self, tag: str, record: Record) -> int:
         if self._style.log_key is not None:
             return len(record.data) + 1
-        for name, raw in json_members.members(record.data) or ():
-            if name == self._keys[tag]:
+        key = self._format.name_of(self._keys[tag] or "")
+        for name, raw in self._format.members(record.data) or ():
+            if name == key:
                 text = next(json_members.string_leaves(raw), None)
                 return 0 if text is None else len(text.encode("utf-8", "surrogatepass")) + 1
         return 0

@@ -13,7 +13,7 @@ from flbrecover.fluentbit import json_members
 from flbrecover.fluentbit.filters import FilterChain, Names, Outcome
 from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import S3Output
-from flbrecover.fluentbit.record_json import RecordStyle, render
+from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.fluentbit.values import SourceRecord
 from flbrecover.model import ByteRange, Problem, SourceFile, SourceLog
 from flbrecover.reconcile.ledger import Ledger, Run
@@ -113,6 +113,7 @@ class LogReader:
         self._output = output
         self._chain = FilterChain(survey.pipeline)
         self._style = RecordStyle.of(output, survey.pipeline.service)
+        self._format = format_of(self._style)
         self._plain = plain_lines
         self._now_ns = now_ns
 
@@ -214,7 +215,7 @@ class LogReader:
         rule: MatchRule | None,
         to: LogEntries,
     ) -> None:
-        found = None if rule is None or rule.plain else json_members.members(data)
+        found = None if rule is None or rule.plain else self._format.members(data)
         if found:
             to.made.setdefault(outcome.tag, set()).update(name for name, _ in found)
         key = None if rule is None else rule.of_rendered(data, found)

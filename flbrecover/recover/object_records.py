@@ -8,8 +8,9 @@ from flbrecover.bucket.client import S3
 from flbrecover.bucket.reading import BodyDamaged, decoded, open_body
 from flbrecover.errors import BucketError
 from flbrecover.fluentbit.pipeline import S3Output
-from flbrecover.fluentbit.record_json import RecordStyle, time_of
-from flbrecover.fluentbit.record_split import Piece, Unread, splitter
+from flbrecover.fluentbit.formats import format_of
+from flbrecover.fluentbit.record_json import RecordStyle
+from flbrecover.fluentbit.record_split import Piece, Unread
 from flbrecover.model import Problem, Record, StoredObject
 from flbrecover.recover.content_hash import content_hash
 
@@ -24,13 +25,13 @@ class ObjectRecords:
     def __init__(self, s3: S3, stored: StoredObject, style: RecordStyle) -> None:
         self._s3 = s3
         self._stored = stored
-        self._style = style
+        self._format = format_of(style)
         self.problems: list[Problem] = []
         self.denied = False
 
     def __iter__(self) -> Iterator[Record]:
         url = f"s3://{self._stored.bucket}/{self._stored.key}"
-        split = splitter(self._style.format)
+        split = self._format.splitter()
         try:
             with open_body(self._s3, self._stored.bucket, self._stored.key, etag=self._stored.etag) as body:
                 for block in decoded(body):
@@ -47,7 +48,7 @@ class ObjectRecords:
             if isinstance(piece, Unread):
                 self.problems.append(Problem(url, piece.what, piece.span))
             else:
-                yield Record(piece.data, piece.span, time_of(piece.data, self._style))
+                yield Record(piece.data, piece.span, self._format.time_of(piece.data))
 
 
 def content_sha256(s3: S3, output: S3Output, key: str) -> str:
