@@ -81,14 +81,15 @@ def _limits(times: list[int]) -> tuple[int | None, int | None]:
     return (times[0], times[1]) if times else (None, None)
 
 
-def join_ranges(spans: Iterable[ByteRange]) -> list[ByteRange]:
-    """Byte ranges of records, joined where one ends and the next begins (a newline may lie between).
+def join_ranges(spans: Iterable[ByteRange], between: int) -> list[ByteRange]:
+    """Byte ranges of records, joined where one ends and the next begins. ``between`` is what may lie between them: 1
+    for spans without their newline, else 0.
 
     Records that lie within each other (two streams mixed in one log) keep ranges of their own.
     """
     joined: list[ByteRange] = []
     for span in spans:
-        if joined and span.start - joined[-1].end in (0, 1):
+        if joined and 0 <= span.start - joined[-1].end <= between:
             joined[-1] = ByteRange(joined[-1].start, span.end)
         else:
             joined.append(span)

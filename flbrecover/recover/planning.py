@@ -156,7 +156,7 @@ class Planner:
         sizes = lambda i: holder.ends[i] - holder.starts[i]  # noqa: E731
         for group in split(wanted, sizes, comparison.output.total_file_size):
             spans = (ByteRange(holder.starts[i], holder.ends[i]) for i in group)
-            piece = Piece(holder.buffer.path, "buffer", tuple(join_ranges(spans)), len(group))
+            piece = Piece(holder.buffer.path, "buffer", tuple(join_ranges(spans, between=1)), len(group))
             fallback = holder.buffer.created_ns or holder.buffer.facts.mtime_ns
             self._put(holder.buffer.tag or "", (piece,), reason, fallback, after=after)
 
@@ -215,7 +215,7 @@ class Planner:
                 Piece(
                     run.file.path,
                     "log",
-                    tuple(join_ranges(spans)),
+                    tuple(join_ranges(spans, between=0)),
                     len(entries),
                     run.log.input_number,
                     run.log.name,
