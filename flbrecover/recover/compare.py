@@ -11,6 +11,7 @@ from flbrecover.bucket import columnar
 from flbrecover.bucket.client import S3
 from flbrecover.errors import ConfigError
 from flbrecover.evidence.buffer_records import BufferRecords
+from flbrecover.fluentbit.formats import MILLISECOND_NS, format_of
 from flbrecover.fluentbit.key_format import KeyFormat, KeyPattern
 from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import S3Output
@@ -31,7 +32,6 @@ from flbrecover.recover.window import Candidate, Window, candidates, patterns_of
 
 SAMPLE = 50
 SAMPLE_OBJECTS = 3
-MILLISECOND_NS = 1_000_000
 KINDS = {"data": 0, "quarantine": 1, "engine": 2, "rejected": 3}  # which copy of a record is taken first
 
 
@@ -71,7 +71,8 @@ class Comparison:
         return ByteRange(holder.starts[at], holder.ends[at])
 
     def siblings_of(self, tag: str) -> Siblings:
-        return self.siblings.setdefault(tag, SIBL)
+        record_format = format_of(self.style)
+        return self.siblings.setdefault(tag, Siblings(record_format.date_name, record_format))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class Comparer:
         tags |= {g.tag for g in self._survey.gone if matches(self._output.route, g.tag)}
         precise = is_precise(r.time_ns for s in samples for r in s.records)
         found = Comparison(
-            self._survey, self._output, self._style, precise, Ledger(time_resolution_ns=resolution_of(self._style)),
+            self._survey, self._output, self._style, precise, Ledger(time_resolution_ns=self._format.resolution_ns),
             self._window(samples, peeks), problems=problems,
         )  # fmt: skip
         self._patterns, refused = patterns_of(self._key_format, tags)
@@ -197,6 +198,7 @@ class Comparer:
                 rendered=records,
                 unsure=unsure,
                 siblings=siblings or self._stored_siblings(found, tag),
+                record_format=self._format,
             )
 
     def _stored_siblings(self, found: Comparison, tag: str) -> list[bytes]:
@@ -279,11 +281,6 @@ class Comparer:
         found.problems.extend(records.problems)
         if records.denied:
             found.denied.append(candidate)
-
-
-def resolution_of(style: RecordStyle) -> int:
-    """The finest step, in ns, in which a rendered date of this style differs from another."""
-    return {"epoch": SECOND_NS, "epoch_ms": MILLISECOND_NS}.get(style.json_date_format, 1000)
 
 
 def is_precise(times: Iterable[int | None]) -> bool:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from flbrecover.errors import ConfigError
 from flbrecover.evidence.source_logs import SourceRecords
-from flbrecover.fluentbit import json_members
 from flbrecover.fluentbit.filters import FilterChain, Names, Outcome
+from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.fluentbit.record_json import RecordStyle
@@ -139,7 +139,7 @@ class LogReader:
             if outcome.fate == "dropped":
                 yield outcome, None
                 continue
-            data = render(outcome.fields, outcome.time_ns or 0, self._style)
+            data = self._format.render(outcome.fields, outcome.time_ns or 0)
             yield outcome, None if data is None else self._style.comparable(data)
 
     def peek(self, log: SourceLog) -> Peek:
@@ -162,7 +162,7 @@ class LogReader:
                 of_tag = rendered.setdefault(outcome.tag, [])
                 if len(of_tag) < SAMPLE:
                     of_tag.append(data)
-                unsure.update(n.decode("utf-8", "surrogateescape") for n in outcome.unsure)
+                unsure.update(self._format.name_of(n.decode("utf-8", "surrogateescape")) for n in outcome.unsure)
                 if outcome.time_ns is not None and (first is None or outcome.time_ns < first):
                     first = outcome.time_ns
             if not retags and any(len(of_tag) >= SAMPLE for of_tag in rendered.values()):

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.reading import BodyDamaged, decoded, open_body
 from flbrecover.errors import BucketError
-from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.fluentbit.formats import format_of
+from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.fluentbit.record_split import Piece, Unread
 from flbrecover.model import Problem, Record, StoredObject
