@@ -87,7 +87,7 @@ class Case:
 
     def judge(self, s3: S3Client, scope: Scope) -> Verdict:
         after: Counter[Line] = Counter()
-        torn = {n: True for n in self._set("torn_seqs")}
+        torn = dict.fromkeys(self._set("torn_seqs"), True)
         texts = {line["seq"]: line["text"].encode("utf-8", "surrogateescape") for line in self.lines}
         identical = self.facts.get("identical_lines", ())
         counted: Counter[str] = Counter()
@@ -110,7 +110,10 @@ class Case:
             missing=sorted(wanted - set(after)),
             twice=sorted(line for line, n in after.items() if n > max(1, self.before[line])),
             removed=sorted(line for line, n in self.before.items() if after[line] < n),
-            unwanted=sorted(set(after) - set(self.before) - legal) + [("", n) for n, whole in torn.items() if not whole],
+            unwanted=[
+                *sorted(set(after) - set(self.before) - legal),
+                *(("", n) for n, whole in torn.items() if not whole),
+            ],
             identical_off={
                 line["text"]: counted[line["text"]]
                 for line in identical

@@ -43,11 +43,13 @@ def write_text(out: TextIO, survey: Survey, notes: Sequence[Problem] = ()) -> No
 
 def row_table(positions: Sequence[TailPosition]) -> str:
     """One line a row. Sizes are bytes: offsets are compared with them."""
-    head = ["row", "name", "fate", "offset", "size", "unread", "marker", "created"]
+    folder = common_folder([p.row.name for p in positions])
+    name = shown(f"name in {folder}") if folder else "name"
+    head = ["row", name, "fate", "offset", "size", "unread", "marker", "created"]
     rows = [
         [
             str(p.row.row_id),
-            p.row.name,
+            p.row.name.removeprefix(f"{folder}/") if folder else p.row.name,
             p.fate + (" (old row)" if p.superseded else ""),
             f"{p.row.offset:,}",
             "-" if p.file is None else size_of(p.file.path, p.file.size),
@@ -58,6 +60,12 @@ def row_table(positions: Sequence[TailPosition]) -> str:
         for p in positions
     ]
     return text.table(head, rows, right=(0, 3, 4, 5), fit=(1,))
+
+
+def common_folder(names: Sequence[str]) -> str:
+    """The folder that all files lie in, "" where there is none but the root."""
+    folders = {name.rpartition("/")[0] for name in names}
+    return folders.pop() if len(folders) == 1 else ""
 
 
 def row_notes(positions: Iterable[TailPosition]) -> Iterator[str]:

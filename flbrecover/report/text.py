@@ -58,7 +58,7 @@ def shorten(text: str, most: int) -> str:
     if len(text) <= most:
         return text
     left = (most - 1) // 2
-    return text[:left] + "…" + text[len(text) - (most - 1 - left) :]
+    return (text[:left] + "…" + text[len(text) - (most - 1 - left) :]).replace("……", "…")
 
 
 def table(
