@@ -138,14 +138,21 @@ class BufferRecords:
             for piece in split.feed(block):
                 found = _behind_zeros(piece) if isinstance(piece, Piece) else None
                 if found and self._format.is_whole(found.data):
-                    if found.start < content.end:
-                        self._torn = None
-                    yield self._record(found)
+                    yield self._from_slack(found)
                 else:
                     others = others or found is None or found.data != b""
-        others = others or any(isinstance(p, Piece) and p.data.strip(b"\0") for p in split.rest())
+        for piece in split.rest():
+            if isinstance(piece, Piece) and piece.envelope:  # whole without a newline
+                yield self._from_slack(piece)
+            else:
+                others = others or (isinstance(piece, Piece) and piece.data.strip(b"\0") != b"")
         if others and self._slack_used:
             self._note("there is text behind the content that is no whole record", slack=True, unreadable=False)
+
+    def _from_slack(self, piece: Piece) -> Record:
+        if piece.start < self._buffer.content.end:
+            self._torn = None
+        return self._record(piece)
 
     # -- the events of an engine chunk -------------------------------------------------------------------------------
 

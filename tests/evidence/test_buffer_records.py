@@ -13,6 +13,8 @@ from cases import unpack
 from chunk_builder import NS, PAGE, chunk, event, joined, json_lines, old_event, put, store_name, zeroed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from otlp_builder import document
+from otlp_builder import record as otlp_record
 
 from flbrecover.evidence import engine_storage, store_dir
 from flbrecover.evidence.buffer_records import BufferRecords
@@ -266,17 +268,32 @@ def test_the_first_plain_line_behind_a_lost_header_page_is_not_taken(tmp_path: P
 
 
 def test_otlp_documents(tmp_path: Path) -> None:
-    documents = [b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"%d"}]}]}]}' % n for n in range(1, 90)]
-    data = chunk(TAG, b"".join(documents))
+    units = [otlp_record(n) for n in range(200)]
+    content = document(units[:150]) + document(units[150:])
+    data = chunk(TAG, content)
     records = stored(tmp_path, data, OTLP)
-    assert bytes_of(records) == documents and records.problems == []
-    assert [r.time_ns for r in records] == [*range(1, 90)]
+    assert bytes_of(records) == units and records.problems == []
+    assert [r.time_ns for r in records] == [1795434084 * NS + n * 1000 for n in range(200)]
+    assert [data[r.span.start : r.span.end] for r in records] == units
     damaged = stored(tmp_path, zeroed(data, PAGE, PAGE + 512), OTLP)
-    found = bytes_of(damaged)
-    assert set(found) < set(documents) and len(documents) - len(found) <= 9
-    assert len(ranges(damaged)) == 1
-    torn = stored(tmp_path, data[: START + len(b"".join(documents)) - 3], OTLP)
-    assert bytes_of(torn) == documents[:-1] and len(ranges(torn)) == 1
+    hit = [u for u in units if data.index(u) < PAGE + 512 and data.index(u) + len(u) > PAGE]
+    assert bytes_of(damaged) == [u for u in units if u not in hit]
+    assert ranges(damaged) == [(data.index(hit[0]) - 1, data.index(hit[-1]) + len(hit[-1]) + 1)]
+
+
+def test_otlp_documents_that_are_cut(tmp_path: Path) -> None:
+    units = [otlp_record(n) for n in range(200)]
+    content = document(units)
+    torn = stored(tmp_path, chunk(TAG, content)[: START + content.index(units[150]) + 9], OTLP)
+    assert bytes_of(torn) == units[:150]
+    assert ranges(torn) == [(START + content.index(units[150]) - 1, START + content.index(units[150]) + 9)]
+    end = content.index(units[90]) + 9
+    for slack in (True, False):  # the header's length ends inside a record
+        short = stored(tmp_path, chunk(TAG, content, length=end), OTLP, slack=slack)
+        assert bytes_of(short) == (units if slack else units[:90])
+        assert (ranges(short) == []) is slack
+    whole = stored(tmp_path, chunk(TAG, content, length=content.index(units[90]) - 1), OTLP)
+    assert bytes_of(whole) == units
 
 
 # -- hostile ---------------------------------------------------------------------------------------------------------
@@ -459,7 +476,13 @@ def test_old_events_and_metadata(tmp_path: Path) -> None:
     ]
 
 
-def test_events_are_not_written_as_otlp(tmp_path: Path) -> None:
-    records = engine(tmp_path, EWHOLE, OTLP)
-    assert bytes_of(records) == []
-    assert [p.unreadable for p in records.problems] == [True] and "otlp_json" in records.problems[0].what
+def test_events_as_otlp(tmp_path: Path) -> None:
+    content = event(T, 5, {"log": "x", "more": 1}) + event(T, 6, {"a": 1.5}) + event(T, 7, {"log": "y"}, {"otlp": {}})
+    records = engine(tmp_path, chunk(META, content), OTLP)
+    values = b'[{"key":"a","value":{"doubleValue":1.5}}]'
+    assert bytes_of(records) == [
+        b'{"timeUnixNano":"%d","body":{"stringValue":"x"}}' % (T * NS + 5),
+        b'{"timeUnixNano":"%d","body":{"kvlistValue":{"values":%s}}}' % (T * NS + 6, values),
+    ]
+    assert [r.time_ns for r in records] == [T * NS + 5, T * NS + 6]
+    assert [p.unreadable for p in records.problems] == [True] and "1 events" in records.problems[0].what

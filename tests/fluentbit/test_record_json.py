@@ -159,12 +159,6 @@ def test_a_date_of_the_record_itself() -> None:
     assert time_of(b'{"log":"x","date":1577934245.5}', double) == 1577934245 * NS + NS // 2
 
 
-def test_the_time_of_an_otlp_document() -> None:
-    style = RecordStyle(format="otlp_json")
-    assert time_of(b'{"resourceLogs":[{"timeUnixNano":"1795434084222170455"}]}', style) == TIME_NS
-    assert time_of(b'{"resourceLogs":[{"timeUnixNano":"0"}]}', style) is None
-
-
 def test_no_date_key() -> None:
     assert render(LOG, TIME_NS, RecordStyle(json_date_key=None)) == b'{"log":"x"}'
     assert render((), TIME_NS, RecordStyle(json_date_key=None)) == b"{}"

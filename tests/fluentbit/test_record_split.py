@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flbrecover.fluentbit.record_split import DocumentSplitter, LineSplitter, Piece, Splitter, Unread, splitter
+from flbrecover.fluentbit.record_split import DocumentSplitter, LineSplitter, Piece, Splitter, Unread
 from flbrecover.model import ByteRange
 
 LINES = st.lists(st.binary(max_size=40).filter(lambda line: b"\n" not in line), max_size=20)
@@ -124,9 +124,3 @@ def test_many_documents_that_never_end_cost_little() -> None:
     pieces = run(DocumentSplitter(), data, 4096)
     assert all(isinstance(p, Unread) for p in pieces)
     assert (pieces[0].span.start, pieces[-1].span.end) == (0, len(data))
-
-
-def test_the_splitter_of_each_format() -> None:
-    assert isinstance(splitter("json_lines"), LineSplitter)
-    assert isinstance(splitter("parquet"), LineSplitter)  # what lies in buffers is JSON lines
-    assert isinstance(splitter("otlp_json", 5, 10), DocumentSplitter)
