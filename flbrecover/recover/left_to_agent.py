@@ -11,6 +11,8 @@ UNREAD = "unread: Fluent Bit goes on reading there when it comes back"
 
 def left_to_agent(comparison: Comparison, entry: int, state: EntryState) -> str | None:
     """Why the missing record of ``entry`` is Fluent Bit's to deliver; None where it will not do so."""
+    if state == "lost" and comparison.survey.agents:
+        return "lost: Fluent Bit is running and may hold them in memory; look again once it has stopped"
     if state == "pending":
         return "pending: Fluent Bit completes its recorded uploads when it starts"
     if state == "buffered":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from flbrecover.errors import UsageError
 from flbrecover.model import ByteRange
 from flbrecover.reconcile.ledger import NONE
 from flbrecover.reconcile.plan import CompleteUpload, Plan, PutRecords
@@ -68,14 +69,20 @@ def file_stretches(output: OutputAnalysis) -> Iterator[tuple[str, str, Stretch]]
             yield holder.buffer.kind, holder.buffer.path, stretch
 
 
-def stretch_table(analysis: Analysis, path: str) -> str:
-    """The byte ranges of one file."""
-    found = [(k, s) for output in analysis.outputs for k, p, s in file_stretches(output) if p == path]
+def stretch_table(analysis: Analysis, asked: str) -> str:
+    """The byte ranges of one file, by any of its names. Raises UsageError for one that is not among the evidence."""
+    names = {asked, analysis.survey.node.resolve(asked)}
     rows = [
-        [s.state, f"{s.records:,}", str(s.span.start), str(s.span.end), text.time(s.first_ns), text.time(s.last_ns)]
-        for _, s in found
-    ]
-    return text.table(["state", "records", "from byte", "to byte", "first time", "last time"], rows, right=(1, 2, 3))
+        [output.output.name, path, s.state, f"{s.records:,}", str(s.span.start), str(s.span.end),
+         text.time(s.first_ns), text.time(s.last_ns)]
+        for output in analysis.outputs
+        for _, path, s in file_stretches(output)
+        if path in names or analysis.survey.node.resolve(path) in names
+    ]  # fmt: skip
+    if not rows:
+        raise UsageError(f"--file {asked}: no record of the evidence lies in this file; --files lists those that have")
+    head = ["output", "file", "state", "records", "from byte", "to byte", "first time", "last time"]
+    return text.table(head, rows, right=(3, 4, 5), fit=(1,))
 
 
 def stored_in(output: OutputAnalysis, holder_number: int) -> dict[str, int]:

@@ -195,3 +195,18 @@ def test_no_permission_to_write_fails_every_action_and_says_so(tmp_path: Path, w
     assert ended.code in (1, 3)
     assert ended.text.count("IAM action s3:PutObject on arn:aws:s3:::my-bucket/logs/") == 3
     assert "STILL MISSING: 415 records" in ended.text
+
+
+def test_the_byte_ranges_of_one_log_by_any_of_its_names(tmp_path: Path, moto) -> None:
+    case = Case("kubernetes-cri", tmp_path, moto)
+    pods = "/var/log/pods/shop_cart-6d4cf56db6-x2k4p_0b5e3f1c-9a55-4c7e-8f55-2b1d9d3f0a01/cart"
+    ended = case.run("diff", "--agent", "gone", "--file", f"{pods}/0.log.20261123-120000")
+    columns = [line.split()[2:6] for line in ended.text.splitlines()[1:]]
+    assert [c[:2] for c in columns] == [["stored", "360"], ["buffered", "160"], ["unread", "70"]]
+    assert columns[0][2] == "0" and columns[-1][3] == "55243"
+    link = next((case.root / "var/log/containers").glob("cart-*")).name
+    by_link = case.run("diff", "--agent", "gone", "--file", f"/var/log/containers/{link}")
+    by_path = case.run("diff", "--agent", "gone", "--file", f"{pods}/0.log")
+    assert by_link.text == by_path.text
+    unknown = case.run("diff", "--agent", "gone", "--file", "/etc/fluent-bit/fluent-bit.conf")
+    assert unknown.code == 2 and "--files lists those that have" in unknown.err

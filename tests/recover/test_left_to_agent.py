@@ -1,0 +1,115 @@
+"""--agent returning: what Fluent Bit will read or send by itself is left to it, and only that."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import PIPE, Popen
+
+import pytest
+from cases import config, load, unpack
+from command import Ended, flbrecover
+from servers import Server
+
+DATED = "buffered: Fluent Bit sends the files of its dated folders when it starts"
+UNREAD = "unread: Fluent Bit goes on reading there when it comes back"
+CHUNKS = "buffered: Fluent Bit delivers the chunks of its storage.path when it starts"
+UPLOAD = "pending: Fluent Bit completes its recorded uploads when it starts"
+IN_MEMORY = "lost: Fluent Bit is running and may hold them in memory; look again once it has stopped"
+
+
+def diff(case: str, tmp_path: Path, moto: Server, *more: str) -> Ended:
+    node = unpack(case, tmp_path)
+    load(case, moto.connect().client, node)
+    return flbrecover(
+        "diff", "--root", node, "--config", config(case), "--endpoint-url", moto.endpoint_url, "--agent", "returning",
+        "--json", *more,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("case", "recovered", "left"),
+    [
+        ("sigkill-put-gzip", 0, {DATED: 900, UNREAD: 50}),
+        ("fluent-bit-1.9", 0, {DATED: 350, UNREAD: 20}),
+        ("storage-filesystem", 0, {DATED: 250, CHUNKS: 240}),
+        ("sigkill-multipart", 0, {DATED: 1500, UPLOAD: 32001}),
+        # quarantined chunks are never sent again, and what died in memory is not read again
+        ("credentials-expired", 300, {DATED: 100}),
+        ("response-lost-superset", 105, {}),
+        # .1 and .2.gz do not match the input's Path; the new live file does
+        ("rotated-unread", 100 + 120, {DATED: 400, UNREAD: 80}),
+        ("kubernetes-cri", 70, {DATED: 320, UNREAD: 25}),
+    ],
+)
+def test_what_is_left(case: str, recovered: int, left: dict[str, int], tmp_path: Path, moto: Server) -> None:
+    ended = diff(case, tmp_path, moto)
+    assert ended.one("plan")["left"] == left
+    assert sum(a["records"] for a in ended.of_type("action")) == recovered
+
+
+def test_without_read_from_head_a_new_file_is_read_from_its_end(tmp_path: Path, moto: Server) -> None:
+    """So its unread lines are nobody's but ours."""
+    node = unpack("rotated-unread", tmp_path)
+    load("rotated-unread", moto.connect().client, node)
+    conf = node / "etc/fluent-bit/fluent-bit.conf"
+    conf.write_text(conf.read_text().replace("Read_from_Head    On", "Read_from_Head    Off"))
+    ended = flbrecover(
+        "diff", "--root", node, "--config", config("rotated-unread"), "--endpoint-url", moto.endpoint_url, "--agent",
+        "returning", "--json",
+    )  # fmt: skip
+    assert ended.one("plan")["left"] == {DATED: 400}
+
+
+@contextmanager
+def holding_open(path: Path) -> Iterator[None]:
+    """A process that has a file open for writing, as a running Fluent Bit has its DB."""
+    code = "import sys; f = open(sys.argv[1], 'r+b'); print('open', flush=True); sys.stdin.read()"
+    with Popen([sys.executable, "-c", code, str(path)], stdin=PIPE, stdout=PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        process.stdout.readline()
+        try:
+            yield
+        finally:
+            process.stdin.close()
+
+
+def test_gone_is_refused_while_a_process_has_the_db_open(
+    tmp_path: Path, moto: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node is a folder of this machine, so its /proc is not below the root: it is lent to it here."""
+    from flbrecover.evidence.node import Node
+
+    monkeypatch.setattr(Node, "procfs", lambda self: Path("/proc"))
+    node = unpack("credentials-expired", tmp_path)
+    load("credentials-expired", moto.connect().client, node)
+    where = (
+        "--root", node, "--config", config("credentials-expired"), "--endpoint-url", moto.endpoint_url,
+    )  # fmt: skip
+    with holding_open(node / "var/log/flb_test.db"):
+        refused = flbrecover("recover", *where, "--agent", "gone", "--yes")
+        assert refused.code == 1
+        assert "is running (pid " in refused.err
+        assert "/var/log/flb_test.db open; stop it, or say --agent returning" in refused.err
+    again = flbrecover("recover", *where, "--agent", "gone", "--yes")
+    assert again.code == 0
+
+
+def test_what_a_running_agent_may_hold_in_memory_is_not_uploaded(
+    tmp_path: Path, moto: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flbrecover.evidence.node import Node
+
+    monkeypatch.setattr(Node, "procfs", lambda self: Path("/proc"))
+    node = unpack("response-lost-superset", tmp_path)
+    load("response-lost-superset", moto.connect().client, node)
+    with holding_open(node / "var/log/flb_test.db"):
+        ended = flbrecover(
+            "diff", "--root", node, "--config", config("response-lost-superset"), "--endpoint-url", moto.endpoint_url,
+            "--agent", "returning", "--json",
+        )  # fmt: skip
+    assert ended.one("plan")["left"] == {IN_MEMORY: 105}
+    assert ended.of_type("action") == []
