@@ -25,8 +25,8 @@ PARQUET = b"PAR1"
 ARROW = b"ARROW1\0\0"
 MAX_FILE = 2 * 1024**3  # bytes; Fluent Bit makes one of at most 1 GB of JSON
 BLOCK = 16 * 1024**2  # bytes of JSON that are turned into columns at once
-ROWS = 64  # rows that are taken out at once, fewer where values can be large
-MOST_OF_ROWS = 1024**3  # bytes of one column that the rows taken out at once may come to
+ROWS, FEWEST = 64, 8  # rows that are taken out at once, fewer of a large file
+MOST_OF_ROWS = 1024**3  # bytes that these rows may come to, for one value can be as large as the whole file
 MAX_NESTING = 200  # brackets of one record that Arrow's recursive reader is given; Fluent Bit writes at most 32 deep
 IPC_ROWS = 64 * 1024  # rows of one record batch, as Feather has them
 _READ = 1024 * 1024
@@ -87,7 +87,14 @@ def lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
         raise FlbrecoverError(f"{where}: {e.strerror} (scratch space; set TMPDIR to a folder with room)") from e
 
 
-def write(json_lines: BinaryIO, record_format: RecordFormat, compression: Compression, file: BinaryIO) -> None:
+def write(
+    json_lines: BinaryIO,
+    record_format: RecordFormat,
+    compression: Compression,
+    file: BinaryIO,
+    *,
+    block_size: int = BLOCK,
+) -> None:
     """Turns a file of JSON lines into the columnar file that Fluent Bit would make of them, and reads it back.
 
     The same lines give the same bytes (with the same pyarrow). Memory does not grow with the number of lines. Raises
@@ -96,12 +103,12 @@ def write(json_lines: BinaryIO, record_format: RecordFormat, compression: Compre
     import pyarrow as pa
 
     columns = _Columns()
-    for block in _blocks(json_lines):
+    for block in _blocks(json_lines, block_size):
         columns.add(block)
     schema = pa.schema([pa.field(name, kind) for name, kind in columns.kinds.items()])
     try:
         with _writer(file, schema, record_format, compression) as writer:
-            for block in _blocks(json_lines):
+            for block in _blocks(json_lines, block_size):
                 writer.write_table(_table(block, schema), IPC_ROWS if record_format == "arrow" else None)
     except pa.ArrowException as e:
         raise NoTableError(_first_line(e)) from e
@@ -146,11 +153,9 @@ def _parquet_batches(file: BinaryIO) -> Iterator[pyarrow.RecordBatch]:
     from pyarrow import parquet
 
     found = parquet.ParquetFile(file, pre_buffer=False, buffer_size=_READ)
-    meta = found.metadata
-    groups = (meta.row_group(number) for number in range(meta.num_row_groups))
-    sizes = (group.column(n).total_uncompressed_size for group in groups for n in range(group.num_columns))
-    rows = MOST_OF_ROWS // max(1, *sizes, 1)
-    yield from found.iter_batches(max(1, min(ROWS, rows)), use_threads=False)
+    meta = found.metadata  # of its row groups only: Arrow ends the process where a column's metadata is damaged
+    largest = max((meta.row_group(n).total_byte_size for n in range(meta.num_row_groups)), default=0)
+    yield from found.iter_batches(max(FEWEST, min(ROWS, MOST_OF_ROWS // max(1, largest))), use_threads=False)
 
 
 def _arrow_batches(file: BinaryIO) -> Iterator[pyarrow.RecordBatch]:
@@ -263,7 +268,7 @@ def _table(block: bytes, schema: pyarrow.Schema | None) -> pyarrow.Table:
 
 
 def _writer(file: BinaryIO, schema: pyarrow.Schema, record_format: RecordFormat, compression: Compression) -> Any:
-    """A writer with the properties that Fluent Bit leaves at their defaults: those of the C++ library, not pyarrow's."""
+    """A writer with the properties that Fluent Bit leaves at their defaults: the C++ library's, not pyarrow's."""
     if record_format == "parquet":
         from pyarrow import parquet
 
@@ -274,8 +279,8 @@ def _writer(file: BinaryIO, schema: pyarrow.Schema, record_format: RecordFormat,
     return ipc.new_file(file, schema, options=ipc.IpcWriteOptions(compression=codec, use_threads=False))
 
 
-def _blocks(json_lines: BinaryIO) -> Iterator[bytes]:
-    """The lines in blocks of some 16 MiB, the same ones each time."""
+def _blocks(json_lines: BinaryIO, block_size: int) -> Iterator[bytes]:
+    """The lines in blocks, the same ones each time."""
     json_lines.seek(0)
     held: list[bytes] = []
     size = 0
@@ -284,7 +289,7 @@ def _blocks(json_lines: BinaryIO) -> Iterator[bytes]:
             raise NoTableError("a record is nested too deep")
         held.append(line)
         size += len(line)
-        if size >= BLOCK:
+        if size >= block_size:
             yield b"".join(held)
             held, size = [], 0
     if held:
