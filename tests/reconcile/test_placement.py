@@ -24,7 +24,13 @@ def a_log(lines: list[str], **run: object) -> Ledger:
 
 
 def place(
-    ledger: Ledger, lines: list[str], *, precise: bool = True, number: int = 0, times: list[int] | None = None
+    ledger: Ledger,
+    lines: list[str],
+    *,
+    precise: bool = True,
+    number: int = 0,
+    times: list[int] | None = None,
+    take_ambiguous: bool = True,
 ) -> list[int]:
     """Places an object's lines by their text (as a match key; their bytes are unique to the object)."""
     found = [NONE] * len(lines)
@@ -34,7 +40,9 @@ def place(
         if ledger.stored[entry] == NONE:
             ledger.stored[entry] = number
 
-    placement = Placement(ledger, put, lambda entry: ledger.stored[entry] != NONE, precise=precise)
+    placement = Placement(
+        ledger, put, lambda entry: ledger.stored[entry] != NONE, precise=precise, take_ambiguous=take_ambiguous
+    )
     for index, line in enumerate(lines):
         digest = digest_of(f"{number} {index} {line}".encode())
         placement.feed(Copy(index, digest, (digest_of(line.encode()),), times[index] if times else None))
@@ -71,6 +79,13 @@ def test_an_object_of_nothing_but_heartbeats_counts_one_for_one() -> None:
     assert sorted(place(ledger, ["beat", "beat"], precise=False)) == [0, 1]
     assert sorted(place(ledger, ["beat"], precise=False, number=1)) == [2]
     assert len(list(ledger.missing())) == 2
+
+
+def test_ambiguous_objects_can_be_taken_for_those_of_others() -> None:
+    ledger = a_log(["beat"] * 5)
+    assert place(ledger, ["beat", "beat"], precise=False, take_ambiguous=False) == [NONE, NONE]
+    with_a_line_of_ours = a_log(["one", "beat"])
+    assert place(with_a_line_of_ours, ["one", "beat"], precise=False, take_ambiguous=False) == [0, 1]
 
 
 def test_the_same_object_twice_takes_no_second_entry() -> None:
