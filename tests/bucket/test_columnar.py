@@ -7,6 +7,7 @@ import io
 import json
 import tempfile
 import tracemalloc
+from contextlib import suppress
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -91,6 +92,15 @@ COLUMNS = {  # of one kind each, mostly, so that many examples make a table
 RECORDS = st.fixed_dictionaries({}, optional=COLUMNS | {"any": VALUES})
 
 
+def is_sound(table: pa.Table) -> bool:
+    """Where all lists of a column hold nothing but nulls, Arrow's JSON reader loses count of them."""
+    try:
+        table.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
 @given(st.lists(RECORDS, min_size=1, max_size=6), st.sampled_from(KINDS), st.integers(1, 200))
 def test_what_was_a_row_is_a_record_again(records: list[dict], kind: tuple[str, str], block_size: int) -> None:
     lines = b"".join(json.dumps(r).encode() + b"\n" for r in records)
@@ -101,6 +111,7 @@ def test_what_was_a_row_is_a_record_again(records: list[dict], kind: tuple[str, 
             written(lines, *kind, block_size=block_size)
         return
     assume(table_of(lines).num_columns)  # a table of no columns has no rows either
+    assume(is_sound(table_of(lines)))
     assert forms(read(theirs)) == forms(lines)
     ours = written(lines, *kind, block_size=block_size)
     assert forms(read(ours)) == forms(lines)
@@ -131,6 +142,15 @@ def test_no_table(lines: bytes, what: str, block_size: int) -> None:
     note = make_body(output, [lines], file)
     assert "make no table" in note and "\n" not in note
     assert file.read() == lines
+
+
+def test_what_arrow_itself_gets_wrong_stays_json_lines() -> None:
+    """Its reader loses count of nulls where all lists hold nothing else; the file is read back before it is stored."""
+    lines = b'{"a":[null,null]}\n{"a":[null]}\n'
+    file = io.BytesIO()
+    note = make_body(S3Output(0, "b", format="arrow"), [lines], file)
+    assert forms(read(file.getvalue())) == forms(lines)
+    assert note == "" or file.read() == lines
 
 
 def test_brackets_in_a_text_are_not_nested() -> None:
@@ -176,10 +196,8 @@ def test_any_byte_changed(record_format: str, data: st.DataObject) -> None:
     body = bytearray(made_by_fluent_bit(LINES[:2000].rpartition(b"\n")[0] + b"\n", record_format, "none"))
     at = data.draw(st.integers(8, len(body) - 1))
     body[at] ^= data.draw(st.integers(1, 255))
-    try:
+    with suppress(BodyDamaged, ColumnsUnreadError):
         read(bytes(body))
-    except (BodyDamaged, ColumnsUnreadError):
-        pass
 
 
 def test_a_row_that_is_repeated_without_end() -> None:
@@ -206,8 +224,8 @@ def test_a_file_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_full_scratch_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: Path("/dev/full").open("r+b", buffering=0))
-    with pytest.raises(FlbrecoverError, match="No space left on device.*TMPDIR"):
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: Path("/dev/full").open("r+b", buffering=0))  # noqa: SIM115
+    with pytest.raises(FlbrecoverError, match=r"No space left on device.*TMPDIR"):
         read(made_by_fluent_bit(LINES, "parquet"))
     with pytest.raises(OSError) as full:
         make_body(S3Output(0, "b", format="parquet"), [LINES], io.BytesIO())
