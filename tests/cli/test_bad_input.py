@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cases import footprint, keys, load, unpack
+from cases import footprint, keys, load, remove, unpack
 from command import flbrecover, one_line
 
 from flbrecover.demo.seaweedfs import READ_ONLY, WRITE_ONLY, credentials
@@ -28,6 +28,20 @@ def root(tmp_path: Path) -> Path:
 def loaded(root: Path, weed) -> Path:
     load("rolling-update", weed.client, root)
     return root
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A node for tests that change nothing on it."""
+    return unpack("rolling-update", tmp_path_factory.mktemp("untouched"))
+
+
+@pytest.fixture
+def there(untouched: Path, weed) -> Path:
+    """A node whose bucket is there and empty, as the incident left it."""
+    remove(weed.client, BUCKET)
+    weed.client.create_bucket(Bucket=BUCKET)
+    return untouched
 
 
 def write(root: Path, path: str, text: str) -> str:
@@ -94,10 +108,10 @@ def test_what_fluent_bit_refuses_is_told_with_file_and_line(root: Path, line: st
     assert one_line(ended).startswith(f"flbrecover: {said}")
 
 
-def test_a_key_format_that_cannot_be_read_back(loaded: Path, weed) -> None:
+def test_a_key_format_that_cannot_be_read_back(there: Path, weed) -> None:
     for command in ("objects", "diff"):
         ended = flbrecover(
-            command, "--root", loaded, "--config", CONF, "--endpoint-url", weed.endpoint_url,
+            command, "--root", there, "--config", CONF, "--endpoint-url", weed.endpoint_url,
             "--key-format", "/logs/%$TAG/%Y",
         )  # fmt: skip
         assert ended.code == 2
@@ -124,9 +138,9 @@ def test_no_evidence_at_all(tmp_path: Path, weed) -> None:
         (("--endpoint-url", "http://["), "not a URL"),
     ],
 )
-def test_options_that_make_no_sense(loaded: Path, weed, arguments, said: str) -> None:
+def test_options_that_make_no_sense(there: Path, weed, arguments, said: str) -> None:
     ended = flbrecover(
-        "diff", "--root", loaded, "--config", CONF, "--endpoint-url", weed.endpoint_url, *arguments
+        "diff", "--root", there, "--config", CONF, "--endpoint-url", weed.endpoint_url, *arguments
     )
     assert ended.code == 2
     assert said in one_line(ended)
@@ -151,38 +165,35 @@ def test_an_unknown_option_or_command() -> None:
     ],
     ids=["none", "wrong secret", "unknown key"],
 )
-def test_credentials(loaded: Path, weed, command: str, environment, said: str) -> None:
-    ended = run(command, loaded, weed.endpoint_url, environment=environment)
+def test_credentials(there: Path, weed, command: str, environment, said: str) -> None:
+    ended = run(command, there, weed.endpoint_url, environment=environment)
     told(ended, said)
 
 
 @pytest.mark.parametrize("command", ["diff", "recover", "objects", "uploads"])
-def test_an_endpoint_that_does_not_answer(root: Path, command: str) -> None:
-    told(run(command, root, "http://127.0.0.1:9"), "http://127.0.0.1:9 cannot be reached")
+def test_an_endpoint_that_does_not_answer(untouched: Path, command: str) -> None:
+    told(run(command, untouched, "http://127.0.0.1:9"), "http://127.0.0.1:9 cannot be reached")
 
 
 @pytest.mark.parametrize("command", ["diff", "recover", "objects", "uploads"])
-def test_no_such_bucket(root: Path, weed, command: str) -> None:
-    """The configuration's bucket is not in this server, where an earlier test may have put it."""
-    from cases import remove
-
+def test_no_such_bucket(untouched: Path, weed, command: str) -> None:
     remove(weed.client, BUCKET)
-    told(run(command, root, weed.endpoint_url), "s3://my-bucket/: no such bucket")
+    told(run(command, untouched, weed.endpoint_url), "s3://my-bucket/: no such bucket")
 
 
-def test_no_permission_names_the_iam_action(loaded: Path, weed) -> None:
-    listing = run("diff", loaded, weed.endpoint_url, environment=credentials(WRITE_ONLY))
+def test_no_permission_names_the_iam_action(there: Path, weed) -> None:
+    listing = run("diff", there, weed.endpoint_url, environment=credentials(WRITE_ONLY))
     assert listing.code == 1
     assert "IAM action s3:ListBucket on arn:aws:s3:::my-bucket is missing" in one_line(listing)
     all_keys = keys(weed.client, BUCKET)
-    writing = run("recover", loaded, weed.endpoint_url, environment=credentials(READ_ONLY))
+    writing = run("recover", there, weed.endpoint_url, environment=credentials(READ_ONLY))
     assert writing.code in (1, 3)
     assert "IAM action s3:PutObject on arn:aws:s3:::my-bucket/log/" in writing.text
     assert keys(weed.client, BUCKET) == all_keys
 
 
-def run(command: str, root: Path, endpoint_url: str, **keywords):
-    more = ("--agent", "gone", "--yes") if command == "recover" else ()
+def run(command: str, root: Path, endpoint_url: str, *more: object, **keywords):
+    more += ("--agent", "gone", "--yes") if command == "recover" else ()
     return flbrecover(command, "--root", root, "--config", CONF, "--endpoint-url", endpoint_url, *more, **keywords)
 
 
@@ -208,6 +219,15 @@ def plan(loaded: Path, weed, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def unedited(untouched: Path, tmp_path_factory: pytest.TempPathFactory, weed) -> str:
+    remove(weed.client, BUCKET)
+    weed.client.create_bucket(Bucket=BUCKET)
+    path = tmp_path_factory.mktemp("plan") / "plan.json"
+    assert run("diff", untouched, weed.endpoint_url, "--agent", "gone", "--plan", path).code == 3
+    return path.read_text()
+
+
 def reversioned(text: str) -> str:
     return json.dumps(json.loads(text) | {"version": 99})
 
@@ -226,11 +246,14 @@ def reversioned(text: str) -> str:
     ],
     ids=["version", "edited", "cut", "empty", "list", "nested", "not ASCII"],
 )
-def test_a_plan_of_another_version_or_edited(plan: Path, loaded: Path, weed, command: str, edit, said: str) -> None:
-    plan.write_text(edit(plan.read_text()))
+def test_a_plan_of_another_version_or_edited(
+    unedited: str, there: Path, weed, tmp_path: Path, command: str, edit, said: str
+) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text(edit(unedited))
     all_keys = keys(weed.client, BUCKET)
     more = ("--yes",) if command == "apply" else ()
-    ended = flbrecover(command, plan, "--root", loaded, "--endpoint-url", weed.endpoint_url, *more)
+    ended = flbrecover(command, plan, "--root", there, "--endpoint-url", weed.endpoint_url, *more)
     assert ended.code == 2
     assert said in one_line(ended)
     assert keys(weed.client, BUCKET) == all_keys
@@ -254,11 +277,8 @@ def test_a_plan_whose_evidence_has_changed(plan: Path, loaded: Path, weed, chang
     assert keys(weed.client, BUCKET) == all_keys
 
 
-def test_a_plan_that_cannot_be_saved(loaded: Path, weed) -> None:
-    ended = flbrecover(
-        "diff", "--root", loaded, "--config", CONF, "--endpoint-url", weed.endpoint_url, "--agent", "gone",
-        "--plan", "/no/such/folder/plan.json",
-    )  # fmt: skip
+def test_a_plan_that_cannot_be_saved(there: Path, weed) -> None:
+    ended = run("diff", there, weed.endpoint_url, "--agent", "gone", "--plan", "/no/such/folder/plan.json")
     assert ended.code == 2
     assert one_line(ended) == "flbrecover: --plan /no/such/folder/plan.json: No such file or directory"
 
