@@ -73,18 +73,29 @@ def lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
     ColumnsDamagedError, and FlbrecoverError where the scratch disk is full.
     """
     need("a columnar file")
-    try:
-        with tempfile.TemporaryFile(prefix="flbrecover-") as file:
-            size = 0
-            for block in blocks:
-                size += len(block)
-                if size > MAX_FILE:
-                    raise ColumnsUnreadError(f"a columnar file of over {MAX_FILE} bytes is not read")
+    with _scratch() as file:
+        size = 0
+        for block in blocks:
+            size += len(block)
+            if size > MAX_FILE:
+                raise ColumnsUnreadError(f"a columnar file of over {MAX_FILE} bytes is not read")
+            try:
                 file.write(block)
-            yield from _rows_of(file)
-    except OSError as e:  # of the scratch file; what Arrow raises is dealt with below
-        where = tempfile.gettempdir()
-        raise FlbrecoverError(f"{where}: {e.strerror} (scratch space; set TMPDIR to a folder with room)") from e
+            except OSError as e:
+                raise _no_room(e) from e
+        yield from _rows_of(file)
+
+
+def _scratch() -> BinaryIO:
+    try:
+        return tempfile.TemporaryFile(prefix="flbrecover-")
+    except OSError as e:
+        raise _no_room(e) from e
+
+
+def _no_room(error: OSError) -> FlbrecoverError:
+    where = tempfile.gettempdir()
+    return FlbrecoverError(f"{where}: {error.strerror} (scratch space; set TMPDIR to a folder with room)")
 
 
 def write(
@@ -164,7 +175,7 @@ def _arrow_batches(file: BinaryIO) -> Iterator[pyarrow.RecordBatch]:
     found = ipc.open_file(file, options=ipc.IpcReadOptions(use_threads=False))
     for number in range(found.num_record_batches):
         batch = found.get_batch(number)
-        batch.validate(full=True)
+        batch.validate()
         for start in range(0, batch.num_rows, ROWS):
             yield batch.slice(start, ROWS)
 
@@ -175,6 +186,7 @@ def _as_lines(batch: pyarrow.RecordBatch) -> bytes:
     for column in batch.columns:
         plain, value_of = _plain(column.type)
         values = column if plain == column.type else column.cast(plain)
+        values.validate(full=True)  # as bytes: texts that are not UTF-8 are no damage
         columns.append([None if v is None else value_of(v) for v in values.to_pylist()])
     rows = zip(*columns, strict=True) if columns else [()] * batch.num_rows
     found = ({n: v for n, v in zip(names, row, strict=True) if v is not None} for row in rows)
@@ -224,9 +236,14 @@ class _Columns:
         self.kinds: dict[str, pyarrow.DataType] = {}
 
     def add(self, block: bytes) -> None:
-        for field in _table(block, None).schema:
-            known = self.kinds.get(field.name)
-            self.kinds[field.name] = field.type if known is None else _common(known, field.type, field.name)
+        schema = _table(block, None).schema
+        try:
+            names = schema.names
+        except UnicodeDecodeError as e:
+            raise NoTableError("a field whose name is not UTF-8") from e
+        for name, kind in zip(names, schema.types, strict=True):
+            known = self.kinds.get(name)
+            self.kinds[name] = kind if known is None else _common(known, kind, name)
 
 
 def _common(one: pyarrow.DataType, other: pyarrow.DataType, name: str) -> pyarrow.DataType:

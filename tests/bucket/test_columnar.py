@@ -130,6 +130,8 @@ def test_what_was_a_row_is_a_record_again(records: list[dict], kind: tuple[str, 
         (b'{"a":{}}\n', "no child field"),
         (b"{}\n{}\n", "empty"),
         (b'{"a":nan}\n', "Invalid value"),
+        (b'{"\xff":1}\n', "not UTF-8"),
+        (b'{"a":{"\xff":1}}\n', "UTF-8|utf-8"),
         (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n", "nested too deep"),
     ],
 )
@@ -156,6 +158,13 @@ def test_what_arrow_itself_gets_wrong_stays_json_lines() -> None:
 def test_brackets_in_a_text_are_not_nested() -> None:
     lines = json.dumps({"a": "[" * 1000 + '"{'}).encode() + b"\n"
     assert forms(read(written(lines, "parquet"))) == forms(lines)
+
+
+def test_bytes_that_are_no_text() -> None:
+    """Old versions of Fluent Bit copied them; they are read as they are."""
+    lines = b'{"a":"\xff\xfe","b":["\xc3"]}\n'
+    for record_format in ("parquet", "arrow"):
+        assert forms(read(written(lines, record_format))) == forms(lines)
 
 
 def test_columns_that_others_make() -> None:
