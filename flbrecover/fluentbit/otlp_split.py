@@ -16,7 +16,7 @@ from flbrecover.fluentbit.otlp_json import PLAIN
 from flbrecover.fluentbit.record_split import MAX_RECORD, DocumentSplitter, Piece, Unread
 from flbrecover.model import ByteRange, Envelope
 
-_RECORD = re.compile(rb'\{"timeUnixNano":"')
+_RECORD = b'{"timeUnixNano":"'
 _OTHER_ENVELOPE = re.compile(rb'"resource":\{"|"scope":\{"|"schemaUrl":"')
 _OPENING = b'{"resourceLogs":[{"resource":{},"scopeLogs":[{"scope":{},"logRecords":['
 _CLOSING = b"]}]}]}"
@@ -68,18 +68,18 @@ def salvage(data: bytes, start: int, why: str) -> Iterator[Piece | Unread]:
     another resource or scope than the usual empty ones: nothing shows which records it belongs to."""
     end = 0
     if not _OTHER_ENVELOPE.search(data):
-        text = data.decode("latin-1")  # keeps offsets
-        at = _RECORD.search(data)
-        while at is not None:
+        at = data.find(_RECORD)
+        while at >= 0:
+            following = data.find(_RECORD, at + 1)  # no record reaches beyond the beginning of the next one
             try:
-                _, stop = _DECODER.raw_decode(text, at.start())
+                _, size = _DECODER.raw_decode(data[at : following if following >= 0 else len(data)].decode("latin-1"))
             except (ValueError, RecursionError):
-                at = _RECORD.search(data, at.end())
-                continue
-            yield from _gap(data, end, at.start(), start, why)
-            yield Piece(data[at.start() : stop], start + at.start(), PLAIN)
-            end = stop
-            at = _RECORD.search(data, end)
+                pass
+            else:
+                yield from _gap(data, end, at, start, why)
+                yield Piece(data[at : at + size], start + at, PLAIN)
+                end = at + size
+            at = following
     yield from _gap(data, end, len(data), start, why)
 
 

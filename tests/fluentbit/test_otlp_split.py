@@ -8,6 +8,7 @@ from otlp_builder import CLOSING, OPENING, document, record
 from flbrecover.fluentbit.otlp_json import PLAIN
 from flbrecover.fluentbit.otlp_split import LogRecordSplitter, explode
 from flbrecover.fluentbit.record_split import Piece, Unread
+from flbrecover.model import ByteRange
 
 UNITS = [record(n) for n in range(30)]
 FIRST, SECOND = document(UNITS[:20]), document(UNITS[20:])
@@ -134,6 +135,12 @@ def test_what_is_no_document(data: bytes) -> None:
     pieces = list(explode(data))
     assert all(isinstance(p, Unread) for p in pieces)
     assert sum(p.span.end - p.span.start for p in pieces) in (len(data), 0)
+
+
+@pytest.mark.parametrize("more", [b"", b'1","a":[', b'1","a":[' + b"1," * 500])
+def test_records_that_never_end_cost_little(more: bytes) -> None:
+    data = b"\0" + (b'{"timeUnixNano":"' + more) * (2_000_000 // (20 + len(more)))
+    assert run(data, 1 << 16, 1 << 22) == ([], [Unread(ByteRange(0, len(data)), "not a JSON document")])
 
 
 def test_a_document_without_records() -> None:
