@@ -43,7 +43,14 @@ def place_holder(
     def place(copy: Copy, entry: int) -> None:
         holder.entries[copy.index] = entry
 
-    placement = Placement(ledger, place, lambda entry: ledger.held[entry] != NONE, precise=precise)
+    placement = Placement(
+        ledger,
+        place,
+        lambda entry: ledger.held[entry] != NONE,
+        tags=(holder.buffer.tag or "",),
+        precise=precise,
+        latest=True,
+    )
     for span, copy in records:
         holder.starts.append(span.start)
         holder.ends.append(span.end)

@@ -56,6 +56,7 @@ class Ledger:
         self._tag_numbers: dict[str, int] = {}
         self._resolution = time_resolution_ns
         self._run = array("i")
+        self._unread = bytearray()
         self._key_high = array("Q")  # a key is 16 bytes: two numbers
         self._key_low = array("Q")
         self._sorted_high: array[int] = array("Q")
@@ -72,9 +73,13 @@ class Ledger:
         self.runs.append(run)
         return len(self.runs) - 1
 
-    def add(self, run: int, tag: str, key: bytes | None, time_ns: int | None = None) -> int:
-        """A new entry at the end of ``run`` (the latest one started). Returns its number."""
+    def add(
+        self, run: int, tag: str, key: bytes | None, time_ns: int | None = None, *, unread: bool = False
+    ) -> int:
+        """A new entry at the end of ``run`` (the latest one started). Returns its number. ``unread``: Fluent Bit never
+        read its record, so no buffer of Fluent Bit's can hold it."""
         entry = len(self._run)
+        self._unread.append(unread)
         self._run.append(run)
         tag_number = self._tag_numbers.setdefault(tag, len(self.tags))
         if tag_number == len(self.tags):
@@ -112,6 +117,9 @@ class Ledger:
 
     def tag_of(self, entry: int) -> str:
         return self.tags[self._tag[entry]]
+
+    def is_unread(self, entry: int) -> bool:
+        return bool(self._unread[entry])
 
     def time_of(self, entry: int) -> int | None:
         time_ns = self.time[entry]

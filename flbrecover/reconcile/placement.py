@@ -9,7 +9,7 @@ stranger (the same text from another time, or from another node), and is not tak
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 from flbrecover.reconcile.ledger import NONE, Ledger
@@ -39,6 +39,10 @@ class Placement:
     After :meth:`finish`, ``strangers`` counts the records that belong to no entry, ``loose`` those that could be ours
     but stand among strangers, and ``ambiguous`` those of a sequence of which every record could be ours, and none
     surely is: with ``take_ambiguous`` they count one for one, else not at all.
+
+    ``tags``: only entries of these tags (None: all). ``latest``: such a sequence is what was read last (a buffer) and
+    not what was delivered first (an object). ``ours`` may be set for an object that flbrecover wrote: it holds nothing
+    but records of this node, picked out of their neighbourhood.
     """
 
     def __init__(
@@ -47,12 +51,18 @@ class Placement:
         place: Callable[[Copy, int], None],
         taken: Callable[[int], bool],
         *,
+        tags: Container[str] | None = None,
         precise: bool = True,
         take_ambiguous: bool = True,
+        latest: bool = False,
     ) -> None:
         self._ledger = ledger
+        self._tags = tags
         self._precise = precise
         self._take_ambiguous = take_ambiguous
+        self._latest = latest
+        self._last: tuple[int, int] | None = None  # index and entry of the latest record that was placed
+        self._strange: dict[int, Copy] = {}  # strangers since then, by index
         self._place_at = place
         self._taken = taken
         self._own: set[int] = set()  # entries that repeated records of this sequence took
@@ -63,6 +73,7 @@ class Placement:
         self.strangers = 0
         self.loose = 0
         self.ambiguous = 0
+        self.ours = False
 
     def feed(self, copy: Copy) -> None:
         """The next record of the sequence."""
@@ -81,32 +92,68 @@ class Placement:
             self._settle(NONE)
             self._previous = NONE
             self.strangers += 1
+            if len(self._strange) < MAX_PENDING:
+                self._strange[copy.index] = copy
 
     def finish(self) -> None:
         """The sequence is over."""
         self._settle(NONE)
-        if not self.strangers and not self.placed:
-            self._previous = NONE
+        self._previous = NONE
+        ambiguous = not self.strangers and not self.placed
+        if ambiguous and not self.ours:
             self.ambiguous = len(self._loose)
-            for copy in self._loose if self._take_ambiguous else ():
-                entry = self._first_free(copy, NONE, len(self._ledger))
-                if entry != NONE:
-                    self._put(copy, entry)
-                else:
-                    self.loose += 1
+        if self.ours or (ambiguous and self._take_ambiguous):
+            self._one_for_one()
         else:
             self.loose += len(self._loose)
         self._loose = []
 
+    def _one_for_one(self) -> None:
+        """Places what is loose on free entries, in order: the first ones, or those that were read last."""
+        if self._latest:
+            end = len(self._ledger)
+            for copy in reversed(self._loose):
+                found = self._last_free(copy, 0, end)
+                end = self._put_or_drop(copy, found, end)
+            return
+        for copy in self._loose:
+            self._put_or_drop(copy, self._first_free(copy, NONE, len(self._ledger)), NONE)
+
     def _put(self, copy: Copy, entry: int) -> None:
+        self._between(copy, entry)
         self._previous = entry
+        self._last = (copy.index, entry)
         self._own.add(entry)
         self.placed += 1
         self._place_at(copy, entry)
 
+    def _between(self, copy: Copy, entry: int) -> None:
+        """Strangers between two records that were placed are the entries between those, if they are as many: a version
+        of Fluent Bit, or a filter, that writes a field in another way does not make another record of it."""
+        if not self._strange:
+            return
+        strange, self._strange = self._strange, {}
+        if self._last is None or copy.index - self._last[0] != entry - self._last[1]:
+            return
+        index, before = self._last
+        if before >= entry or self._ledger.run_of(before) != self._ledger.run_of(entry):
+            return
+        for there in range(before + 1, entry):
+            between = strange.get(index + there - before)
+            if between is not None and self._free(between, there, exact=False):
+                self.strangers -= 1
+                self._own.add(there)
+                self.placed += 1
+                self._place_at(between, there)
+
+    def _exact(self, copy: Copy) -> Sequence[int]:
+        """Entries that are held with the very bytes of the record."""
+        found = self._ledger.of_digest(copy.digest)
+        return found if self._tags is None else [e for e in found if self._ledger.tag_of(e) in self._tags]
+
     def _unmistakable(self, copy: Copy) -> tuple[int, bool]:
         """(the only entry that it can be or NONE, whether there is any)."""
-        exact = self._ledger.of_digest(copy.digest)
+        exact = self._exact(copy)
         if exact:
             return (exact[0] if len(exact) == 1 and self._precise else NONE), True
         found = self._by_key(copy)
@@ -120,12 +167,15 @@ class Placement:
 
     def _by_key(self, copy: Copy) -> list[int]:
         """Entries that the record can be by its fields and time; not all, where there are very many."""
-        return [entry for key in copy.keys for entry in self._ledger.of_key_at(key, copy.time_ns)]
+        found = [entry for key in copy.keys for entry in self._ledger.of_key_at(key, copy.time_ns)]
+        return found if self._tags is None else [e for e in found if self._ledger.tag_of(e) in self._tags]
 
     def _fits(self, copy: Copy, entry: int, after: int) -> bool:
         """Is ``copy`` the record of ``entry``, given that its neighbour is the one of ``after``?"""
         low, high = min(entry, after), max(entry, after)
         if not self._ledger.neighbours(low, high):
+            return False
+        if self._tags is not None and self._ledger.tag_of(entry) not in self._tags:
             return False
         if self._ledger.digest(entry) == copy.digest:
             return True
@@ -195,23 +245,31 @@ class Placement:
     def _best_start(self, ahead: list[Copy]) -> int:
         """The entry of ``ahead[0]`` from which most of the following records fit, at least two different ones."""
         best, best_length = NONE, 1
-        exact = self._ledger.of_digest(ahead[0].digest)[:LOOK_AT]
+        exact = self._exact(ahead[0])[:LOOK_AT]
+        best_free = False
         for start in exact or self._by_key(ahead[0])[:LOOK_AT]:
             length = 1
             while length < len(ahead) and self._fits(ahead[length], start + length, start + length - 1):
                 length += 1
-            if length > best_length and len({c.keys or c.digest for c in ahead[:length]}) > 1:
-                best, best_length = start, length
+            if length < 2 or len({c.keys or c.digest for c in ahead[:length]}) < 2:
+                continue
+            free = not self._taken(start)
+            if (length, free) > (best_length, best_free):
+                best, best_length, best_free = start, length, free
         return best
 
     def _lists(self, copy: Copy) -> list[tuple[bool, Sequence[int]]]:
-        exact = self._ledger.of_digest(copy.digest)
+        exact = self._exact(copy)
         if exact:
             return [(True, sorted(exact))]
         return [(False, self._ledger.of_key(key)) for key in copy.keys]
 
     def _free(self, copy: Copy, entry: int, exact: bool) -> bool:
         if entry in self._own or self._taken(entry):
+            return False
+        if self._tags is not None and self._ledger.tag_of(entry) not in self._tags:
+            return False
+        if self._latest and self._ledger.is_unread(entry):
             return False
         if exact:
             return True

@@ -20,10 +20,11 @@ from flbrecover.fluentbit.key_format import recovered_key
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.reconcile.plan import Action, CompleteUpload, Plan, PutRecords
 from flbrecover.recover.analysis import Connect, hash_of
+from flbrecover.recover.compare import SOURCE, ascii_path
 from flbrecover.recover.content_hash import ContentHash, content_hash
 from flbrecover.recover.contents import Contents
 from flbrecover.recover.object_records import content_sha256
-from flbrecover.recover.planning import first_attempt
+from flbrecover.recover.planning import first_attempt, identity
 from flbrecover.recover.survey import Survey
 from flbrecover.recover.watch import Watch, unwatched
 
@@ -105,12 +106,11 @@ class Apply:
 
     def _metadata(self, action: PutRecords) -> dict[str, str]:
         """User metadata: which tool, plan and source; ASCII, bounded (S3 takes 2 KB)."""
-        source = ",".join(piece.path for piece in action.pieces)
-        source = source.encode("ascii", "backslashreplace").decode("ascii")
+        source = ",".join(ascii_path(piece.path) for piece in action.pieces)
         said = {
             "flbrecover": self._tool,
             "flbrecover-plan": self._plan_id,
-            "flbrecover-source": source if len(source) <= 900 else source[:897] + "...",
+            SOURCE: source if len(source) <= 900 else source[:897] + "...",
             "flbrecover-records": str(action.records),
             "flbrecover-sha256": action.sha256,
         }
@@ -124,7 +124,8 @@ def keys_of(output: S3Output, action: PutRecords) -> Iterator[str]:
     """The keys that an action's object can stand under, in the order in which they are tried."""
     first = first_attempt(output)
     for attempt in range(first, first + MOST_KEYS):
-        yield recovered_key(output, action.tag, action.first_ns, action.sha256, attempt=attempt)
+        source = identity(action.tag, action.pieces, action.sha256)
+        yield recovered_key(output, action.tag, action.first_ns, source, attempt=attempt)
 
 
 def complete(s3: S3, action: CompleteUpload) -> Done:

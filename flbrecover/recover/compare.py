@@ -32,6 +32,7 @@ from flbrecover.recover.window import Candidate, Window, candidates, patterns_of
 
 SAMPLE = 50
 SAMPLE_OBJECTS = 3
+SOURCE = "flbrecover-source"  # user metadata of objects that flbrecover wrote: the files that its records came from
 KINDS = {"data": 0, "quarantine": 1, "engine": 2, "rejected": 3}  # which copy of a record is taken first
 
 
@@ -97,6 +98,8 @@ class Comparer:
         self._style = RecordStyle.of(output, survey.pipeline.service)
         self._format = format_of(self._style)
         self._key_format = KeyFormat.of(output)
+        # A buffer file's name is its own on every node; a log's path is the same on many, so it proves nothing.
+        self._own_sources = {ascii_path(b.path) for b in survey.buffers}
         self._patterns: dict[str, KeyPattern] = {}
         self._rules: dict[str, MatchRule] = {}
         self._bytes: SourceBytes = source_bytes(survey, self._style)
@@ -262,6 +265,7 @@ class Comparer:
             ledger,
             place,
             lambda entry: ledger.stored[entry] != NONE,
+            tags=candidate.tags,
             precise=found.precise,
             take_ambiguous=self._take_ambiguous,
         )
@@ -274,6 +278,7 @@ class Comparer:
                 self._bytes.count(gone, sizes[-1])
             placement.feed(self._copy(index, record, rules))
         current = None
+        placement.ours = records.metadata.get(SOURCE, "").split(",")[0] in self._own_sources
         placement.finish()
         found.strangers += placement.strangers
         found.loose += placement.loose
@@ -281,6 +286,11 @@ class Comparer:
         found.problems.extend(records.problems)
         if records.denied:
             found.denied.append(candidate)
+
+
+def ascii_path(path: str) -> str:
+    """A path as objects' metadata can hold it."""
+    return path.encode("ascii", "backslashreplace").decode("ascii")
 
 
 def is_precise(times: Iterable[int | None]) -> bool:

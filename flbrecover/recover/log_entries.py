@@ -219,7 +219,9 @@ class LogReader:
         if found:
             to.made.setdefault(outcome.tag, set()).update(name for name, _ in found)
         key = None if rule is None else rule.of_rendered(data, found)
-        ledger.add(run, outcome.tag, key, outcome.time_ns)
+        read_to = to.runs[-1].file.read_to
+        unread = read_to is not None and record.span.start >= read_to
+        ledger.add(run, outcome.tag, key, outcome.time_ns, unread=unread)
         to.starts.append(record.span.start)
         to.ends.append(record.span.end)
         to.sizes.append(len(data))

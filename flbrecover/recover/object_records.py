@@ -19,7 +19,7 @@ class ObjectRecords:
     """Iterating gives the records in the object's order; afterwards ``problems`` says what could not be read.
 
     ``denied`` is True where the object holds records that S3 did not give out: they may be ours. What is damaged
-    in the object itself is not stored, for nobody can read it.
+    in the object itself is not stored, for nobody can read it. ``metadata`` is the object's own, once reading began.
     """
 
     def __init__(self, s3: S3, stored: StoredObject, style: RecordStyle) -> None:
@@ -28,12 +28,14 @@ class ObjectRecords:
         self._format = format_of(style)
         self.problems: list[Problem] = []
         self.denied = False
+        self.metadata: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[Record]:
         url = f"s3://{self._stored.bucket}/{self._stored.key}"
         split = self._format.splitter()
         try:
             with open_body(self._s3, self._stored.bucket, self._stored.key, etag=self._stored.etag) as body:
+                self.metadata = body.metadata
                 for block in decoded(body):
                     yield from self._records(url, split.feed(block))
                 yield from self._records(url, split.rest())

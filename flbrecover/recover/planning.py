@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -246,13 +247,21 @@ class Planner:
         first = summed.first_ns if summed.first_ns is not None else fallback_ns
         last = summed.last_ns if summed.last_ns is not None else first
         output = self._comparison.output
-        key = recovered_key(output, tag, first, summed.sha256, attempt=first_attempt(output))
+        key = recovered_key(output, tag, first, identity(tag, pieces, summed.sha256), attempt=first_attempt(output))
         self._planned.actions.append(
             PutRecords(
                 self._next(), output.number, output.bucket, tag, key, pieces, summed.records, summed.size,
                 summed.sha256, first, last, reason, rebuilt, additions, after,
             )
         )  # fmt: skip
+
+
+def identity(tag: str, pieces: Sequence[Piece], sha256: str) -> str:
+    """What the random part of a key is derived from: the content, and where its first record came from. Two objects of
+    nothing but the same heartbeat have the same content and are two objects all the same."""
+    first = pieces[0]
+    where = f"{sha256}\n{tag}\n{first.path}\n{first.ranges[0].start}"
+    return hashlib.sha256(where.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def first_attempt(output: S3Output) -> int:

@@ -218,7 +218,7 @@ def test_rebuilt_records_are_what_fluent_bit_would_have_written(tmp_path: Path, 
     """The unread records of kubernetes-cri: fields and their order, the kubernetes map byte for byte as in stored
     siblings, the date from the line's own time."""
     case = Case("kubernetes-cri", tmp_path, moto)
-    sibling = next(records(case.s3, next(k for k in case.keys() if "/cart-" in k)))
+    sibling = next(records(case.s3, next(k for k in case.keys() if "/cart-" in k)))  # noqa: SIM118 - a list of S3 keys
     rebuilt = [a for a in case.run("recover", "--agent", "gone", "--yes", "--json").of_type("action") if a["rebuilt"]]
     assert [(a["records"], a["estimated_dates"], a["missing_fields"]) for a in rebuilt] == [(95, 0, [])]
     metadata = case.s3.head_object(Bucket=BUCKET, Key=rebuilt[0]["key"])["Metadata"]
