@@ -87,8 +87,13 @@ class BufferRecords:
                     self._torn = piece
                 else:
                     self._damaged(*piece)
-            elif self._style.is_json and self._format.is_whole(piece.data):
-                yield self._record(piece)
+                continue
+            first = _before_zeros(piece)
+            only_zeros = not piece.data[len(first.data) :].strip(b"\0")
+            if self._style.is_json and only_zeros and self._format.is_whole(first.data):
+                yield self._record(first)
+                if first.span.end < piece.span.end:  # its newline is zeroed
+                    self._damaged(ByteRange(first.span.end, piece.span.end), "zeroed bytes")
             else:
                 self._torn = Unread(piece.span, "a torn record")
         if self._slack and (self._slack_used or self._torn):
@@ -270,7 +275,7 @@ class BufferRecords:
 
 
 def _before_zeros(piece: Piece) -> Piece:
-    return Piece(piece.data.partition(b"\0")[0], piece.start)
+    return Piece(piece.data.partition(b"\0")[0], piece.start, piece.envelope)
 
 
 def _behind_zeros(piece: Piece) -> Piece:

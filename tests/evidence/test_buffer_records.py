@@ -264,6 +264,14 @@ def test_the_first_plain_line_behind_a_lost_header_page_is_not_taken(tmp_path: P
     assert START + sum(len(line) + 1 for line in lines[: -len(left)]) > PAGE
 
 
+def test_the_last_newline_zeroed(tmp_path: Path) -> None:
+    end = START + len(CONTENT)
+    records = stored(tmp_path, zeroed(WHOLE, end - 1, end))
+    assert bytes_of(records) == LINES and ranges(records) == [(end - 1, end)]
+    records = stored(tmp_path, zeroed(WHOLE, end - 2, end))
+    assert bytes_of(records) == LINES[:-1] and ranges(records) == [(end - SIZE, end)]
+
+
 # -- otlp ------------------------------------------------------------------------------------------------------------
 
 
