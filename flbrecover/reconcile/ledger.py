@@ -59,6 +59,7 @@ class Ledger:
         self._unread = bytearray()
         self._key_high = array("Q")  # a key is 16 bytes: two numbers
         self._key_low = array("Q")
+        self.indexed = 0  # entries that of_key knows of
         self._sorted_high: array[int] = array("Q")
         self._sorted_entries: memoryview | array[int] = array("i")
         self._timed_high: array[int] = array("Q")
@@ -97,6 +98,7 @@ class Ledger:
     def index_keys(self) -> None:
         """Makes the keys of all entries so far known to :meth:`of_key`: by a sorted column, which takes a tenth of the
         memory of a dictionary."""
+        self.indexed = len(self)
         entries = sorted(range(len(self)), key=self._key_high.__getitem__)
         self._sorted_high = array("Q", (self._key_high[e] for e in entries))
         self._sorted_entries = memoryview(array("i", entries))

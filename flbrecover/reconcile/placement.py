@@ -95,11 +95,15 @@ class Placement:
             if len(self._strange) < MAX_PENDING:
                 self._strange[copy.index] = copy
 
+    def is_uncertain(self) -> bool:
+        """Could no record so far be placed, nor be found to be a stranger?"""
+        self._settle(NONE)
+        return not self.placed and not self.strangers
+
     def finish(self) -> None:
         """The sequence is over."""
-        self._settle(NONE)
+        ambiguous = self.is_uncertain()
         self._previous = NONE
-        ambiguous = not self.strangers and not self.placed
         if ambiguous and not self.ours:
             self.ambiguous = len(self._loose)
         if self.ours or (ambiguous and self._take_ambiguous):
@@ -245,9 +249,11 @@ class Placement:
     def _best_start(self, ahead: list[Copy]) -> int:
         """The entry of ``ahead[0]`` from which most of the following records fit, at least two different ones."""
         best, best_length = NONE, 1
-        exact = self._exact(ahead[0])[:LOOK_AT]
+        starts = list(self._exact(ahead[0])[:LOOK_AT])
+        if not starts or not self._precise:
+            starts += [e for e in self._by_key(ahead[0])[:LOOK_AT] if e not in starts]
         best_free = False
-        for start in exact or self._by_key(ahead[0])[:LOOK_AT]:
+        for start in starts:
             length = 1
             while length < len(ahead) and self._fits(ahead[length], start + length, start + length - 1):
                 length += 1
@@ -260,8 +266,11 @@ class Placement:
 
     def _lists(self, copy: Copy) -> list[tuple[bool, Sequence[int]]]:
         exact = self._exact(copy)
-        if exact:
+        if exact and self._precise:
             return [(True, sorted(exact))]
+        if exact:  # the same line may be anywhere in the logs as well
+            exact = sorted(e for e in exact if not copy.keys or e >= self._ledger.indexed)
+            return [*((False, self._ledger.of_key(key)) for key in copy.keys), (True, exact)]
         return [(False, self._ledger.of_key(key)) for key in copy.keys]
 
     def _free(self, copy: Copy, entry: int, exact: bool) -> bool:

@@ -126,8 +126,13 @@ class Comparer:
         for sample in self._watch(samples, "reading buffers", len(samples)):
             self._add_buffer(found, sample.buffer)
         self._widen(found)
-        for number in self._watch(range(len(found.candidates)), "reading objects", len(found.candidates)):
-            self._add_object(found, number)
+        postponed = [
+            number
+            for number in self._watch(range(len(found.candidates)), "reading objects", len(found.candidates))
+            if not self._add_object(found, number, last=False)
+        ]
+        for number in postponed:
+            self._add_object(found, number, last=True)
         found.gone = left_of(self._bytes, self._survey.gone, tags)
         problems.extend(found.logs.problems)
         return found
@@ -159,30 +164,32 @@ class Comparer:
         Where the user wants later records only, an object that holds one may have begun an upload_timeout before.
         """
         now = self._options.now_ns
+        created = [s.buffer.created_ns or s.buffer.facts.mtime_ns for s in samples]
+        rows = [f.position.row.created_s * SECOND_NS for p in peeks for f in p.log.files if f.position is not None]
+        written = min(created + rows, default=None)
         if self._options.since_ns is not None:
-            return Window(self._options.since_ns - self._output.upload_timeout_s * SECOND_NS, now)
-        starts: list[int] = []
-        for sample in samples:
-            times = [r.time_ns for r in sample.records if r.time_ns is not None]
-            starts += times or [sample.buffer.created_ns or sample.buffer.facts.mtime_ns]
-            starts += [sample.buffer.created_ns] if sample.buffer.created_ns is not None else []
-        for peek in peeks:
-            rows = [f.position.row.created_s * SECOND_NS for f in peek.log.files if f.position is not None]
-            if peek.first_ns is None and not rows:
-                return Window(None, now)
-            starts += rows if peek.first_ns is None else [peek.first_ns]
-        return Window(min(starts, default=None), now)
+            since = self._options.since_ns - self._output.upload_timeout_s * SECOND_NS
+            return Window(since, now, written)
+        if any(p.first_ns is None and not any(f.position for f in p.log.files) for p in peeks):
+            return Window(None, now)
+        times = [r.time_ns for s in samples for r in s.records if r.time_ns is not None]
+        times += [p.first_ns for p in peeks if p.first_ns is not None]
+        return Window(min(created + rows + times, default=None), now, written).wider(None, max(times, default=None))
 
     def _candidates(self, window: Window) -> list[Candidate]:
         return candidates(self._s3, self._output.bucket, self._patterns, window)
 
     def _widen(self, found: Comparison) -> None:
-        """Reading all records may show one that is older than the first ones: look further back then."""
-        first = min((h.first_ns for h in found.holders if h.first_ns is not None), default=None)
-        start = found.window.start_ns
-        if self._options.since_ns is None and first is not None and start is not None and first < start:
-            found.window = Window(first, found.window.end_ns)
-            found.candidates = self._candidates(found.window)
+        """Reading all records may show older or younger ones than the first ones: look further then."""
+        ledger = found.ledger
+        logs = [t for t in (ledger.time_of(e) for e in range(len(found.logs))) if t is not None]
+        first = [h.first_ns for h in found.holders if h.first_ns is not None]
+        last = [h.last_ns for h in found.holders if h.last_ns is not None]
+        earliest = None if self._options.since_ns is not None else min(first, default=None)
+        wider = found.window.wider(earliest, max(last + logs, default=None))
+        if wider != found.window:
+            found.window = wider
+            found.candidates = self._candidates(wider)
 
     # -- how records are compared ----------------------------------------------------------------------------------
 
@@ -241,7 +248,9 @@ class Comparer:
                 self._bytes.count(gone, of_record)
         found.problems.extend(records.problems)
 
-    def _add_object(self, found: Comparison, number: int) -> None:
+    def _add_object(self, found: Comparison, number: int, *, last: bool) -> bool:
+        """Places an object's records. False: not a single one is sure; such objects take what the others leave, so it
+        is to be done again when those are through (``last``)."""
         candidate = found.candidates[number]
         rules = list(dict.fromkeys(self._rules[tag] for tag in candidate.tags if tag in self._rules))
         ledger = found.ledger
@@ -278,6 +287,10 @@ class Comparer:
                 self._bytes.count(gone, sizes[-1])
             placement.feed(self._copy(index, record, rules))
         current = None
+        if not last and index >= 0 and placement.is_uncertain():
+            for of_record in sizes:
+                self._bytes.count(gone, of_record, -1)
+            return False
         placement.ours = records.metadata.get(SOURCE, "").split(",")[0] in self._own_sources
         placement.finish()
         found.strangers += placement.strangers
@@ -286,6 +299,7 @@ class Comparer:
         found.problems.extend(records.problems)
         if records.denied:
             found.denied.append(candidate)
+        return True
 
 
 def ascii_path(path: str) -> str:

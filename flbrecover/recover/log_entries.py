@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from flbrecover.evidence.source_logs import SourceRecords
 from flbrecover.fluentbit.filters import FilterChain, Names, Outcome
 from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.match import matches
-from flbrecover.fluentbit.pipeline import S3Output
+from flbrecover.fluentbit.pipeline import S3Output, TailInput
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.fluentbit.values import SourceRecord
 from flbrecover.model import ByteRange, Problem, SourceFile, SourceLog
@@ -167,7 +168,15 @@ class LogReader:
                     first = outcome.time_ns
             if not retags and any(len(of_tag) >= SAMPLE for of_tag in rendered.values()):
                 break
-        return Peek(log, rendered, frozenset(unsure), first is not None, parsed, first)
+        timed = first is not None and not self._guesses_year(tail)
+        return Peek(log, rendered, frozenset(unsure), timed, parsed, first)
+
+    def _guesses_year(self, tail: TailInput) -> bool:
+        """Lines without a year get that of their reading: the time of a copy can be years apart from ours."""
+        names = [tail.parser, tail.parser_firstline]
+        names += [m.parser for n in tail.multiline_parsers if (m := self._survey.pipeline.multiline_parsers.get(n))]
+        formats = [p.time_format for n in names if n and (p := self._survey.pipeline.parsers.get(n))]
+        return any(f and not re.search(r"%[YyGsFDcC+]", f) for f in formats)
 
     def add(self, ledger: Ledger, peek: Peek, rules: dict[str, MatchRule], to: LogEntries) -> None:
         """All records of a log, in writing order."""

@@ -56,7 +56,8 @@ def find_uploads(
     except BucketError as e:
         problems.append(Problem(f"s3://{output.bucket}/", str(e)))
         listed = {}
-    cases = []
+    noted = {p.etag for u in survey.uploads for p in u.parts}
+    cases: list[UploadCase] = []
     for memory in recorded:
         problems.extend(memory.problems)
         fits = _fits(patterns, memory.key)
@@ -67,7 +68,9 @@ def find_uploads(
     for upload in listed.values():
         if not (upload.upload_id in named or key_format.pattern_any_tag().match(upload.key)):
             continue
-        state = _state(s3, output, upload.key, upload) if upload.upload_id in named else "not this node's"
+        # Fluent Bit notes parts in the wrong upload's file (seen): a part noted anywhere here was sent from here.
+        ours = upload.upload_id in named or (bool(upload.parts) and {p.etag for p in upload.parts} <= noted)
+        state = _state(s3, output, upload.key, upload) if ours else "not this node's"
         fits = _fits(patterns, upload.key)
         cases.append(UploadCase(output, upload.key, upload.upload_id, None, upload, state, fits))
     return cases, problems

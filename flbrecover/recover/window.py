@@ -18,10 +18,19 @@ MOST_LISTS = 2000  # list prefixes of one comparison; fewer and wider ones for m
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The time span to look at, in ns since the epoch; ``start_ns`` None: no lower bound is known."""
+    """The time span to look at, in ns since the epoch: of the records' own times, which may lie in the future.
+    ``start_ns`` None: no lower bound is known. ``written_ns``: no object of these records is older (None: unknown)."""
 
     start_ns: int | None
     end_ns: int
+    written_ns: int | None = None
+
+    def wider(self, first_ns: int | None, last_ns: int | None) -> Window:
+        """The window with these times in it."""
+        start = self.start_ns
+        if start is not None and first_ns is not None:
+            start = min(start, first_ns)
+        return Window(start, self.end_ns if last_ns is None else max(self.end_ns, last_ns), self.written_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,8 @@ def candidates(s3: S3, bucket: str, patterns: Mapping[str, KeyPattern], window: 
     """
     start = None if window.start_ns is None else window.start_ns - SLACK_NS
     end = window.end_ns + CLOCK_NS
+    known = [t for t in (window.start_ns, window.written_ns) if t is not None]
+    written = min(known) - SLACK_NS if window.start_ns is not None else None
     by_prefix: dict[str, list[str]] = {}
     limit = max(1, min(100, MOST_LISTS // max(1, len(patterns))))
     for tag, pattern in patterns.items():
@@ -62,7 +73,7 @@ def candidates(s3: S3, bucket: str, patterns: Mapping[str, KeyPattern], window: 
             by_prefix.setdefault(prefix, []).append(tag)
     found: list[Candidate] = []
     for stored in objects(s3, bucket, sorted(by_prefix)):
-        if start is not None and stored.last_modified_ns < start:
+        if written is not None and stored.last_modified_ns < written:
             continue
         tags = {tag for prefix, of in by_prefix.items() if stored.key.startswith(prefix) for tag in of}
         candidate = _fitting(stored, sorted(tags), patterns, start, end)
