@@ -75,6 +75,10 @@ class Placement:
         self.ambiguous = 0
         self.ours = False
 
+    def restrict(self, tags: Container[str]) -> None:
+        """Only entries of these tags from now on: what is fed is known to be theirs."""
+        self._tags = tags
+
     def feed(self, copy: Copy) -> None:
         """The next record of the sequence."""
         if self._previous != NONE and not self._pending and self._fits(copy, self._previous + 1, self._previous):

@@ -20,7 +20,7 @@ from flbrecover.fluentbit.key_format import recovered_key
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.reconcile.plan import Action, CompleteUpload, Plan, PutRecords
 from flbrecover.recover.analysis import Connect, hash_of
-from flbrecover.recover.compare import SOURCE, ascii_path
+from flbrecover.recover.compare import SOURCE, TAG, ascii_path
 from flbrecover.recover.content_hash import ContentHash, content_hash
 from flbrecover.recover.contents import Contents
 from flbrecover.recover.object_records import content_sha256
@@ -110,6 +110,7 @@ class Apply:
         said = {
             "flbrecover": self._tool,
             "flbrecover-plan": self._plan_id,
+            TAG: ascii_path(action.tag)[:300],
             SOURCE: source if len(source) <= 900 else source[:897] + "...",
             "flbrecover-records": str(action.records),
             "flbrecover-sha256": action.sha256,

@@ -33,6 +33,7 @@ from flbrecover.recover.window import Candidate, Window, candidates, patterns_of
 SAMPLE = 50
 SAMPLE_OBJECTS = 3
 SOURCE = "flbrecover-source"  # user metadata of objects that flbrecover wrote: the files that its records came from
+TAG = "flbrecover-tag"
 KINDS = {"data": 0, "quarantine": 1, "engine": 2, "rejected": 3}  # which copy of a record is taken first
 
 
@@ -279,9 +280,12 @@ class Comparer:
             take_ambiguous=self._take_ambiguous,
         )
         records = ObjectRecords(self._s3, candidate.object, self._style)
+        names = {ascii_path(tag): tag for tag in candidate.tags}
         index = -1
         for index, record in enumerate(records):
             current = record
+            if index == 0 and (own := names.get(records.metadata.get(TAG, ""))):
+                placement.restrict((own,))
             if gone:
                 sizes.append(self._bytes.sizes(gone, record))
                 self._bytes.count(gone, sizes[-1])

@@ -72,9 +72,8 @@ class Contents:
                 if outcome.tag != tag or outcome.fate == "dropped" or not matches(self._output.route, tag):
                     continue
                 time_ns = outcome.time_ns if outcome.time_ns is not None else next(dates, None)
-                # A value that a filter may have changed is left out, unless there would be nothing left.
-                sure = tuple(pair for pair in outcome.fields if pair[0] not in outcome.unsure)
-                rendered = self._format.render(sure or outcome.fields, time_ns or 0)
+                # A field that a filter may have renamed or changed is written as it came: it may be the very text.
+                rendered = self._format.render(outcome.fields, time_ns or 0)
                 if rendered is not None:
                     yield Record(self._with(rendered, additions), record.span, time_ns, self._format.envelope)
 

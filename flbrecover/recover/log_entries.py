@@ -51,7 +51,8 @@ class LogEntries:
     and takes ``sizes[e]`` bytes when rendered (without what only siblings know).
 
     ``dropped`` counts, by filter, the records that one surely dropped; ``made`` are, by tag, the names of the fields
-    that the pipeline makes, ``additions`` those that stored copies may have besides.
+    that the pipeline makes, ``additions`` those that stored copies may have besides, ``unsure`` those that a filter may
+    have renamed or changed.
     """
 
     runs: list[LogRun] = field(default_factory=list)
@@ -63,6 +64,7 @@ class LogEntries:
     dropped: dict[str, int] = field(default_factory=dict)
     made: dict[str, set[str]] = field(default_factory=dict)
     additions: dict[str, Names] = field(default_factory=dict)
+    unsure: dict[str, set[str]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def run_of(self, run: int) -> LogRun:
@@ -235,14 +237,16 @@ class LogReader:
         to.ends.append(record.span.end)
         to.sizes.append(len(data))
         to.doubts.append(to.add_doubt(outcome))
+        if outcome.unsure:
+            to.unsure.setdefault(outcome.tag, set()).update(n.decode("utf-8", "replace") for n in outcome.unsure)
         to.additions.setdefault(outcome.tag, outcome.additions)
 
 
 def not_before(file: SourceFile, peek: Peek) -> int | None:
     """The time before which no record of the file can have been delivered, where its lines carry no time: Fluent Bit
     first saw the file when it made the file's row."""
-    if peek.timed or file.position is None:
-        return None
+    if peek.timed or peek.first_ns is not None or file.position is None:
+        return None  # lines with a time, if only one without a year
     return file.position.row.created_s * SECOND_NS - FIRST_SEEN_SLACK_NS
 
 

@@ -141,7 +141,11 @@ def notes(analysis: Analysis, plan: Plan | None) -> list[str]:
                 f"{output.output.name}: {text.count(comparison.ambiguous, 'stored record')} are ambiguous: whole "
                 "objects of lines that this node wrote again and again, and another may have; see --ambiguous"
             )
+    unsure = {tag: names for o in analysis.outputs for tag, names in o.comparison.logs.unsure.items()}
     for put in plan.puts if plan else ():
+        if put.rebuilt and put.tag in unsure:
+            names = ", ".join(sorted(unsure[put.tag]))
+            said.append(f"action {put.number}: written as in the log, though a filter may rename or change it: {names}")
         if put.estimated:
             said.append(f"action {put.number}: {text.count(put.estimated, 'record')} with an estimated date")
         if put.additions.missing:
