@@ -63,6 +63,8 @@ def proved(after: Analysis, plan: Plan, *, as_json: bool) -> int:
     choice = choice_of(plan)
     again, left = still_missing(after, choice, time.time_ns())
     missing = sum(put.records for put in again.puts) + len(again.completions)
+    if "uploads" in choice.sources and choice.agent == "gone":
+        missing += after.totals()["pending"]  # in parts that cannot be completed, and nowhere else
     wanted = {state for state, source in NEEDS.items() if source in choice.sources}
     totals = after.totals()
     gone = after.gone_ranges if "lost" in choice.sources else 0

@@ -17,8 +17,8 @@ class States:
     """``states[entry]`` for all entries of a comparison.
 
     A record that S3 lacks and no buffer holds is unread where its log says that Fluent Bit never came that far, else
-    lost; lost ones that may be in parts of an upload which can be completed are pending: nobody can read parts, so
-    they are assumed to be there, as many as fit, until the upload is completed and tells.
+    lost; lost ones that may be in parts of this node's uploads are pending: nobody can read parts, so they are assumed
+    to be there, as many as fit, until the upload is completed and tells.
     """
 
     def __init__(self, comparison: Comparison, uploads: Iterable[UploadCase], *, assume_kept: bool) -> None:
@@ -32,7 +32,7 @@ class States:
         for entry in range(len(logs), len(ledger)):
             self._codes[entry] = CODE["buffered" if ledger.stored[entry] == NONE else "stored"]
         for upload in uploads:
-            if upload.state == "can be completed":
+            if upload.state in ("can be completed", "key taken", "parts missing"):
                 self._mark_pending(comparison, upload)
 
     def __getitem__(self, entry: int) -> EntryState:

@@ -122,6 +122,11 @@ def notes(analysis: Analysis, plan: Plan | None) -> list[str]:
     said = []
     for output in analysis.outputs:
         comparison = output.comparison
+        said += [
+            f"{output.output.name}: upload of {u.key} ({text.size(u.size)} in parts) is left alone: {u.state}"
+            for u in output.uploads
+            if u.state in ("key taken", "parts missing", "not this node's")
+        ]
         for by, records in sorted(comparison.logs.dropped.items()):
             said.append(f"{output.output.name}: {text.count(records, 'record')} dropped by filter {by} as configured")
         doubtful = sum(totals["maybe filtered"] for totals in output.by_tag().values())
