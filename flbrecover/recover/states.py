@@ -54,6 +54,8 @@ class States:
         if ledger.held[entry] != NONE:
             return "buffered"
         doubt = logs.doubt(entry)
+        if doubt and doubt.by == "multiline" and ledger.is_unread(entry):
+            doubt = None  # it joins lines and drops none; what was never read was never joined
         if doubt and not assume_kept and not (doubt.whole_log and ledger.tag_of(entry) in kept):
             return "maybe filtered"
         # read_to None: an older file whose row Fluent Bit has deleted, as it does some time after a rotation.

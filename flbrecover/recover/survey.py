@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flbrecover.evidence import engine_storage, hiding_places, processes, source_files, store_dir, tail_db
 from flbrecover.evidence.hiding_places import HiddenPlace
@@ -91,10 +91,30 @@ def _tail(
             problems.extend(found)
             positions.extend(p for p in own if p not in positions)
         evidence = source_files.examine(node, tail, own)
-        logs.extend(evidence.logs)
+        logs.extend(_without_ignored(tail, evidence.logs, own, problems))
         gone.extend(g for g in evidence.gone if g not in gone)
         problems.extend(evidence.problems)
     return list(dbs.values()), positions, logs, gone
+
+
+def _without_ignored(
+    tail: TailInput, logs: Iterable[SourceLog], positions: Sequence[TailPosition], problems: list[Problem]
+) -> Iterator[SourceLog]:
+    """Leaves out files that ``Ignore_Older`` made Fluent Bit pass over: without a row, and too old already when it made
+    its first row."""
+    started = min((p.row.created_s for p in positions), default=None)
+    for log in logs:
+        if started is None or not tail.ignore_older_s:
+            yield log
+            continue
+        limit = (started - tail.ignore_older_s) * 1_000_000_000
+        ignored = [f for f in log.files if f.position is None and f.facts.mtime_ns < limit]
+        for file in ignored:
+            what = "passed over, as Ignore_Older says: it was too old when Fluent Bit started"
+            problems.append(Problem(file.path, what, unreadable=False))
+        kept = tuple(f for f in log.files if f not in ignored)
+        if kept:
+            yield replace(log, files=kept)
 
 
 def _tags_of_rows(pipeline: Pipeline, dbs: Iterable[TailDb]) -> Iterator[str]:
