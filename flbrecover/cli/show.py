@@ -53,6 +53,8 @@ def diff_json(out: TextIO, analysis: Analysis, plans: Plans) -> None:
         jsonl.write(out, kind, fields)
     for plan, left in plans:
         plan_json(out, plan, left)
+    for note in states.notes(analysis, plans[0][0] if plans else None):
+        jsonl.write(out, "note", {"text": note})
     for problem in all_problems(analysis):
         jsonl.write(out, "problem", problems.as_json(problem))
     total = analysis.totals()

@@ -13,7 +13,9 @@ from flbrecover.reconcile.states import Stretch, Totals, stretches
 from flbrecover.recover.analysis import Analysis, OutputAnalysis
 from flbrecover.recover.states import CODES
 from flbrecover.report import text
+from flbrecover.report.coverage import Held, coverage_json, held_by_objects
 from flbrecover.report.jsonl import iso
+from flbrecover.report.uploads import case_json
 
 SHOWN_STATES = CODES
 
@@ -184,10 +186,33 @@ def analysis_json(analysis: Analysis) -> Iterator[tuple[str, dict[str, Any]]]:
                 "start": stretch.span.start, "end": stretch.span.end,
                 "first_time": iso(stretch.first_ns), "last_time": iso(stretch.last_ns),
             }  # fmt: skip
+        objects = held_by_objects(output)
+        for fields in object_states(output, objects):
+            yield "object_state", fields
+        for upload in output.uploads:
+            yield "upload", case_json(upload)
+        for fields in coverage_json(output, objects):
+            yield "coverage", fields
     for gone in analysis.gone:
         yield "gone", {
             "log": gone.range.name, "tag": gone.range.tag, "inode": gone.range.inode, "start": gone.range.where.start,
             "end": gone.range.where.end, "proof": gone.range.proof, "missing_bytes": gone.missing,
+        }  # fmt: skip
+
+
+def object_states(output: OutputAnalysis, objects: Mapping[int, Held]) -> Iterator[dict[str, Any]]:
+    """The fields of an ``object_state`` line for every object that holds records of the evidence or was denied."""
+    denied = {candidate.object.key for candidate in output.comparison.denied}
+    for number, candidate in enumerate(output.comparison.candidates):
+        stored, held = candidate.object, objects.get(number)
+        if held is None and stored.key not in denied:
+            continue
+        held = held or Held()
+        yield {
+            "output": output.output.name, "bucket": stored.bucket, "key": stored.key, "tags": list(candidate.tags),
+            "records": held.records, "first_time": iso(held.first_ns), "last_time": iso(held.last_ns),
+            "readable": stored.key not in denied, "size": stored.size, "etag": stored.etag,
+            "key_time": iso(candidate.key_time_ns), "last_modified": iso(stored.last_modified_ns),
         }  # fmt: skip
 
 

@@ -1,0 +1,175 @@
+"""Coverage over time: how many records of a tag were written, lie in buffers, and are in S3, in bins of time.
+
+A bin is ``width`` ns wide and starts at a multiple of it, so that bins of different widths fit into each other. Only
+bins that hold something are kept, and at most so many: where there would be more, all become wider. A record whose
+time is many years off takes one bin and leaves the others as they are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flbrecover.reconcile.ledger import NONE
+from flbrecover.reconcile.states import EntryState
+from flbrecover.recover.analysis import OutputAnalysis
+from flbrecover.recover.estimate import Estimator
+from flbrecover.report.jsonl import iso
+
+MILLISECOND, SECOND = 1_000_000, 1_000_000_000
+DAY = 86_400 * SECOND
+WIDTHS = (
+    *(MILLISECOND * n for n in (1, 10, 100, 500)),
+    *(SECOND * n for n in (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 21_600, 43_200)),
+    *(DAY << n for n in range(24)),
+)
+"""What a bin can be wide, in ns: each divides the next."""
+
+MOST_BINS = 200  # of one tag
+FEWEST_BINS = 8
+ALL_BINS = 200_000  # of all tags of an output, so that memory has a limit
+
+
+def wider(width: int) -> int:
+    """The next width after ``width``; times that need more than the widest do not exist (64 bits of ns)."""
+    return next(w for w in WIDTHS if w > width)
+
+
+class Bins:
+    """Counts in bins of time, by lane."""
+
+    def __init__(self, most: int = MOST_BINS) -> None:
+        self.width = WIDTHS[0]
+        self.counts: dict[int, Counter[str]] = {}
+        self._most = most
+
+    def add(self, lane: str, time_ns: int, number: int = 1) -> None:
+        at = time_ns // self.width
+        counts = self.counts.get(at)
+        if counts is None:
+            counts = self.counts[at] = Counter()
+        counts[lane] += number
+        while len(self.counts) > self._most:
+            self._widen()
+
+    def _widen(self) -> None:
+        width = wider(self.width)
+        times, narrow = width // self.width, self.counts
+        self.width, self.counts = width, {}
+        for at, counts in narrow.items():
+            self.counts.setdefault(at // times, Counter()).update(counts)
+
+
+class TagCoverage:
+    """One tag. ``estimated`` records have no time of their own and stand between their neighbours; ``untimed`` ones
+    are in no bin, for nothing tells when they were written."""
+
+    def __init__(self, most: int) -> None:
+        self.bins = Bins(most)
+        self.estimated = 0
+        self.untimed = 0
+        self._same: tuple[EntryState, bool] = ("stored", False)
+        self._start = self._end = 0  # the bin of the records counted last, as times
+        self._number = 0
+
+    def count(self, state: EntryState, time_ns: int, in_log: bool) -> None:
+        """One record. Neighbours are in the same state and bin nearly always: they are added up before they go in."""
+        if self._start <= time_ns < self._end and self._same == (state, in_log):
+            self._number += 1
+            return
+        self.flush()
+        width = self.bins.width
+        self._start = time_ns // width * width
+        self._end = self._start + width
+        self._same, self._number = (state, in_log), 1
+
+    def flush(self) -> None:
+        if self._number:
+            state, in_log = self._same
+            self.bins.add(state, self._start, self._number)
+            if in_log:
+                self.bins.add("source", self._start, self._number)
+            self._number = 0
+
+
+@dataclass(slots=True)
+class Held:
+    """What an object holds of the evidence: how many records, and their first and last time as far as known."""
+
+    records: int = 0
+    first_ns: int | None = None
+    last_ns: int | None = None
+    tag: str = ""
+
+
+def held_by_objects(output: OutputAnalysis) -> dict[int, Held]:
+    """By the object's number among the candidates; objects without a record of the evidence are left out."""
+    ledger = output.comparison.ledger
+    found: dict[int, Held] = {}
+    for entry, number in enumerate(ledger.stored):
+        if number == NONE:
+            continue
+        held = found.get(number)
+        if held is None:
+            held = found[number] = Held(tag=ledger.tag_of(entry))
+        held.records += 1
+        time_ns = ledger.time_of(entry)
+        if time_ns is not None:
+            if held.first_ns is None or time_ns < held.first_ns:
+                held.first_ns = time_ns
+            if held.last_ns is None or time_ns > held.last_ns:
+                held.last_ns = time_ns
+    return found
+
+
+def coverage(output: OutputAnalysis, objects: Mapping[int, Held]) -> dict[str, TagCoverage]:
+    """The coverage of every tag of one output: one pass over all entries, one over the records in buffers. An object
+    counts where its first record of the evidence is."""
+    comparison, states = output.comparison, output.states
+    ledger, logs = comparison.ledger, comparison.logs
+    most = max(FEWEST_BINS, min(MOST_BINS, ALL_BINS // max(1, len(ledger.tags))))
+    tags: dict[str, TagCoverage] = {tag: TagCoverage(most) for tag in ledger.tags}
+    estimate = Estimator(comparison)
+    for run in logs.runs:
+        for entry in ledger.entries_of(run.run):
+            tag, time_ns = tags[ledger.tag_of(entry)], ledger.time_of(entry)
+            if time_ns is None:
+                time_ns = estimate.of(run, entry)
+                tag.estimated += 1
+            tag.count(states[entry], time_ns, True)
+    for entry in range(len(logs), len(ledger)):
+        tag, time_ns = tags[ledger.tag_of(entry)], ledger.time_of(entry)
+        if time_ns is None:
+            tag.untimed += 1
+        else:
+            tag.count(states[entry], time_ns, False)
+    for tag in tags.values():
+        tag.flush()
+    for holder in comparison.holders:
+        for entry in holder.entries:
+            time_ns = ledger.time_of(entry)
+            if time_ns is not None:
+                tags[ledger.tag_of(entry)].bins.add("buffers", time_ns)
+    for held in objects.values():
+        if held.first_ns is not None:
+            tags[held.tag].bins.add("objects", held.first_ns)
+    return tags
+
+
+def coverage_json(output: OutputAnalysis, objects: Mapping[int, Held]) -> Iterator[dict[str, Any]]:
+    """The fields of the ``coverage`` lines of one output. Bin ``n`` covers ``bin_ns`` from ``start`` + n × ``bin_ns``
+    on; ``lanes`` say how many records (``objects``: objects) are in each of ``bins``."""
+    for tag, found in sorted(coverage(output, objects).items()):
+        bins = found.bins
+        numbers = sorted(bins.counts)
+        first = numbers[0] if numbers else 0
+        lanes = sorted({lane for counts in bins.counts.values() for lane in counts})
+        yield {
+            "output": output.output.name, "tag": tag, "bin_ns": bins.width,
+            "start": iso(first * bins.width) if numbers else None,
+            "bins": [number - first for number in numbers],
+            "lanes": {lane: [bins.counts[n][lane] for n in numbers] for lane in lanes},
+            "estimated": found.estimated, "untimed": found.untimed,
+        }  # fmt: skip
