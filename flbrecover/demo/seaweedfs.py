@@ -8,6 +8,7 @@ import shutil
 import sys
 import sysconfig
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -54,13 +55,14 @@ def credentials(identity: Identity = ADMIN) -> dict[str, str]:
 
 class SeaweedFS:
     """The server as a context manager. ``folder`` gets its data, its identities and its log; a later ``start`` with
-    the same folder has the same objects.
+    the same folder has the same objects. ``options`` are more options for ``weed mini``.
 
     Raises FlbrecoverError where the program is not installed or does not come up.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: Sequence[str] = ()) -> None:
         self._folder = folder.absolute()
+        self._options = tuple(options)
         self._child: Child | None = None
         self._port = 0
 
@@ -123,6 +125,7 @@ class SeaweedFS:
             f"-filer.port.grpc={p + 7}", f"-admin.port.grpc={p + 8}",
             "-master.telemetry=false", "-s3.autoCreateBucket=false", "-webdav=false", "-admin.ui=false",
             "-s3.port.iceberg=0", "-s3.port.lance=0", "-volume.preStopSeconds=0",
+            *self._options,
         ]  # fmt: skip
         self._child = Child(command, log=self._log, more_environment={"GOMEMLIMIT": "256MiB"})
 

@@ -1,0 +1,62 @@
+"""(6) How the time of ``diff`` grows: the slope of log time over log size, by least squares over four sizes.
+
+What ``diff`` takes for next to nothing hides growth at small sizes, so the slope without it is shown as well.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from math import log
+
+from .bench import Bench, problem
+from .measure import Run
+from .spec import MB, Spec
+from .table import Row
+from .world import World
+
+GOAL = 1.05
+SIZES = (1, 2, 4, 8)  # of what grows; the rest stays
+
+
+def measure(bench: Bench) -> list[Row]:
+    unit = bench.options.growth_mb * MB
+    nothing = bench.world(Spec(10_000, 0, 0, apps=1))
+    (fixed,) = bench.best(partial(bench.diff, nothing))
+    return [
+        _row(bench, fixed, "buffers", [Spec(unit * n, 0, 4 * unit) for n in SIZES]),
+        _row(bench, fixed, "objects", [Spec(unit, 0, 4 * unit * n, "shifted") for n in SIZES]),
+        _row(bench, fixed, "logs", [Spec(unit, unit * n, 12 * unit, "shifted") for n in SIZES]),
+    ]
+
+
+def _row(bench: Bench, fixed: Run, what: str, specs: list[Spec]) -> Row:
+    times, sizes, wrong = [], [], ""
+    for spec in specs:
+        world = bench.world(spec)
+        (done,) = bench.best(partial(bench.diff, world))
+        times.append(done.seconds)
+        sizes.append({"buffers": world.buffer_bytes, "objects": world.object_content, "logs": world.log_bytes}[what])
+        wrong = wrong or _wrong(done, world)
+    found = slope(sizes, times)
+    net = slope(sizes, [max(0.001, t - fixed.seconds) for t in times])
+    shown = ", ".join(f"{t:.2f}" for t in times)
+    size = ", ".join(f"{s / MB:,.0f}" for s in sizes)
+    ratio = f"slope {found:.2f} ({net:.2f} without the {fixed.seconds:.2f} s for nothing)"
+    said = f"time of `diff` over {what} ({size} MB)"
+    return Row("6", said, f"{shown} s", "", ratio, f"≤ {GOAL}", found <= GOAL, wrong)
+
+
+def slope(sizes: list[int], times: list[float]) -> float:
+    """Of log time over log size; 1 is linear."""
+    xs, ys = [log(s) for s in sizes], [log(t) for t in times]
+    mean_x, mean_y = sum(xs) / len(xs), sum(ys) / len(ys)
+    return sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / sum((x - mean_x) ** 2 for x in xs)
+
+
+def _wrong(done: Run, world: World) -> str:
+    if said := problem(done, codes=(0, 3)):
+        return said
+    states = done.record("summary").get("states", {})
+    found = tuple(states.get(name, 0) for name in ("stored", "buffered", "unread"))
+    right = (world.stored, world.buffered, world.unread)
+    return "" if found == right else f"(stored, buffered, unread) {found}, it should be {right}"
