@@ -21,6 +21,7 @@ COMMANDS = {
     "recover": "Put what is missing into S3, once, and prove it.",
     "apply": "Carry a saved plan out, or go on with one that was interrupted.",
     "verify": "Read S3 again and prove every record of a plan.",
+    "audit": "Say what a configuration will lose or store twice, and what to change.",
     "demo": "Show a whole incident and its recovery on this machine, no account needed.",
 }
 

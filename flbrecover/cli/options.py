@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
@@ -131,6 +131,17 @@ def options(*groups: tuple[Option[Any], ...]) -> Option[Any]:
     return add
 
 
+def environment(pairs: Iterable[str], *, of_this_process: bool = True) -> dict[str, str]:
+    """The variables of a configuration: those of ``--env`` over those of this process."""
+    env = dict(os.environ) if of_this_process else {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--env {pair}: KEY=VALUE is wanted")
+        env[key] = value
+    return env
+
+
 @dataclass(frozen=True)
 class Job:
     """What the shared options of one call come to. Everything is read when it is first asked for."""
@@ -219,13 +230,7 @@ class Job:
         return str(self.loaded.files[0].path) if self.loaded and self.loaded.files else "command line"
 
     def _environment(self) -> dict[str, str]:
-        env = dict(os.environ)
-        for pair in self.given.get("env") or ():
-            key, equals, value = pair.partition("=")
-            if not equals or not key:
-                raise UsageError(f"--env {pair}: KEY=VALUE is wanted")
-            env[key] = value
-        return env
+        return environment(self.given.get("env") or ())
 
     def _with_options(self, sections: list[Section]) -> list[Section]:
         from flbrecover.fluentbit.pipeline import Origin, Property, Section

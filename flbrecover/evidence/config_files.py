@@ -28,12 +28,15 @@ _MAX_NAMED = 12  # in one message
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
     """``files`` are those that were read, the main one first; ``searched`` the places that were looked at when no
-    path was given; ``notes`` what a reader should know of the configuration."""
+    path was given; ``notes`` what a reader should know of the configuration; ``undefined`` the variables that it uses
+    and nothing sets; ``missing`` the includes that were passed over because they are not there (:func:`read_keys`)."""
 
     sections: tuple[Section, ...]
     files: tuple[FileFacts, ...]
     searched: tuple[str, ...] = ()
     notes: tuple[Problem, ...] = ()
+    undefined: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def pipeline(self) -> Pipeline:
@@ -57,6 +60,13 @@ def load(node: Node, path: str | None, env: Mapping[str, str]) -> LoadedConfig:
     if not node.exists(path):
         raise ConfigError(f"no such file or folder inside the root {node.root}", path=path)
     return _only(_read(node, path, key, env), path)
+
+
+def read_keys(node: Node, main: str, data: Mapping[str, str], env: Mapping[str, str]) -> LoadedConfig:
+    """The configuration that starts with the key ``main`` (``FILE#key``) of ``data``: what a container finds in the
+    ConfigMaps that it mounts. What it includes and none of the keys is, is named in ``missing`` and passed over. Raises
+    ConfigError for what Fluent Bit refuses."""
+    return _parse(Texts(node), main, data[main.rpartition("#")[2]], data, env, partial=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +193,18 @@ def _candidate(
 
 
 def _parse(
-    texts: Texts, main: str, text: str, beside: Mapping[str, str] | None, env: Mapping[str, str]
+    texts: Texts,
+    main: str,
+    text: str,
+    beside: Mapping[str, str] | None,
+    env: Mapping[str, str],
+    *,
+    partial: bool = False,
 ) -> LoadedConfig:
     if beside is None:
         texts.read(main)  # the main file comes first among the facts
     is_yaml = main.endswith(YAML_NAMES)
-    includes = Includes(texts, main, beside, own_folder=is_yaml)
+    includes = Includes(texts, main, beside, own_folder=is_yaml, partial=partial)
     parsed = (config_yaml if is_yaml else config_classic).parse(text, main, env=env, include=includes.find)
     for section in parsed.sections:
         if not is_yaml and section.kind in _PARSER_KINDS:
@@ -197,7 +213,13 @@ def _parse(
     parsers, notes = _parsers_files(parsed, {**env, **parsed.variables}, texts, main, beside)
     sections = (*parsed.sections, *parsers)
     notes = [*includes.notes, *parsed.notes, *notes, *_undefined(parsed, main), *_not_understood(sections)]
-    return LoadedConfig(sections, tuple(texts.facts.values()), notes=tuple(notes))
+    return LoadedConfig(
+        sections,
+        tuple(texts.facts.values()),
+        notes=tuple(notes),
+        undefined=parsed.undefined,
+        missing=tuple(includes.missing),
+    )
 
 
 def _parsers_files(

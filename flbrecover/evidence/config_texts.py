@@ -69,11 +69,16 @@ class Includes:
     ``main`` is the path of the main file (``FILE#key`` in a manifest), ``beside`` the texts of its manifest by key.
     ``own_folder`` True looks for relative paths from the including file (YAML), else from the main one (classic).
     Paths in a container are not those of the node: a file that is not where it should be and lies beside the main
-    file is taken from there, with a note.
+    file is taken from there, with a note. ``partial``: only ``beside`` is looked at, and an include that is not there
+    is passed over and named in ``missing``.
     """
 
-    def __init__(self, texts: Texts, main: str, beside: Mapping[str, str] | None, *, own_folder: bool) -> None:
+    def __init__(
+        self, texts: Texts, main: str, beside: Mapping[str, str] | None, *, own_folder: bool, partial: bool = False
+    ) -> None:
         self.notes: list[Problem] = []
+        self.missing: list[str] = []
+        self._partial = partial
         self._texts = texts
         self._main = main
         self._beside = beside
@@ -88,6 +93,9 @@ class Includes:
         if "\0" in pattern or not pattern.strip():
             raise ConfigError("not a path")
         paths = self._paths(pattern, including)
+        if not paths and self._partial and not variable:
+            self.missing.append(pattern)
+            return []
         if not paths:
             what = "matches no file" if "*" in pattern else "no such file"
             raise ConfigError(f"{what} inside the root, and none of this name beside {self._main}")
@@ -108,6 +116,8 @@ class Includes:
             keys = [k for k in sorted(self._beside) if k == name or ("*" in name and fnmatch.fnmatchcase(k, name))]
             if keys:
                 return [f"{self._main.rpartition('#')[0]}#{k}" for k in keys]
+        if self._partial:
+            return []
         base = including if self._own_folder else self._main
         wanted = pattern if pattern.startswith("/") else f"{posixpath.dirname(base)}/{pattern}"
         found = self._on_node(wanted)

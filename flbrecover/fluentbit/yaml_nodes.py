@@ -1,7 +1,7 @@
 """A bounded YAML reader that keeps line numbers and reads every scalar as text, as Fluent Bit does.
 
-Aliases are refused: Fluent Bit does not take them (src/config_format/flb_cf_yaml.c), and they are how a small file
-becomes a large one. JSON is read by it, too.
+Aliases are refused unless they are asked for: Fluent Bit does not take them (src/config_format/flb_cf_yaml.c), and they
+are how a small file becomes a large one. JSON is read by it, too.
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ MAX_DEPTH = 40
 
 @dataclass(slots=True)
 class Scalar:
+    """``literal``: written as a block with ``|``, so line ``n`` of the text is line ``line + n`` of the file."""
+
     text: str
     line: int
+    literal: bool = False
 
 
 @dataclass(slots=True)
@@ -45,10 +48,13 @@ class Mapping:
 Node = Scalar | Sequence | Mapping
 
 
-def documents(text: str, path: str) -> list[Node]:
+def documents(text: str, path: str, *, aliases: bool = False) -> list[Node]:
     """Every document of a YAML text (empty ones left out). Raises ConfigError with file and line for text that is no
-    YAML, for aliases, and for more than ``MAX_NODES`` nodes or ``MAX_DEPTH`` levels."""
-    reader = _Reader(_events(text, path), path)
+    YAML, for aliases, and for more than ``MAX_NODES`` nodes or ``MAX_DEPTH`` levels.
+
+    With ``aliases`` (Kubernetes takes them) an alias is the very node that it names: who walks such a tree has to
+    bound the walk."""
+    reader = _Reader(_events(text, path), path, aliases)
     out: list[Node] = []
     for event in reader.events:
         if isinstance(event, yaml.DocumentStartEvent):
@@ -69,10 +75,12 @@ def _events(text: str, path: str) -> Iterator[Any]:
 
 
 class _Reader:
-    def __init__(self, events: Iterator[Any], path: str) -> None:
+    def __init__(self, events: Iterator[Any], path: str, aliases: bool) -> None:
         self.events = events
         self.path = path
         self.nodes = 0
+        self._aliases = aliases
+        self._anchors: dict[str, Node] = {}
 
     def node(self, event: Any, depth: int) -> Node:
         line = event.start_mark.line + 1
@@ -81,8 +89,16 @@ class _Reader:
             raise ConfigError(f"more than {MAX_NODES} values", path=self.path, line=line)
         if depth > MAX_DEPTH:
             raise ConfigError(f"nested more than {MAX_DEPTH} deep", path=self.path, line=line)
+        if isinstance(event, yaml.AliasEvent) and event.anchor in self._anchors:
+            return self._anchors[event.anchor]
+        node = self._new(event, line, depth)
+        if self._aliases and event.anchor is not None:  # known only behind its end: no node contains itself
+            self._anchors[event.anchor] = node
+        return node
+
+    def _new(self, event: Any, line: int, depth: int) -> Node:
         if isinstance(event, yaml.ScalarEvent):
-            return Scalar(event.value, line)
+            return Scalar(event.value, line, event.style == "|")
         if isinstance(event, yaml.SequenceStartEvent):
             sequence = Sequence(line)
             while not isinstance(event := next(self.events), yaml.SequenceEndEvent):

@@ -1,0 +1,1 @@
+"""Will this Fluent Bit lose or duplicate data? Rules over its configuration and the Kubernetes manifests around it."""

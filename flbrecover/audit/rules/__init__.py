@@ -1,0 +1,1 @@
+"""The rules, one function each; docs/audit.md has a section for each of them."""
