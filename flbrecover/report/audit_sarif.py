@@ -55,7 +55,7 @@ def _result(rule: str, subject: str, finding: Finding) -> dict[str, Any]:
 
 def _location(place: Origin) -> dict[str, Any]:
     path = place.path.removeprefix("./")
-    uri = quote(path.encode("utf-8", "surrogateescape")) if not path.startswith("/") else f"file://{quote(path)}"
+    uri = ("file://" if path.startswith("/") else "") + quote(path.encode("utf-8", "surrogateescape"))
     physical: dict[str, Any] = {"artifactLocation": {"uri": uri}}
     if place.line:
         physical["region"] = {"startLine": place.line}

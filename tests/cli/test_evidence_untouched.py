@@ -24,6 +24,7 @@ ARGUMENTS = {
     "recover": ("--endpoint-url", "URL", "--agent", "gone", "--yes"),
     "apply": ("PLAN", "--endpoint-url", "URL", "--yes"),
     "verify": ("PLAN", "--endpoint-url", "URL"),
+    "audit": (),
 }
 
 

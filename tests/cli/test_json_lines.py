@@ -12,6 +12,7 @@ from cases import config, load, unpack
 from command import Ended, flbrecover
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
+HOSTPATH = DOCS.parent / "fixtures" / "audit" / "hostpath.yaml"
 SCHEMA = json.loads((DOCS / "json-output.schema.json").read_text())
 TYPES = {ref["$ref"].rpartition("/")[2] for ref in SCHEMA["oneOf"]}
 VALIDATORS = {
@@ -66,6 +67,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory, weed) -> set[str]:
             ]
         for arguments in run:
             types |= check(flbrecover(*arguments, "--json"))
+    types |= check(flbrecover("audit", HOSTPATH, "--json"))
     return types
 
 

@@ -134,8 +134,8 @@ def store_dir_limit(agent: Agent, _setup: Setup) -> Iterator[Outcome]:
             + (f", less than two files of {_mb(output.total_file_size)}" if small else ""),
             "When that is reached (S3 away, expired credentials) records are refused, tried again a few times and then "
             "dropped, though their position in the tail DB has moved on.",
-            "a limit that holds the longest outage you plan for, storage.type filesystem for the tail inputs and a large "
-            "Retry_Limit",
+            "a limit that holds the longest outage you plan for, storage.type filesystem for the tail inputs and a "
+            "large Retry_Limit",
             agent.at(section, "store_dir_limit_size"),
         )
 

@@ -22,25 +22,25 @@ def judge(
         yield NotKnown(f"whether {what} {path} survives its pod ({place.said})", GIVE_MANIFEST)
     elif place.read_only:
         fact = f"{what} {path} cannot be written: {place.said}"
-        yield Finding(severity, fact, f"Fluent Bit does not start, or works without it: {lost}", change, at)
+        yield Finding(severity, fact, f"Fluent Bit does not start, or works without it: {lost}.", change, at)
     elif place.per_pod:
         fact = f"{what} {path} is in another folder for every pod: {place.said}"
-        yield Finding(severity, fact, f"The next pod (rolling update, eviction) does not find it: {lost}", change, at)
+        yield Finding(severity, fact, f"The next pod (rolling update, eviction) does not find it: {lost}.", change, at)
     elif not place.survives:
         fact = f"{what} {path} is lost with its pod: {place.said}"
         when = "With every rolling update, eviction or deleted pod it is gone"
         if place.kind == "layer":
             when = "It is gone with every restart of the container, after an OOM kill too"
-        yield Finding(severity, fact, f"{when}: {lost}", change, at)
+        yield Finding(severity, fact, f"{when}: {lost}.", change, at)
     elif place.kind == "claim" and agent.workload and agent.workload.kind == "DaemonSet" and place.shared:
         fact = f"{what} {path} is on one volume for all pods of the DaemonSet: {place.said}"
         incident = (
             "The pods of all nodes write to the same files. Inodes of one node mean other files on the next one: "
         )
-        yield Finding("error", fact, incident + lost, change, at)
+        yield Finding("error", fact, f"{incident}{lost}.", change, at)
     elif place.cleared_at_boot:
         fact = f"{what} {path} is emptied when the node boots: {place.said}"
-        yield Finding("warning", fact, f"After a reboot or a power loss it is gone: {lost}", change, at)
+        yield Finding("warning", fact, f"After a reboot or a power loss it is gone: {lost}.", change, at)
     elif place.kind == "claim":
         yield Passed(f"{what} {path} survives its pod: {place.said}")
         fact = f"{what} {path} is on a volume that may follow its pod to another node: {place.said}"
