@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from servers import Moto, Server
@@ -34,6 +35,18 @@ class FreshBucket:
 
     def get(self, key: str) -> bytes:
         return self.s3.client.get_object(Bucket=self.name, Key=key)["Body"].read()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """As :func:`_here`, for fixtures of modules."""
+    os.chdir(tmp_path_factory.mktemp("elsewhere"))
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands keep their case folders below the current folder: not below this repository."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -20,16 +20,20 @@ if TYPE_CHECKING:
 WATCH: Watch = progress
 
 
-def analyse_job(job: Job) -> Analysis:
-    """Reads the evidence and compares it with S3, as the options of a call ask for."""
-    job.need_outputs()
-    options = Options(
+def options_of_call(job: Job) -> Options:
+    return Options(
         *times_of(job.given),
         assume_kept=bool(job.given.get("assume_kept")),
         plain_lines=bool(job.given.get("plain_lines")),
         take_ambiguous=job.given.get("ambiguous") != "upload",
         upload_ids=tuple(job.given.get("upload_ids") or ()),
     )
+
+
+def analyse_job(job: Job) -> Analysis:
+    """Reads the evidence and compares it with S3, as the options of a call ask for."""
+    job.need_outputs()
+    options = options_of_call(job)
     survey = job.survey
     if not survey.buffers and not survey.uploads and not survey.logs and not survey.dbs:
         looked = sorted({h.path for h in survey.homes} | {p for i in job.pipeline.inputs for p in i.paths})

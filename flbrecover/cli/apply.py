@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,22 +11,35 @@ from flbrecover.cli import options as o
 
 
 @click.command(name="apply")
-@click.argument("plan_file", metavar="PLAN", type=click.Path(dir_okay=False))
-@o.options(o.NODE[:1], o.STORAGE[-1:], o.ENDPOINT, o.JSON)
-@click.option("--yes", is_flag=True, help="Do not ask before uploading.")
-def command(plan_file: str, yes: bool, as_json: bool, **given: Any) -> int:
-    """Carry out a plan that `flbrecover diff --plan` saved, then prove it by reading S3 again.
+@click.argument("plan_file", metavar="PLAN", type=click.Path())
+@o.options(o.NODE[:1], o.STORAGE[-1:], o.ENDPOINT, o.APPLY, o.JSON)
+def command(plan_file: str, case_dir: str | None, yes: bool, jobs: int, as_json: bool, **given: Any) -> int:
+    """Carry out a plan that `flbrecover diff --plan` saved, or go on with a case that was cut off (PLAN is its folder),
+    then prove it by reading S3 again.
 
-    The plan is refused when its evidence has changed. An interrupted one goes on where it stopped.
+    The plan is refused when its evidence has changed before anything was done. What S3 has got since the plan was made
+    is not uploaded again.
     """
     from flbrecover.cli.analysing import refuse_running
     from flbrecover.cli.applying import apply_and_prove, confirm
+    from flbrecover.cli.case import opened
     from flbrecover.cli.planned import PlannedJob
+    from flbrecover.errors import UsageError
     from flbrecover.recover.apply import check_evidence
+    from flbrecover.recover.case_folder import is_case
 
     job = PlannedJob.load(plan_file, given)
-    check_evidence(job.plan, job.node)
+    if job.case is not None and case_dir is not None:
+        raise UsageError(f"--case {case_dir}: {plan_file} is a case already, and the run is kept there")
+    path = Path(case_dir) if case_dir else job.case
+    is_new = path is None or not is_case(path)
+    if is_new:
+        check_evidence(job.plan, job.node)
     refuse_running(job, job.plan.agent)
     if job.plan.actions:
         confirm(job.plan, yes)
-    return apply_and_prove(job, job.plan, None, as_json=as_json)
+    with opened(job, path) as case:
+        case.save_plan(job.plan)
+        if not is_new and not case.journal.finished(job.plan):
+            check_evidence(job.plan, job.node)
+        return case.ended(apply_and_prove(job, job.plan, None, case, jobs=jobs, as_json=as_json))

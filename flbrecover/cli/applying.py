@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -14,11 +15,13 @@ from flbrecover.cli.options import Job
 from flbrecover.errors import UsageError
 from flbrecover.reconcile.plan import Plan
 from flbrecover.recover.analysis import Analysis, analyse
+from flbrecover.recover.case_folder import AFTER
 from flbrecover.recover.planning import NEEDS
 from flbrecover.recover.recovery import carry_out, choice_of, options_of, still_missing
 from flbrecover.report import jsonl, problems
 
 if TYPE_CHECKING:
+    from flbrecover.cli.case import Case
     from flbrecover.model import Agent
 
 
@@ -42,24 +45,30 @@ def confirm(plan: Plan, yes: bool) -> None:
         raise click.Abort
 
 
-def apply_and_prove(job: Job, plan: Plan, before: Analysis | None, *, as_json: bool) -> int:
+def apply_and_prove(
+    job: Job, plan: Plan, before: Analysis | None, case: Case, *, jobs: int, as_json: bool
+) -> int:
     """Uploads, then compares the evidence with S3 once more. Gives the exit code."""
     failed = 0
-    for done in carry_out(plan, job.survey, job.connect, time.time_ns(), WATCH):
-        failed += done.outcome == "failed"
-        if as_json:
-            show.done_json(sys.stdout, done)
-        else:
-            show.done_text(sys.stdout, done)
+    results = carry_out(
+        plan, job.survey, job.connect, time.time_ns(), WATCH, before=before, journal=case.journal, jobs=jobs
+    )
+    with closing(results):
+        for done in results:
+            failed += done.outcome == "failed"
+            if as_json:
+                show.done_json(sys.stdout, done)
+            else:
+                show.done_text(sys.stdout, done)
     after = before
     if after is None or plan.actions:
         after = analyse(job.survey, job.connect, options_of(plan, time.time_ns()), WATCH)
-    code = proved(after, plan, as_json=as_json)
+    code = proved(after, plan, as_json=as_json, case=case)
     return 1 if failed and code == 0 else code
 
 
-def proved(after: Analysis, plan: Plan, *, as_json: bool) -> int:
-    """Says what is still missing of what the plan was to recover, and gives the exit code."""
+def proved(after: Analysis, plan: Plan, *, as_json: bool, case: Case | None = None) -> int:
+    """Says what is still missing of what the plan was to recover, keeps it in the case, and gives the exit code."""
     choice = choice_of(plan)
     again, left = still_missing(after, choice, time.time_ns())
     missing = sum(put.records for put in again.puts) + len(again.completions)
@@ -68,18 +77,19 @@ def proved(after: Analysis, plan: Plan, *, as_json: bool) -> int:
     wanted = {state for state, source in NEEDS.items() if source in choice.sources}
     totals = after.totals()
     gone = after.gone_ranges if "lost" in choice.sources else 0
+    verdict = {"missing": missing, "stored": totals["stored"], "records": totals.records, "left": left, "gone": gone}
+    if case is not None:
+        with case.folder.writing(AFTER) as file:
+            show.diff_json(file, after, [(again, left)])
+            jsonl.write(file, "verdict", verdict)
     if as_json:
-        jsonl.write(
-            sys.stdout,
-            "verdict",
-            {"missing": missing, "stored": totals["stored"], "records": totals.records, "left": left, "gone": gone},
-        )
+        jsonl.write(sys.stdout, "verdict", verdict)
     else:
         states = ", ".join(f"{totals[s]:,} {s}" for s in sorted(wanted) if totals[s])
         rest = f" Not stored: {states}." if states else ""
         done = "Nothing that was to be recovered is missing."
-        verdict = done if not missing else f"STILL MISSING: {show.count(missing, 'record')}."
-        sys.stdout.write(f"\n{verdict} S3 holds {totals['stored']:,} of {totals.records:,} records.{rest}\n")
+        said = done if not missing else f"STILL MISSING: {show.count(missing, 'record')}."
+        sys.stdout.write(f"\n{said} S3 holds {totals['stored']:,} of {totals.records:,} records.{rest}\n")
         for problem in show.all_problems(after):
             if problem.unreadable:
                 show.say(f"problem: {problems.line(problem)}")

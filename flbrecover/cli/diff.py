@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,34 +17,46 @@ if TYPE_CHECKING:
 
 
 @click.command(name="diff")
-@o.options(o.NODE, o.INPUT, o.STORAGE, o.OUTPUT, o.ENDPOINT, o.WINDOW, o.COMPARE, o.AGENT, o.JSON)
+@o.options(o.NODE, o.INPUT, o.STORAGE, o.OUTPUT, o.ENDPOINT, o.WINDOW, o.COMPARE, o.AGENT, o.CASE, o.JSON)
 @click.option("--plan", "plan_file", type=click.Path(dir_okay=False), help="Save the plan (needs --agent).")
 @click.option("--file", "log_file", metavar="PATH", help="Show the byte ranges of this log or buffer file.")
 @click.option("--files", is_flag=True, help="Show every file, not only tags.")
-def command(plan_file: str | None, log_file: str | None, files: bool, as_json: bool, **given: Any) -> int:
-    """Compare the node's evidence with S3 and show where every record is. Changes nothing, anywhere.
+def command(
+    plan_file: str | None, log_file: str | None, files: bool, case_dir: str | None, as_json: bool, **given: Any
+) -> int:
+    """Compare the node's evidence with S3 and show where every record is. Changes nothing, anywhere; with --case the
+    answer is kept there, with --agent also the plan.
 
     Exit codes: 0 nothing missing, 3 records missing, 4 some evidence could not be read.
     """
     from flbrecover.cli import show
     from flbrecover.cli.analysing import analyse_job, exit_code, plan_for
+    from flbrecover.cli.case import opened
     from flbrecover.errors import UsageError
+    from flbrecover.recover.case_folder import BEFORE
 
     if plan_file and not given["agent"]:
         raise UsageError("--plan needs --agent gone or --agent returning: a plan is for one of the two")
     job = o.Job(given)
-    analysis = analyse_job(job)
-    agents: tuple[Agent, ...] = (given["agent"],) if given["agent"] else ("gone", "returning")
-    plans = [plan_for(job, analysis, agent) for agent in agents]
-    if plan_file:
-        save(Path(plan_file), plans[0][0])
-    if as_json:
-        show.diff_json(sys.stdout, analysis, plans)
-    else:
-        show.diff_text(sys.stdout, analysis, plans, log_file=log_file, files=files)
+    job.need_outputs()
+    with opened(job, Path(case_dir)) if case_dir else nullcontext() as case:
+        analysis = analyse_job(job)
+        agents: tuple[Agent, ...] = (given["agent"],) if given["agent"] else ("gone", "returning")
+        plans = [plan_for(job, analysis, agent) for agent in agents]
+        if case is not None:
+            if given["agent"]:
+                case.save_plan(plans[0][0])
+            case.save_lines(BEFORE, lambda file: show.diff_json(file, analysis, plans))
         if plan_file:
-            click.echo(f"\nplan saved; carry it out with: flbrecover apply {plan_file}", err=True)
-    return exit_code(analysis, left=analysis.totals().missing + analysis.gone_ranges)
+            save(Path(plan_file), plans[0][0])
+        if as_json:
+            show.diff_json(sys.stdout, analysis, plans)
+        else:
+            show.diff_text(sys.stdout, analysis, plans, log_file=log_file, files=files)
+            if plan_file:
+                click.echo(f"\nplan saved; carry it out with: flbrecover apply {plan_file}", err=True)
+        code = exit_code(analysis, left=analysis.totals().missing + analysis.gone_ranges)
+        return code if case is None else case.ended(code)
 
 
 def save(path: Path, plan: Plan) -> None:

@@ -103,6 +103,22 @@ AGENT = (
     ),
     click.option("--sources", metavar="LIST", help="What to recover, of buffers,uploads,lost,unread (default: all)."),
 )
+CASE = (
+    click.option(
+        "--case",
+        "case_dir",
+        type=click.Path(file_okay=False),
+        metavar="DIR",
+        help="Keep plan, journal and both comparisons here (default: a new folder flbrecover-case-… below this one).",
+    ),
+)
+APPLY = (
+    *CASE,
+    click.option("--yes", is_flag=True, help="Do not ask before uploading."),
+    click.option(
+        "--jobs", type=click.IntRange(1, 64), default=8, show_default=True, metavar="N", help="Uploads at once."
+    ),
+)
 
 # option name -> (key of the configuration, section it belongs to)
 KEYS = {

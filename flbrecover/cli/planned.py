@@ -14,29 +14,41 @@ from flbrecover.fluentbit.interpret import interpret, sections_from_json
 from flbrecover.fluentbit.pipeline import Pipeline
 from flbrecover.model import Problem
 from flbrecover.reconcile.plan import Plan, from_json
+from flbrecover.recover.case_folder import PLAN, is_case
 
 LARGEST = 1 << 30
 
 
+def read_plan(file: Path) -> Plan:
+    """The plan in a file. Raises PlanError where there is none that can be used."""
+    try:
+        if file.stat().st_size > LARGEST:
+            raise PlanError(f"{file}: larger than any plan")
+        text = file.read_text(encoding="ascii")
+    except OSError as e:
+        raise PlanError(f"{file}: {e.strerror}") from e
+    except UnicodeDecodeError as e:
+        raise PlanError(f"{file}: not a plan; make one with `flbrecover diff --plan FILE`") from e
+    return from_json(text, str(file))
+
+
 @dataclass(frozen=True)
 class PlannedJob(Job):
-    """``given`` holds the options of the call; everything else is the plan's."""
+    """``given`` holds the options of the call; everything else is the plan's. ``case`` is the folder of the case that
+    the plan was read from, None where it was a plan file."""
 
     plan: Plan
+    case: Path | None = None
 
     @classmethod
     def load(cls, path: str, given: Mapping[str, Any]) -> PlannedJob:
-        """Reads a plan file. Raises PlanError where there is none that can be used."""
+        """Reads a plan file, or the plan of a case folder. Raises PlanError where there is none that can be used."""
         file = Path(path)
-        try:
-            if file.stat().st_size > LARGEST:
-                raise PlanError(f"{path}: larger than any plan")
-            text = file.read_text(encoding="ascii")
-        except OSError as e:
-            raise PlanError(f"{path}: {e.strerror}") from e
-        except UnicodeDecodeError as e:
-            raise PlanError(f"{path}: not a plan; make one with `flbrecover diff --plan FILE`") from e
-        return cls(given, from_json(text, path))
+        if not is_case(file):
+            return cls(given, read_plan(file))
+        if not (file / PLAN).exists():
+            raise PlanError(f"{path}: this case has no plan yet; make one with `flbrecover recover --case {path}`")
+        return cls(given, read_plan(file / PLAN), file)
 
     @property
     def notes(self) -> tuple[Problem, ...]:

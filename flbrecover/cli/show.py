@@ -77,6 +77,7 @@ def done_text(out: TextIO, done: Done) -> None:
         "exists": "there already, same content",
         "completed": "upload completed",
         "already completed": "upload was completed already",
+        "skipped": "skipped",
         "failed": "FAILED",
     }[done.outcome]
     detail = f": {done.detail}" if done.detail else ""

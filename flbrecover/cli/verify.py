@@ -12,11 +12,11 @@ from flbrecover.cli import options as o
 
 
 @click.command(name="verify")
-@click.argument("plan_file", metavar="PLAN", type=click.Path(dir_okay=False))
+@click.argument("plan_file", metavar="PLAN", type=click.Path())
 @o.options(o.NODE[:1], o.STORAGE[-1:], o.ENDPOINT, o.JSON)
 def command(plan_file: str, as_json: bool, **given: Any) -> int:
-    """Read every object of a plan back and compare it with what was planned, then compare the whole evidence with S3
-    again. Changes nothing.
+    """Read every object of a plan (a plan file or a case folder) back and compare it with what was planned, then
+    compare the whole evidence with S3 again. Changes nothing.
 
     Exit codes: 0 all there, 3 records missing, 4 some evidence could not be read.
     """

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 SEQ = re.compile(rb"seq=(\d{7})")
 PLAN = "plan.json"
+CASE = "case"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,10 @@ def steps(node: Path, config: str, endpoint_url: str, plan: Path) -> tuple[Step,
             ("diff", *s3, "--agent", "gone", "--plan", str(plan)),
             expected=3,
         ),
-        Step("Put what is missing into S3, once.", ("recover", *s3, "--agent", "gone", "--yes")),
+        Step(
+            "Put what is missing into S3, once.",
+            ("recover", *s3, "--agent", "gone", "--yes", "--case", str(plan.with_name(CASE))),
+        ),
         Step(
             "Read S3 again and prove every record of the plan.",
             ("verify", str(plan), "--root", str(node), "--endpoint-url", endpoint_url),
@@ -119,7 +123,7 @@ def command_line(step: Step) -> str:
 
 def kept_text(folder: Path) -> str:
     return (
-        f"\nKept in {folder}: node/ (the evidence), s3/ (the server's data), {PLAN}.\n"
+        f"\nKept in {folder}: node/ (the evidence), s3/ (the server's data), {PLAN}, {CASE}/ (the recovery).\n"
         "To go on by hand, start the server again; it prints the commands:\n"
         f"{shlex.join(['flbrecover', 'demo', '--serve', str(folder)])}"
     )

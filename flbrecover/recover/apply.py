@@ -1,15 +1,22 @@
-"""Carries a plan out: completes uploads first, then uploads what is still missing, each record once.
+"""Carries actions out, several at once, each record once.
 
 Nothing has to be remembered between two runs: keys follow from the content, no key is ever overwritten, and what a
 killed run has written already is found under its key with the same content.
+
+Actions of one tag are carried out one after the other, in the order of the plan. Whatever moment a run is killed at, or
+looked at by a second one, S3 then holds a tag's first objects and lacks its last ones, and what is still to be done is
+cut into the same objects again.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from flbrecover.bucket import pending_uploads, writing
 from flbrecover.bucket.client import S3
@@ -29,18 +36,50 @@ from flbrecover.recover.survey import Survey
 from flbrecover.recover.watch import Watch, unwatched
 
 MOST_KEYS = 8  # keys that are tried when a key is taken by other content
+JOBS = 8  # actions under way at once
 
-Outcome = Literal["written", "exists", "completed", "already completed", "failed"]
+_CHANGED = "its records are not what the plan was made with any more: the evidence has changed; make the plan again"
+
+Outcome = Literal["written", "exists", "completed", "already completed", "skipped", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of one action. ``exists``: the key held this very content already. ``detail`` says why it failed."""
+    """What became of one action. ``exists``: the key held this very content already. ``skipped``: there is nothing to
+    upload any more, or the evidence has changed since the plan. ``detail`` says why it was skipped or failed."""
 
     action: Action
     outcome: Outcome
     key: str
     detail: str = ""
+    etag: str = ""
+
+
+class Journal(Protocol):
+    """Is told of every action before its first request, and again once there is a result."""
+
+    def started(self, action: Action) -> None: ...
+
+    def ended(self, done: Done) -> None: ...
+
+    def finished(self, plan: Plan) -> dict[int, Done]:
+        """What earlier runs have done of a plan, by the number of the action."""
+
+
+class NoJournal:
+    """For those who keep none."""
+
+    def started(self, action: Action) -> None:
+        pass
+
+    def ended(self, done: Done) -> None:
+        pass
+
+    def finished(self, plan: Plan) -> dict[int, Done]:  # noqa: ARG002
+        return {}
+
+
+NO_JOURNAL = NoJournal()
 
 
 def check_evidence(plan: Plan, node: Node) -> None:
@@ -55,27 +94,110 @@ def check_evidence(plan: Plan, node: Node) -> None:
 
 
 class Apply:
-    """Carries out the actions of plans on one survey. Failures are results, one never stops the others."""
+    """Carries out the actions of plans on one survey, ``jobs`` at once. Failures are results, one never stops the
+    others."""
 
-    def __init__(self, survey: Survey, connect: Connect, *, plain_lines: bool, plan_id: str, tool: str) -> None:
+    def __init__(
+        self,
+        survey: Survey,
+        connect: Connect,
+        *,
+        plain_lines: bool,
+        plan_id: str,
+        tool: str,
+        journal: Journal = NO_JOURNAL,
+        jobs: int = JOBS,
+    ) -> None:
         self._survey = survey
         self._connect = connect
         self._plain = plain_lines
         self._plan_id = plan_id
         self._tool = tool
+        self._journal = journal
+        self._jobs = jobs
         self._outputs = {o.number: o for o in survey.pipeline.outputs}
 
-    def run(self, actions: Sequence[Action], watch: Watch = unwatched) -> Iterator[Done]:
-        for action in watch(actions, "recovering", len(actions)):
+    def run(
+        self, actions: Sequence[Action], watch: Watch = unwatched, *, settled: Collection[int] = ()
+    ) -> Iterator[Done]:
+        """Gives the results in the order of the actions; each is in the journal as soon as it is there.
+
+        ``settled`` are numbers of actions whose records are not missing any more: it is only looked whether their own
+        object has them.
+
+        An interruption waits for what is under way, notes it, and goes on up. At most ``jobs`` bodies are in the
+        scratch folder at once.
+        """
+        results: dict[int, Done] = {}
+        shown = 0
+        for index, done in watch(self._all(actions, settled), "recovering", len(actions)):
+            results[index] = done
+            while shown in results:
+                yield results.pop(shown)
+                shown += 1
+
+    def _all(self, actions: Sequence[Action], settled: Collection[int]) -> Iterator[tuple[int, Done]]:
+        """(index of the action, its result) as they come."""
+        lanes: dict[tuple[int, str], deque[int]] = {}
+        for index, action in enumerate(actions):
+            what = action.key if isinstance(action, CompleteUpload) else action.tag
+            lanes.setdefault((action.output, what), deque()).append(index)
+        waiting = deque(lanes.values())
+        running: dict[Future[Done], deque[int]] = {}
+        with ThreadPoolExecutor(self._jobs, thread_name_prefix="apply") as pool:
             try:
-                output = self._output(action)
-                s3 = self._connect(output)
-                if isinstance(action, CompleteUpload):
-                    yield complete(s3, action)
-                else:
-                    yield self._put(s3, output, action)
-            except FlbrecoverError as e:
-                yield Done(action, "failed", action.key, str(e))
+                while waiting or running:
+                    while waiting and len(running) < self._jobs:
+                        lane = waiting.popleft()
+                        action = actions[lane[0]]
+                        running[self._start(pool, action, settled=action.number in settled)] = lane
+                    ended, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in ended:
+                        lane = running[future]
+                        self._journal.ended(future.result())
+                        del running[future]
+                        yield lane.popleft(), future.result()
+                        if lane:
+                            waiting.appendleft(lane)
+            finally:
+                self._note_rest(running)
+
+    def _start(self, pool: ThreadPoolExecutor, action: Action, *, settled: bool) -> Future[Done]:
+        self._journal.started(action)
+        try:
+            output = self._output(action)
+            return pool.submit(self._done, output, self._connect(output), action, settled=settled)
+        except FlbrecoverError as e:
+            failed: Future[Done] = Future()
+            failed.set_result(Done(action, "failed", action.key, str(e)))
+            return failed
+
+    def _note_rest(self, running: dict[Future[Done], deque[int]]) -> None:
+        """After an interruption: waits for what is under way and puts it into the journal, if that can be written."""
+        for future in running:
+            with suppress(FlbrecoverError):  # the error that is on its way up says so already
+                self._journal.ended(future.result())
+
+    def _done(self, output: S3Output, s3: S3, action: Action, *, settled: bool) -> Done:
+        try:
+            if isinstance(action, CompleteUpload):
+                return complete(s3, action)
+            return self._settled(s3, output, action) if settled else self._put(s3, output, action)
+        except FlbrecoverError as e:
+            return Done(action, "failed", action.key, str(e))
+
+    def _settled(self, s3: S3, output: S3Output, action: PutRecords) -> Done:
+        detail = "its records are not missing any more"
+        try:
+            for key in keys_of(output, action):
+                there = pending_uploads.head(s3, output.bucket, key)
+                if there is None:
+                    break
+                if content_sha256(s3, output, key) == action.sha256:
+                    return Done(action, "exists", key, etag=there.etag)
+        except BucketError as e:
+            detail += f" ({e})"
+        return Done(action, "skipped", action.key, detail)
 
     def _output(self, action: Action) -> S3Output:
         output = self._outputs.get(action.output)
@@ -89,15 +211,19 @@ class Apply:
         hasher = content_hash(output.format)
         try:
             with tempfile.TemporaryFile(prefix="flbrecover-") as file:
-                made = writing.make_body(output, _hashed(blocks, hasher), file)
+                try:
+                    made = writing.make_body(output, _hashed(blocks, hasher), file)
+                except PlanError as e:
+                    return Done(action, "skipped", action.key, str(e))
                 if hasher.hexdigest() != action.sha256:
-                    raise PlanError("its records are not what the plan was made with any more; make the plan again")
+                    return Done(action, "skipped", action.key, _CHANGED)
                 for key in keys_of(output, action):
                     result: PutResult = writing.put(s3, output, key, file, self._metadata(action))
                     if result.outcome == "written":
-                        return Done(action, "written", key, "; ".join(filter(None, (made, result.note))))
+                        notes = "; ".join(filter(None, (made, result.note)))
+                        return Done(action, "written", key, notes, result.etag)
                     if content_sha256(s3, output, key) == action.sha256:
-                        return Done(action, "exists", key)
+                        return Done(action, "exists", key, etag=result.etag)
         except OSError as e:
             where = tempfile.gettempdir()
             raise FlbrecoverError(f"{where}: {e.strerror} (scratch space; set TMPDIR to a folder with room)") from e

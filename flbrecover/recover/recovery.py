@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from flbrecover.errors import BucketError
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.reconcile.plan import Plan, PutRecords
 from flbrecover.recover.analysis import Analysis, Connect, analyse, make_plan
-from flbrecover.recover.apply import Apply, Done, check_evidence, keys_of
+from flbrecover.recover.apply import JOBS, NO_JOURNAL, Apply, Done, Journal, keys_of
+from flbrecover.recover.fresh import appeared
 from flbrecover.recover.object_records import content_sha256
 from flbrecover.recover.options import Options
 from flbrecover.recover.planning import Choice
@@ -26,32 +27,56 @@ def options_of(plan: Plan, now_ns: int) -> Options:
 
 
 def carry_out(
-    plan: Plan, survey: Survey, connect: Connect, now_ns: int, watch: Watch = unwatched
-) -> Iterator[Done]:
-    """Applies a plan. Where it completes uploads, everything is compared again afterwards, for only a completed upload
-    tells what it holds; what the plan meant to upload and is still missing then is uploaded.
+    plan: Plan,
+    survey: Survey,
+    connect: Connect,
+    now_ns: int,
+    watch: Watch = unwatched,
+    *,
+    before: Analysis | None = None,
+    journal: Journal = NO_JOURNAL,
+    jobs: int = JOBS,
+) -> Generator[Done, None, None]:
+    """Applies a plan. What the journal calls finished is not done again.
 
-    Raises PlanError where the evidence is not what the plan was made with.
+    The plan is checked before the first upload: only what is still missing then is uploaded. ``before`` is the
+    comparison that the plan was just made from: where S3 lists what it listed then, it still holds. Where the plan
+    completes uploads everything is compared again in any case, for only a completed upload tells what it holds.
     """
-    check_evidence(plan, survey.node)
     options = options_of(plan, now_ns)
-    run = Apply(survey, connect, plain_lines=options.plain_lines, plan_id=plan.id, tool=plan.tool)
-    puts = plan.puts
-    if plan.completions:
-        yield from run.run(plan.completions, watch)
+    run = Apply(
+        survey, connect, plain_lines=options.plain_lines, plan_id=plan.id, tool=plan.tool, journal=journal, jobs=jobs
+    )
+    finished = journal.finished(plan)
+    for done in finished.values():
+        yield replace(done, detail="in an earlier run")
+    completions = [action for action in plan.completions if action.number not in finished]
+    puts = [action for action in plan.puts if action.number not in finished]
+    yield from run.run(completions, watch)
+    if puts and (completions or before is None or appeared(before, {put.tag for put in puts}, connect)):
         now = analyse(survey, connect, options, watch)
         again, _ = make_plan(now, choice_of(plan), plan.created_ns)
-        puts = tuple(as_planned(plan, again))
-    yield from run.run(puts, watch)
+        missing = list(as_planned(puts, again))
+        settled = {put.number: put for put in puts}
+        for put in missing:
+            settled.pop(put.number, None)
+        puts = sorted([*missing, *settled.values()], key=lambda put: put.number)
+        yield from run.run(puts, watch, settled=settled)
+    else:
+        yield from run.run(puts, watch)
 
 
-def as_planned(plan: Plan, again: Plan) -> Iterator[PutRecords]:
-    """What a second plan still uploads of what the first one meant to, under the first one's numbers."""
-    meant = {(put.tag, put.rebuilt, piece.path): put.number for put in plan.puts for piece in put.pieces}
+def as_planned(planned: Iterable[PutRecords], again: Plan) -> Iterator[PutRecords]:
+    """What a second plan still uploads of what a first one meant to, under the first one's numbers."""
+    same = {put.key: put.number for put in planned}
+    of_file: dict[tuple[str, bool, str], int] = {}
+    for put in planned:
+        for piece in put.pieces:
+            of_file.setdefault((put.tag, put.rebuilt, piece.path), put.number)
     for put in again.puts:
-        numbers = [meant.get((put.tag, put.rebuilt, piece.path)) for piece in put.pieces]
+        numbers = [of_file.get((put.tag, put.rebuilt, piece.path)) for piece in put.pieces]
         if numbers[0] is not None and None not in numbers:
-            yield replace(put, number=numbers[0])
+            yield replace(put, number=same.get(put.key, numbers[0]))
 
 
 @dataclass(frozen=True, slots=True)

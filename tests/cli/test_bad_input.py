@@ -323,10 +323,16 @@ def test_a_full_disk_under_the_scratch_folder(loaded: Path, weed, tmp_path: Path
 
 
 def test_an_object_that_does_not_fit_on_the_disk_stops_no_other(loaded: Path, weed, tmp_path: Path) -> None:
+    """One log is given so many lines that its object is larger than the limit; the case folder's files are not."""
+    log = loaded / "var/log/containers/test-web.log"
+    lines = log.read_bytes().splitlines(keepends=True)
+    with log.open("ab") as file:
+        file.writelines(lines[-1] for _ in range(800_000 // len(lines[-1])))
+    os.utime(log, (log.stat().st_atime, (loaded / "var/log/flb_test.db").stat().st_mtime))  # one object's time
     scratch = tmp_path / "scratch"
     where = ("--root", loaded, "--config", CONF, "--endpoint-url", weed.endpoint_url)
     more = ("--agent", "gone", "--yes", "--compression", "none", "--json")
-    ended = with_small_disk(40_960, scratch, "recover", *where, *more)
+    ended = with_small_disk(600_000, scratch, "recover", *where, *more)
     assert ended.returncode in (1, 3)
     done = [line for line in map(json.loads, ended.stdout.splitlines()) if line["type"] == "done"]
     assert sorted(d["outcome"] for d in done) == ["failed", "written", "written", "written"]

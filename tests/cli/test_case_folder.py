@@ -1,0 +1,184 @@
+"""What a recovery keeps, what is refused as a case folder, and how a case is gone on with."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from cases import config, footprint, load, unpack
+from command import Ended, flbrecover, one_line
+
+NAME = "rolling-update"
+
+
+@pytest.fixture
+def root(tmp_path: Path, moto) -> Path:
+    root = unpack(NAME, tmp_path)
+    load(NAME, moto.client, root)
+    return root
+
+
+def node(root: Path, moto) -> tuple[object, ...]:
+    return ("--root", root, "--config", config(NAME), "--endpoint-url", moto.endpoint_url)
+
+
+def rows(case: Path, query: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(case / "case.db")) as db:
+        return db.execute(query).fetchall()
+
+
+def test_what_a_recovery_keeps(root: Path, moto, tmp_path: Path) -> None:
+    """All of it below the current folder, private, and without secrets."""
+    before = footprint(root)
+    secret = moto.endpoint_url.replace("http://", "http://somebody:secret@")
+    where = ("--root", root, "--config", config(NAME), "--endpoint-url", secret)
+    ended = flbrecover("recover", *where, "--env", "KEY=hidden", "--agent", "gone", "--yes", "--json")
+    assert ended.code == 0, ended.err
+    (case,) = tmp_path.glob("flbrecover-case-*")
+    assert f"case folder {case}" in ended.err
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in [case, *case.iterdir()]}
+    assert modes.pop(case.name) == 0o700
+    assert modes == dict.fromkeys(("flbrecover-case", "case.db", "plan.json", "before.jsonl", "after.jsonl"), 0o600)
+
+    printed = ended.out.splitlines(keepends=True)
+    kept = (case / "before.jsonl").read_bytes().splitlines(keepends=True)
+    assert printed[: len(kept)] == kept
+    after = [json.loads(line) for line in (case / "after.jsonl").read_text().splitlines()]
+    assert after[-1] == ended.one("verdict")
+    assert json.loads((case / "plan.json").read_text())["type"] == "plan"
+
+    ((command, exit_code, started, done, said_root),) = rows(
+        case, "select command, exit_code, started_ns, ended_ns, root from runs"
+    )
+    assert "secret" not in str(command) and "hidden" not in str(command)
+    assert "--env 'KEY=…'" in str(command) and "--agent gone" in str(command)
+    assert (exit_code, said_root) == (0, str(root)) and 0 < started < done
+    numbers = [number for (number,) in rows(case, "select number from actions order by number")]
+    assert numbers == [a["number"] for a in ended.of_type("action")]
+    journal = rows(case, "select action, event, outcome, key, etag from journal order by id")
+    for done in ended.of_type("done"):
+        (started,) = [n for n, line in enumerate(journal) if line[:2] == (done["number"], "started")]
+        (result,) = [n for n, line in enumerate(journal) if line[:2] == (done["number"], "result")]
+        assert started < result
+        etag = moto.client.head_object(Bucket="my-bucket", Key=done["key"])["ETag"].strip('"')
+        assert journal[result][2:] == (done["outcome"], done["key"], etag)
+    assert footprint(root) == before
+
+
+def test_diff_keeps_its_answer_and_apply_and_verify_take_the_folder(root: Path, moto, tmp_path: Path) -> None:
+    case = tmp_path / "kept"
+    ended = flbrecover("diff", *node(root, moto), "--agent", "gone", "--case", case, "--json")
+    assert ended.code == 3
+    assert (case / "before.jsonl").read_bytes() == ended.out
+    on_case = (case, "--root", root, "--endpoint-url", moto.endpoint_url)
+    assert flbrecover("verify", *on_case).code == 3
+    applied = flbrecover("apply", *on_case, "--yes", "--json")
+    assert applied.code == 0
+    assert {done["outcome"] for done in applied.of_type("done")} == {"written"}
+    assert flbrecover("verify", *on_case).code == 0
+    again = flbrecover("apply", *on_case, "--yes", "--json")
+    assert again.code == 0
+    assert {done["detail"] for done in again.of_type("done")} == {"in an earlier run"}
+    same = flbrecover("recover", *node(root, moto), "--agent", "gone", "--yes", "--json", "--case", case)
+    assert same.code == 0 and same.of_type("action") == []
+
+
+def test_a_dry_run_keeps_nothing_unless_asked(root: Path, moto, tmp_path: Path) -> None:
+    assert flbrecover("recover", *node(root, moto), "--agent", "gone", "--dry-run").code == 3
+    assert list(tmp_path.glob("flbrecover-case-*")) == []
+
+
+def refused(root: Path, moto, case: Path) -> str:
+    ended: Ended = flbrecover("diff", *node(root, moto), "--case", case)
+    assert ended.code == 2
+    return one_line(ended)
+
+
+def test_one_that_another_run_uses(root: Path, moto, tmp_path: Path) -> None:
+    case = tmp_path / "case"
+    flbrecover("diff", *node(root, moto), "--case", case)
+    with open(case / "flbrecover-case", "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert "another run of flbrecover is using it" in refused(root, moto, case)
+    assert flbrecover("diff", *node(root, moto), "--case", case).code == 3
+
+
+def test_one_with_other_files(root: Path, moto, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    assert "holds other files (notes.txt)" in refused(root, moto, tmp_path / "other")
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["notes.txt"]
+
+
+def test_one_of_another_version(root: Path, moto, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "flbrecover-case").write_text("flbrecover case, layout 9\n")
+    assert "another version of flbrecover" in refused(root, moto, tmp_path / "other")
+
+
+def test_one_of_another_root(root: Path, moto, tmp_path: Path) -> None:
+    case = tmp_path / "case"
+    flbrecover("diff", *node(root, moto), "--case", case)
+    (tmp_path / "link").symlink_to(root)
+    assert f"is of --root {root}, not of {tmp_path / 'link'}" in refused(tmp_path / "link", moto, case)
+
+
+def test_one_with_another_plan(root: Path, moto, tmp_path: Path) -> None:
+    case, plan = tmp_path / "case", tmp_path / "plan.json"
+    flbrecover("diff", *node(root, moto), "--agent", "gone", "--case", case)
+    flbrecover("diff", *node(root, moto), "--agent", "gone", "--plan", plan)
+    ended = flbrecover("apply", plan, "--root", root, "--endpoint-url", moto.endpoint_url, "--yes", "--case", case)
+    assert ended.code == 2 and "holds another plan" in one_line(ended)
+    ended = flbrecover("recover", *node(root, moto), "--agent", "returning", "--yes", "--case", case)
+    assert ended.code == 2 and "made for another call (--agent)" in one_line(ended)
+
+
+@pytest.mark.parametrize("where", ["var/log/s3/temp/my-bucket/new", "var/log/containers/b", "var/log/case", "link/new"])
+def test_nowhere_in_the_evidence(root: Path, moto, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root.parent / "link").symlink_to(root / "var/log/s3/temp")
+    before = footprint(root)
+    case = root / where if not where.startswith("link") else root.parent / where
+    assert "which is evidence; say with --case DIR" in refused(root, moto, case)
+    monkeypatch.chdir(case.parent if case.parent.is_dir() else root / "var/log/containers")
+    ended = flbrecover("recover", *node(root, moto), "--agent", "gone", "--yes")
+    assert ended.code == 2 and "which is evidence; say with --case DIR" in one_line(ended)
+    assert footprint(root) == before
+
+
+def test_a_current_folder_that_is_gone(root: Path, moto, tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    os.chdir(tmp_path / "here")
+    (tmp_path / "here").rmdir()
+    ended = flbrecover("recover", *node(root, moto), "--agent", "gone", "--yes")
+    assert ended.code == 2 and "say with --case DIR" in one_line(ended)
+
+
+@pytest.mark.parametrize("damage", ["cut", "zeros", "text", "page", "other tables"])
+def test_a_damaged_database_is_moved_aside_and_costs_nothing(root: Path, moto, tmp_path: Path, damage: str) -> None:
+    case = tmp_path / "case"
+    flbrecover("diff", *node(root, moto), "--agent", "gone", "--case", case)
+    db = case / "case.db"
+    whole = db.read_bytes()
+    if damage == "other tables":
+        db.unlink()
+        with closing(sqlite3.connect(db)) as other:
+            other.execute("create table journal (x)")
+            other.commit()
+    else:
+        cut = len(whole) // 2
+        found = {"cut": whole[:cut], "zeros": bytes(cut), "text": b"hello" * 99, "page": whole[:4096] + b"\xff" * 8192}
+        db.write_bytes(found[damage])
+    damaged = db.read_bytes()
+    ended = flbrecover("apply", case, "--root", root, "--endpoint-url", moto.endpoint_url, "--yes", "--json")
+    assert ended.code == 0, ended.err
+    assert ended.one("verdict")["missing"] == 0
+    assert "its database was damaged; it is kept as case.db.damaged-1" in ended.err
+    aside = (case / "case.db.damaged-1").read_bytes()
+    assert aside[100:] == damaged[100:]  # SQLite may have noted in the header that it opened the file
+    assert len(rows(case, "select * from journal where event = 'result'")) == len(ended.of_type("done"))

@@ -1,0 +1,75 @@
+"""A recovery that is killed at any instant goes on to the same end, with its case or without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cases import config, footprint, load, stored, unpack
+from killing import Launcher, Run
+
+BUCKET = "my-bucket"
+TRIALS = 10
+
+
+@pytest.fixture(scope="module")
+def launcher() -> Iterator[Launcher]:
+    with Launcher() as running:
+        yield running
+
+
+class Killed:
+    """A captured incident whose recovery is killed again and again, each time from the start."""
+
+    def __init__(self, name: str, tmp_path: Path, moto, launcher: Launcher) -> None:
+        self.name, self.moto, self.launcher, self.folder = name, moto, launcher, tmp_path
+        self.root = unpack(name, tmp_path)
+        self.url = moto.endpoint_url
+        self.number = 0
+        self.case = tmp_path / "case-0"
+
+    def start_over(self) -> None:
+        load(self.name, self.moto.client, self.root)
+        self.number += 1
+        self.case = self.folder / f"case-{self.number}"
+
+    def recover(self, *, kill_at: int = 0, case: bool = True) -> Run:
+        where = ("--root", self.root, "--config", config(self.name), "--endpoint-url", self.url)
+        kept = ("--case", self.case) if case else ()
+        command = ("recover", *where, "--agent", "gone", "--yes", "--json", *kept)
+        return self.launcher.run(command, kill_at=kill_at, cwd=self.folder)
+
+    def apply(self) -> Run:
+        return self.launcher.run(
+            ("apply", self.case, "--root", self.root, "--endpoint-url", self.url, "--yes", "--json"), cwd=self.folder
+        )
+
+    def objects(self) -> dict[str, str]:
+        """Every key with its ETag."""
+        pages = self.moto.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+        return {found["Key"]: found["ETag"] for page in pages for found in page.get("Contents", [])}
+
+
+@pytest.mark.parametrize("name", ["kubernetes-cri", "sigkill-multipart"])
+def test_the_end_is_the_same_as_without_the_fault(name: str, tmp_path: Path, moto, launcher: Launcher) -> None:
+    """Killed at points spread over the whole run; gone on with `apply CASE` and, every other time, without the case."""
+    incident = Killed(name, tmp_path, moto, launcher)
+    before = footprint(incident.root)
+    incident.start_over()
+    whole = incident.recover()
+    assert whole.code == 0, whole.err
+    wanted, lines = incident.objects(), stored(moto.client, BUCKET)
+    points = whole.points
+    planned = next(n for n, what in enumerate(points, 1) if what.startswith("os.rename") and "plan.json" in what)
+    step = max(1, (len(points) - planned) // TRIALS)
+    for trial, at in enumerate(range(planned + 1, len(points) + 1, step)):
+        incident.start_over()
+        killed = incident.recover(kill_at=at)
+        if not killed.killed:  # points of several threads come in another order, and some runs have fewer
+            continue
+        on = incident.apply() if trial % 2 else incident.recover(case=bool(trial % 4))
+        assert on.code == 0, (at, points[at - 1], on.err)
+        assert incident.objects() == wanted, (at, points[at - 1])
+        assert stored(moto.client, BUCKET) == lines
+        assert footprint(incident.root) == before
