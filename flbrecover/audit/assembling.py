@@ -136,8 +136,18 @@ class _Assembly:
             texts = {k: t.text for k, t in data.items()}
             return config_files.read_keys(self._in.node, f"{path}#{main}", texts, env)
 
-        version = self._in.version
-        build(self._out, subject, load, locate, self._in.env, workload=workload, container=container, version=version)
+        env, version = self._variables(workload, container), self._in.version
+        build(self._out, subject, load, locate, env, workload=workload, container=container, version=version)
+
+    def _variables(self, workload: Workload | None, container: Container | None) -> dict[str, str]:
+        """What the container's manifest and the ConfigMaps that it names say; ``--env`` wins."""
+        out: dict[str, str] = {}
+        for name, config_map, key in container.env_from if container and workload else ():
+            for one in self._in.manifests.config_maps:
+                if one.name == config_map and workload and one.namespace in ("", workload.namespace):
+                    texts = {k: t.text for k, t in one.data.items()}
+                    out.update(texts if not name else {name: texts[key]} if key in texts else {})
+        return {**out, **(container.env if container else {}), **self._in.env}
 
     def _of_file(
         self, subject: str, path: str, workload: Workload | None = None, container: Container | None = None
@@ -154,8 +164,8 @@ class _Assembly:
         def load(env: Mapping[str, str]) -> LoadedConfig:
             return config_files.load(self._in.node, real, env)
 
-        version = self._in.version
-        build(self._out, subject, load, locate, self._in.env, workload=workload, container=container, version=version)
+        env, version = self._variables(workload, container), self._in.version
+        build(self._out, subject, load, locate, env, workload=workload, container=container, version=version)
 
 
 def _subject(workload: Workload, container: Container) -> str:

@@ -48,7 +48,6 @@ def build(
 ) -> None:
     """Adds an agent. ``load`` reads its configuration with the variables given; ``version`` counts where no image says
     one; ``where`` tells where paths lie, by default what the manifest says."""
-    env = {**env, **(container.env if container else {})}
     undefined: tuple[str, ...] = ()
     try:
         loaded = load(env)
@@ -90,7 +89,7 @@ def _refused(into: Built, subject: str, error: ConfigError, undefined: Sequence[
     if unknown:
         place = subject if at is None else f"{at.path}:{at.line}"
         what = f"cannot be judged, it depends on ${{{unknown[0]}}}: {said}"
-        into.problems.append(Problem(place, what, way_out=_SUBSTITUTE))
+        into.problems.append(Problem(place, what, way_out=f"give it with --env {unknown[0]}=VALUE"))
         return
     outcome = Finding(
         "error",

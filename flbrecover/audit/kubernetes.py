@@ -74,14 +74,15 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """``env`` holds the values that the manifest says, ``env_refs`` the names that come from somewhere else."""
+    """``env`` holds the values that the manifest says, ``env_from`` those that are (name, ConfigMap, key), with an
+    empty name and key for all keys of one (``envFrom``)."""
 
     name: str
     image: str
     command: tuple[str, ...]
     mounts: tuple[Mount, ...]
     env: dict[str, str]
-    env_refs: tuple[str, ...]
+    env_from: tuple[tuple[str, str, str], ...]
     memory_limit: int | None  # bytes
     origin: Origin
     image_origin: Origin
@@ -220,20 +221,21 @@ def _containers(pod: y.Mapping, path: str) -> Iterator[Container]:
     """Containers, and init containers that stay (``restartPolicy: Always``, a sidecar)."""
     sidecars = [c for c in _maps(pod, "initContainers") if _text(c, "restartPolicy") == "Always"]
     for c in (*_maps(pod, "containers"), *sidecars):
-        env, refs = {}, []
+        env: dict[str, str] = {}
+        refs = [("", _text(_map(source, "configMapRef"), "name"), "") for source in _maps(c, "envFrom")]
         for variable in _maps(c, "env"):
-            name = _text(variable, "name")
+            name, reference = _text(variable, "name"), _map(_map(variable, "valueFrom"), "configMapKeyRef")
             if isinstance(variable.get("value"), y.Scalar):
                 env[name] = _text(variable, "value")
-            else:
-                refs.append(name)
+            elif reference.pairs:
+                refs.append((name, _text(reference, "name"), _text(reference, "key")))
         yield Container(
             name=_text(c, "name"),
             image=_text(c, "image"),
             command=(*_texts(c, "command"), *_texts(c, "args")),
             mounts=tuple(_mount(m, path) for m in _maps(c, "volumeMounts")),
             env=env,
-            env_refs=tuple(refs),
+            env_from=tuple(refs),
             memory_limit=quantity(_text(_map(_map(c, "resources"), "limits"), "memory")),
             origin=Origin(path, c.line),
             image_origin=Origin(path, _line(c, "image") or c.line),

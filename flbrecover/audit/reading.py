@@ -111,7 +111,10 @@ def _take(into: Inputs, path: str, text: str, *, given: bool) -> None:
         try:
             kubernetes.read(text, path, into.manifests)
         except ConfigError as e:
-            into.unreadable(path, str(e).removeprefix(f"{path}: ").removeprefix(f"{path}:"))
+            where = f"line {e.line}: " if e.line else ""
+            said = str(e).removeprefix(f"{path}:{e.line}: ").removeprefix(f"{path}: ")
+            hint = "put values in place of its {{ }}" if "{{" in text else ""
+            into.unreadable(path, where + said, hint)
         if into.manifests.objects == before and not into.problems:
             into.unreadable(path, "no Kubernetes object in it")
     elif is_config(text) or path.endswith(".conf"):

@@ -47,9 +47,13 @@ def _counts(numbers: dict[Severity, int]) -> str:
 def _subject(stream: TextIO, subject: str, judged: list[Judged]) -> None:
     stream.write(f"\n{shown(subject)}\n{'=' * min(len(subject), width())}\n")
     for severity in SEVERITIES:
+        alike: dict[tuple[str, str, str], list[Finding]] = {}
         for one in judged:
             if isinstance(one.outcome, Finding) and one.outcome.severity == severity:
-                _finding(stream, one.rule, one.outcome)
+                key = (one.rule, one.outcome.incident, one.outcome.change)
+                alike.setdefault(key, []).append(one.outcome)
+        for (rule, _, _), findings in alike.items():
+            _findings(stream, rule, findings)
     passed = [(j.rule, j.outcome.what) for j in judged if isinstance(j.outcome, Passed)]
     if passed:
         stream.write(f"\nright ({len(passed)}):\n")
@@ -62,14 +66,16 @@ def _subject(stream: TextIO, subject: str, judged: list[Judged]) -> None:
             _wrapped(stream, f"  ?   {rule}  ", f"{outcome.what}; {outcome.give}")
 
 
-def _finding(stream: TextIO, rule: str, finding: Finding) -> None:
+def _findings(stream: TextIO, rule: str, findings: list[Finding]) -> None:
+    """Findings that differ only in their place: what happens and what to change is said once."""
     stream.write("\n")
-    _wrapped(stream, f"{finding.severity.upper()} {rule} {_NAMES[rule]}: ", finding.what, indent=_INDENT)
-    for number, place in enumerate(dict.fromkeys(finding.places)):
-        line = f":{place.line}" if place.line else ""
-        stream.write(f"{_INDENT}{'at' if number == 0 else '  '}      {shown(place.path)}{line}\n")
-    _wrapped(stream, f"{_INDENT}then    ", finding.incident)
-    _wrapped(stream, f"{_INDENT}change  ", finding.change)
+    for finding in findings:
+        _wrapped(stream, f"{finding.severity.upper()} {rule} {_NAMES[rule]}: ", finding.what, indent=_INDENT)
+        for number, place in enumerate(dict.fromkeys(finding.places)):
+            line = f":{place.line}" if place.line else ""
+            stream.write(f"{_INDENT}{'at' if number == 0 else '  '}      {shown(place.path)}{line}\n")
+    _wrapped(stream, f"{_INDENT}then    ", findings[0].incident)
+    _wrapped(stream, f"{_INDENT}change  ", findings[0].change)
 
 
 def _wrapped(stream: TextIO, label: str, text: str, *, indent: str | None = None) -> None:

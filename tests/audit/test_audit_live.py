@@ -184,6 +184,25 @@ def test_a_copied_disk_with_everything_in_its_place(tmp_path: Path) -> None:
     assert {"FLB002", "FLB005"} <= passed(report)
 
 
+@pytest.mark.parametrize(
+    ("name", "rule", "severity"),
+    [
+        ("no-db", "FLB001", "error"),
+        ("static-file-path", "FLB011", "error"),
+        ("index-reset", "FLB012", "error"),
+        ("store-limit-full", "FLB009", "error"),
+        ("docker-json", "FLB020", "warning"),
+        ("all-delivered", "FLB011", None),
+        ("separate-dbs", "FLB003", None),
+    ],
+)
+def test_what_a_rule_says_has_happened(tmp_path: Path, name: str, rule: str, severity: str | None) -> None:
+    """Captured incidents of a real Fluent Bit: the audit of their nodes names what went wrong there."""
+    path = json.loads((INCIDENTS / name / "case.json").read_text())["config"]
+    report = live.audit(Node(incident.unpack(INCIDENTS / name, tmp_path)), path, {})
+    assert (severity in severities(report, rule)) if severity else (severities(report, rule) == [])
+
+
 def test_the_kubelet_of_the_node(tmp_path: Path) -> None:
     root = unpack("kubernetes-cri", tmp_path)
     kubelet = root / "var/lib/kubelet/config.yaml"

@@ -241,6 +241,21 @@ def test_storage_types(tmp_path: Path, kind: str, service: bool, expected: list[
     assert severities(of_text(tmp_path, GOOD, *changes), "FLB007") == expected
 
 
+@pytest.mark.parametrize(
+    ("key", "more", "expected"),
+    [
+        ("/$TAG/%Y/%m/%d/%H/%M/%S", "use_put_object On", []),
+        ("/$TAG/%Y/%m/%d/%H/%M/%S", "use_put_object Off", ["warning"]),
+        ("/$TAG/%Y/%m/%d/%H", "use_put_object Off", ["error"]),
+        ("/$TAG/%Y/%m/%d/%H/%M/%S", "use_put_object On\n        static_file_path On", ["error"]),
+        ("/%Y/$UUID", "use_put_object Off\n        static_file_path On", []),
+    ],
+)
+def test_keys(tmp_path: Path, key: str, more: str, expected: list[str]) -> None:
+    changes = ("/$TAG/%Y/%m/%d/%H/%M/%S/$UUID.gz", key), ("use_put_object        On", more)
+    assert severities(of_text(tmp_path, GOOD, *changes), "FLB011") == expected
+
+
 def test_new_files_from_their_end_too(tmp_path: Path) -> None:
     off = "Read_from_Head    Off\n        read_newly_discovered_files_from_head Off"
     assert severities(of_text(tmp_path, GOOD, ("Read_from_Head    On", off)), "FLB004") == ["error"]
@@ -255,6 +270,8 @@ def test_new_files_from_their_end_too(tmp_path: Path) -> None:
         ("/var/log/*.log*", "", ["error"]),
         ("/var/log/*.log*", "*.gz", []),
         ("/var/log/pods/*/*/*.log", "", []),
+        ("/var/log/pods/*/*/*.log*", "", ["error"]),
+        ("/var/log/containers/app*", "", []),
     ],
 )
 def test_compressed_copies(tmp_path: Path, pattern: str, exclude: str, expected: list[str]) -> None:

@@ -74,6 +74,13 @@ def test_a_good_setup_is_said_to_be_one() -> None:
     )
 
 
+def test_what_is_alike_is_explained_once(tmp_path: Path) -> None:
+    tail = "[INPUT]\n    Name tail\n    Path /var/log/containers/{}.log\n    DB /var/log/{}.db\n"
+    (tmp_path / "x.conf").write_text(tail.format("a", "a") + tail.format("b", "b"))
+    text = flbrecover("audit", tmp_path / "x.conf").text
+    assert text.count("ERROR FLB004") == 2 and text.count("change  Read_from_Head on") == 1
+
+
 def through_stdin(text: bytes, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         [sys.executable, "-m", "flbrecover", "audit", *arguments, "-"], input=text, capture_output=True, check=False

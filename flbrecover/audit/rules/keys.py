@@ -6,43 +6,50 @@ from collections.abc import Iterator
 
 from flbrecover.audit.agents import Agent, Setup
 from flbrecover.audit.findings import Finding, Outcome, Passed
+from flbrecover.fluentbit.pipeline import S3Output
+
+_SECONDS = ("%S", "%s", "%T", "%c", "%r", "%X")
 
 
 def unique_keys(agent: Agent, _setup: Setup) -> Iterator[Outcome]:
     """FLB011: PutObject appends 8 random characters unless the format has ``$UUID`` or ``$INDEX`` or
-    ``static_file_path`` is on (s3_put_object, s3.c); CreateMultipartUpload never does (s3_multipart.c)."""
+    ``static_file_path`` is on (s3_put_object, s3.c); CreateMultipartUpload never does (s3_multipart.c). What is left
+    over from an earlier run, or is small at exit, goes up by PutObject (put_all_chunks)."""
     for output in agent.pipeline.outputs:
         key = output.key_format
-        section = agent.section(output)
         if "$UUID" in key:
             yield Passed(f"s3 output {output.name}: no two objects get one key ($UUID)")
-            continue
-        if "$INDEX" in key:
+        elif "$INDEX" in key:
             continue  # FLB012
-        same = "the same tag and second" if "%S" in key else "the same tag within one step of its time format"
-        same += "" if "$TAG" in key else " (here any tag: the format has no $TAG)"
-        at = agent.at(section, "static_file_path" if output.static_file_path else "s3_key_format", "bucket")
-        if output.static_file_path:
-            yield Finding(
-                "error",
-                f"s3 output {output.name} has static_file_path on and a key format without $UUID: {key}",
-                f"Two objects of {same} get one key, and the second replaces the first: after a restart, when all "
-                "leftover buffers go up at once, and whenever two nodes have the same tag.",
-                "$UUID in s3_key_format",
-                at,
-            )
-        elif not output.use_put_object:
-            yield Finding(
-                "error",
-                f"s3 output {output.name} uploads in parts under keys without $UUID: {key}",
-                f"Multipart uploads get no random suffix. Two objects of {same} get one key, and the second replaces "
-                "the first: after a restart, when leftover buffers go up at once, and whenever two nodes have the "
-                "same tag.",
-                "$UUID in s3_key_format (or use_put_object on)",
-                at,
-            )
+        elif output.static_file_path or not output.use_put_object:
+            yield _overwriting(agent, output)
         else:
             yield Passed(f"s3 output {output.name}: PutObject ends every key with 8 random characters")
+
+
+def _overwriting(agent: Agent, output: S3Output) -> Finding:
+    key = output.key_format
+    to_the_second = any(part in key for part in _SECONDS)
+    tag = "tag" if "$TAG" in key else "output (the format has no $TAG)"
+    when = "the same second" if to_the_second else "one step of its time format"
+    same = f"Two objects of one {tag} within {when} get one key, and the second replaces the first"
+    if output.static_file_path:
+        what = f"s3 output {output.name} has static_file_path on and a key format without $UUID: {key}"
+        often = "after a restart, when all leftover buffers go up at once, and whenever two nodes have the same tag"
+    else:
+        what = (
+            f"s3 output {output.name} uploads in parts, which get no random suffix, and has no $UUID in its keys: {key}"
+        )
+        often = "whenever two nodes have the same tag (host logs; tags without the pod's name)"
+        if not to_the_second:
+            often = f"with every further upload, and {often}"
+    return Finding(
+        "error" if output.static_file_path or not to_the_second else "warning",
+        what,
+        f"{same}: {often}.",
+        "$UUID in s3_key_format" + ("" if output.static_file_path else ", or use_put_object on"),
+        agent.at(agent.section(output), "static_file_path" if output.static_file_path else "s3_key_format", "bucket"),
+    )
 
 
 def index(agent: Agent, _setup: Setup) -> Iterator[Outcome]:
