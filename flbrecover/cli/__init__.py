@@ -22,6 +22,7 @@ COMMANDS = {
     "apply": "Carry a saved plan out, or go on with one that was interrupted.",
     "verify": "Read S3 again and prove every record of a plan.",
     "audit": "Say what a configuration will lose or store twice, and what to change.",
+    "report": "Make a page for a post-mortem from a case folder.",
     "demo": "Show a whole incident and its recovery on this machine, no account needed.",
 }
 

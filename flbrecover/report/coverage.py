@@ -52,10 +52,14 @@ class Bins:
             counts = self.counts[at] = Counter()
         counts[lane] += number
         while len(self.counts) > self._most:
-            self._widen()
+            self._widen(wider(self.width))
 
-    def _widen(self) -> None:
-        width = wider(self.width)
+    def at_least(self, width: int) -> None:
+        """Makes bins as wide as this, or the next width after it."""
+        if width > self.width:
+            self._widen(next((w for w in WIDTHS if w >= width), WIDTHS[-1]))
+
+    def _widen(self, width: int) -> None:
         times, narrow = width // self.width, self.counts
         self.width, self.counts = width, {}
         for at, counts in narrow.items():

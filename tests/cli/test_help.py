@@ -14,7 +14,9 @@ from flbrecover.cli import COMMANDS
 from flbrecover.cli.reference import reference
 
 ROOT = Path(__file__).parent.parent.parent
-SLOW = ("boto3", "botocore", "yaml", "sqlite3", "zstandard", "tqdm", "xxhash", "regex", "msgpack", "json.decoder")
+SLOW = (
+    "boto3", "botocore", "yaml", "sqlite3", "zstandard", "tqdm", "xxhash", "regex", "msgpack", "json.decoder", "jinja2",
+)  # fmt: skip
 
 
 def test_the_page_is_what_the_commands_say() -> None:
@@ -41,7 +43,7 @@ def test_version() -> None:
     assert flbrecover("--version").text == f"flbrecover, version {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["diff", "--help"], ["tail", "--help"], ["demo", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in ("diff", "tail", "demo", "report"))])
 def test_help_imports_nothing_slow(arguments: list[str]) -> None:
     code = (
         "import sys; from flbrecover.cli import main\n"

@@ -8,10 +8,12 @@ from typing import Any
 
 import jsonschema
 import pytest
+from case_builder import CaseBuilder, Tag
 from cases import config, load, unpack
 from command import Ended, flbrecover
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
+OF_A_CASE = {"case", "run", "journal", "manifest", "retired", "before", "after"}
 HOSTPATH = DOCS.parent / "fixtures" / "audit" / "hostpath.yaml"
 SCHEMA = json.loads((DOCS / "json-output.schema.json").read_text())
 TYPES = {ref["$ref"].rpartition("/")[2] for ref in SCHEMA["oneOf"]}
@@ -96,9 +98,14 @@ def test_gone_bytes_and_gaps(tmp_path: Path, moto_bucket) -> None:
     assert "gap" in check(flbrecover("objects", *arguments, "--since", "2026-11-01", "--json"))
 
 
+def test_the_data_of_a_case(tmp_path: Path) -> None:
+    folder = CaseBuilder([Tag("app", missing=range(9), recovered=range(9))], retired=True).write(tmp_path / "case")
+    assert check(flbrecover("report", folder, "--format", "json")) == OF_A_CASE
+
+
 def test_every_type_of_the_schema_is_written_by_some_command(seen: set[str]) -> None:
     # gone and gap are in the test above; an agent is a running Fluent Bit, see tests/evidence/test_processes.py
-    assert seen | {"gone", "gap", "agent"} == TYPES
+    assert seen | OF_A_CASE | {"gone", "gap", "agent"} == TYPES
 
 
 def test_the_page_names_every_type() -> None:

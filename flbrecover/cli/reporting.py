@@ -1,0 +1,77 @@
+"""Writes a report where it was asked for: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TextIO
+
+from flbrecover.cli import show
+from flbrecover.errors import FlbrecoverError
+from flbrecover.model import Problem
+from flbrecover.report import jsonl, problems
+
+PAGE = "report.html"
+
+
+def report(folder: Path, form: str, target: str | None, stdout: TextIO) -> int:
+    """Makes the report; gives the exit code. Raises UsageError where there is no case."""
+    if target is None:
+        target = str(folder / PAGE) if form == "html" else "-"
+    found, pieces = _pieces(folder, form)
+    if target == "-":
+        _to(stdout, pieces)
+    else:
+        _save(Path(target), pieces)
+        show.say(f"report: {target}")
+    for problem in found:
+        show.say(f"problem: {problems.line(problem)}")
+    return 4 if found else 0
+
+
+def _pieces(folder: Path, form: str) -> tuple[list[Problem], Iterable[str]]:
+    """What could not be read of the case, and the report in pieces."""
+    if form == "json":
+        from flbrecover.report.case_data import open_case
+        from flbrecover.report.case_data_json import case_json
+
+        case = open_case(folder, lambda _side, _line: None)
+        return case.problems, (jsonl.line(kind, fields) for kind, fields in case_json(case))
+    from flbrecover.report.case_data_view import view
+
+    seen = view(folder)
+    if form == "markdown":
+        from flbrecover.report.markdown import case_markdown
+
+        return seen.case.problems, (f"{line}\n" for line in case_markdown(seen))
+    from flbrecover.report.html_case import case_page
+
+    return seen.case.problems, case_page(seen, time.time_ns())
+
+
+def _to(out: TextIO, pieces: Iterable[str]) -> None:
+    """Reports are UTF-8, whatever the terminal is."""
+    if out is sys.stdout and hasattr(out, "reconfigure"):
+        out.reconfigure(encoding="utf-8")
+    out.writelines(pieces)
+
+
+def _save(path: Path, pieces: Iterable[str]) -> None:
+    """A half-written report never stands under its name. Raises FlbrecoverError where it cannot be written."""
+    part = path.with_name(path.name + ".part")
+    try:
+        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(fd, "w", encoding="utf-8", newline="\n") as file:
+                file.writelines(pieces)
+            part.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+    except OSError as e:
+        raise FlbrecoverError(f"{path}: {e.strerror}; name another file with -o") from e
