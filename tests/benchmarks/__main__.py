@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import compare, growth, stage, table
+from . import compare, growth, listing, memory, stage, table, upload
 from .bench import REPOSITORY, Bench, Options
 from .peers import peers
 from .server import BenchmarkServer
@@ -17,7 +17,10 @@ from .table import Row
 
 BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
     "compare": compare.measure,
+    "list": listing.measure,
+    "upload": upload.measure,
     "stage": stage.measure,
+    "memory": memory.measure,
     "growth": growth.measure,
 }
 DATA = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flbrecover-benchmarks"

@@ -96,3 +96,13 @@ def problem(done: Run, *, codes: tuple[int, ...] = (0,)) -> str:
         last = done.errors.decode(errors="replace").strip().splitlines()[-1:]
         return f"exit code {done.code}: {''.join(last)[:120]}"
     return ""
+
+
+def wrong_states(done: Run, world: World) -> str:
+    """What is not right in an answer of ``diff``; "" where all is."""
+    if said := problem(done, codes=(0, 3)):
+        return said
+    states = done.record("summary").get("states", {})
+    found = tuple(states.get(name, 0) for name in ("stored", "buffered", "unread"))
+    right = (world.stored, world.buffered, world.unread)
+    return "" if found == right else f"(stored, buffered, unread) {found}, it should be {right}"

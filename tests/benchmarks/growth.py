@@ -8,11 +8,10 @@ from __future__ import annotations
 from functools import partial
 from math import log
 
-from .bench import Bench, problem
+from .bench import Bench, wrong_states
 from .measure import Run
 from .spec import MB, Spec
 from .table import Row
-from .world import World
 
 GOAL = 1.05
 SIZES = (1, 2, 4, 8)  # of what grows; the rest stays
@@ -36,7 +35,7 @@ def _row(bench: Bench, fixed: Run, what: str, specs: list[Spec]) -> Row:
         (done,) = bench.best(partial(bench.diff, world))
         times.append(done.seconds)
         sizes.append({"buffers": world.buffer_bytes, "objects": world.object_content, "logs": world.log_bytes}[what])
-        wrong = wrong or _wrong(done, world)
+        wrong = wrong or wrong_states(done, world)
     found = slope(sizes, times)
     net = slope(sizes, [max(0.001, t - fixed.seconds) for t in times])
     shown = ", ".join(f"{t:.2f}" for t in times)
@@ -51,12 +50,3 @@ def slope(sizes: list[int], times: list[float]) -> float:
     xs, ys = [log(s) for s in sizes], [log(t) for t in times]
     mean_x, mean_y = sum(xs) / len(xs), sum(ys) / len(ys)
     return sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / sum((x - mean_x) ** 2 for x in xs)
-
-
-def _wrong(done: Run, world: World) -> str:
-    if said := problem(done, codes=(0, 3)):
-        return said
-    states = done.record("summary").get("states", {})
-    found = tuple(states.get(name, 0) for name in ("stored", "buffered", "unread"))
-    right = (world.stored, world.buffered, world.unread)
-    return "" if found == right else f"(stored, buffered, unread) {found}, it should be {right}"

@@ -11,7 +11,7 @@ import xxhash
 
 from .app import App
 from .lines import SECOND_US, Flavour
-from .spec import MB, Spec
+from .spec import MB
 
 MARKER = 32  # bytes before the offset that the tail DB has a hash of
 KEY_FORMAT = "/logs/$TAG/%Y/%m/%d/%H/$UUID.gz"
@@ -21,9 +21,10 @@ def _db(flavour: str) -> str:
     return f"/var/log/flb-{flavour}.db"
 
 
-def write_config(root: Path, spec: Spec) -> None:
-    plain, cri = [f"\n    DB                {_db(f)}" if spec.logs else "" for f in ("plain", "cri")]
-    compression = "" if spec.compression == "none" else f"\n    compression       {spec.compression}"
+def write_config(root: Path, bucket: str, *, unit: int = 4 * MB, compression: str = "gzip", logs: bool = False) -> None:
+    """The configuration at the usual place. ``logs``: the inputs have a DB each."""
+    plain, cri = [f"\n    DB                {_db(f)}" if logs else "" for f in ("plain", "cri")]
+    compressed = "" if compression == "none" else f"\n    compression       {compression}"
     text = f"""\
 [SERVICE]
     Flush             1
@@ -41,13 +42,13 @@ def write_config(root: Path, spec: Spec) -> None:
 [OUTPUT]
     Name              s3
     Match             *
-    bucket            {spec.name}
+    bucket            {bucket}
     region            us-east-1
     store_dir         /var/log/s3
     s3_key_format     {KEY_FORMAT}
-    total_file_size   {spec.unit // MB or 1}M
+    total_file_size   {unit // MB or 1}M
     upload_timeout    10m
-    use_put_object    On{compression}
+    use_put_object    On{compressed}
 """
     path = root / "etc/fluent-bit/fluent-bit.conf"
     path.parent.mkdir(parents=True, exist_ok=True)

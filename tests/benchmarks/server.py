@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import subprocess
@@ -38,6 +39,11 @@ class BenchmarkServer:
     def __init__(self, data: Path, peers: Peers) -> None:
         folder = data / "server"
         folder.mkdir(parents=True, exist_ok=True)
+        self._lock = (folder / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as e:
+            raise SystemExit(f"{folder}: another run of the benchmarks uses it; wait for it, or give --data") from e
         self._metrics = free_ports(1)
         self._weed = SeaweedFS(folder, (f"-metricsPort={self._metrics}", "-metricsIp=127.0.0.1"))
         self._s5cmd = peers.s5cmd

@@ -9,11 +9,10 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-from .bench import Bench, problem
+from .bench import Bench, wrong_states
 from .measure import Run
 from .spec import MB, Spec
 from .table import Row
-from .world import World
 
 GOAL = 0.6
 
@@ -41,7 +40,7 @@ def measure(bench: Bench) -> list[Row]:
     limit = [bench.best(partial(_limit, bench, kind, str(folder)))[0] for kind in ("isal", "zlib")]
     with_objects, without = bench.best(partial(bench.diff, full), partial(bench.diff, empty))
     bench.scratch("limit")
-    wrong = _wrong(with_objects, full) or _wrong(without, empty)
+    wrong = wrong_states(with_objects, full) or wrong_states(without, empty)
     seconds = max(1e-6, with_objects.seconds - without.seconds)
     ours = full.object_content / seconds / MB
     rows = []
@@ -59,10 +58,3 @@ def measure(bench: Bench) -> list[Row]:
 
 def _limit(bench: Bench, kind: str, folder: str) -> Run:
     return bench.run(f"decompress with {kind}", [sys.executable, "-c", LIMIT, kind, folder])
-
-
-def _wrong(done: Run, world: World) -> str:
-    if said := problem(done, codes=(3,)):
-        return said
-    missing = done.record("summary").get("missing")
-    return "" if missing == world.buffered else f"{missing} records missing, it should be {world.buffered}"

@@ -78,7 +78,7 @@ def world(spec: Spec, data: Path, server: BenchmarkServer, say: Callable[[str], 
             shutil.rmtree(app.staging)
             for name in Counts.__slots__:
                 setattr(total, name, getattr(total, name) + getattr(counts, name))
-    write_config(root / "node", spec)
+    write_config(root / "node", spec.name, unit=spec.unit, compression=spec.compression, logs=spec.logs > 0)
     if spec.logs:
         write_tail_dbs(apps)
     made = {name: getattr(total, name) for name in Counts.__slots__}
