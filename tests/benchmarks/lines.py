@@ -82,7 +82,8 @@ def _block(chance: random.Random, n: int, flavour: Flavour, first: int, step: in
         )
     else:
         ends = [f"{clock[s]}.{us:06d}" for s, us in times]
-        exact = [f"{at}{pick % 1000:03d}Z" for at, pick in zip(ends, picks, strict=False)]
+        # Fluent Bit parses the fraction as a float: a whole microsecond may come out as the one before
+        exact = [f"{at}{100 + pick % 800}Z" for at, pick in zip(ends, picks, strict=False)]
         raw = "\n".join([f"{e} stdout F {t}" for e, t in zip(exact, texts, strict=True)])
         json = "\n".join(
             [

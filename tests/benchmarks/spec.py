@@ -9,7 +9,7 @@ from typing import Literal
 
 from . import lines
 
-VERSION = 1  # of what is made: incidents of another version are made anew
+VERSION = 2  # of what is made: incidents of another version are made anew
 MB = 1_000_000
 
 Delivered = Literal["none", "whole", "half", "shifted"]
