@@ -62,6 +62,11 @@ class Bench:
         program: list[str | Path] = [sys.executable, "-m", "flbrecover", command]
         return self.run(f"flbrecover {command}", [*program, *arguments], memory=memory)
 
+    def changing(self, command: str, *arguments: str | Path, memory: bool = False) -> Run:
+        """``recover`` or ``apply`` without a question, with a case folder that is new."""
+        case = self.scratch("case") / "case"
+        return self.ours(command, *arguments, "--yes", "--json", "--case", case, memory=memory)
+
     def diff(self, world: World, *arguments: str, memory: bool = False) -> Run:
         return self.ours("diff", *self.node(world), "--json", *arguments, memory=memory)
 
@@ -73,7 +78,7 @@ class Bench:
         """Runs any command; ``name`` is what is said of it while the benchmarks run."""
         environment = {**self.server.environment, "PYTHONPATH": str(REPOSITORY), "LC_ALL": "C"}
         environment["TMPDIR"] = os.environ.get("TMPDIR", "/tmp")
-        done = run(command, environment, limit=self.options.limit, memory=memory)
+        done = run(command, environment, limit=self.options.limit, memory=memory, cwd=self.data)
         more = f", {done.rss / 1e6:,.0f} MB" if memory else ""
         self.say(f"  {name}: {done.seconds:.2f} s (CPU {done.cpu_seconds:.2f} s{more}), exit code {done.code}")
         return done

@@ -52,11 +52,11 @@ def _others(bench: Bench, world: World) -> Iterator[tuple[str, Run]]:
     plan = bench.scratch("plan") / "plan.json"
     yield "diff --plan", bench.diff(world, "--agent", "gone", "--plan", str(plan), memory=True)
     yield "recover --dry-run", bench.ours("recover", *node, "--agent", "gone", "--dry-run", "--json", memory=True)
-    recovered = bench.ours("recover", *node, "--agent", "gone", "--yes", "--json", memory=True)
+    recovered = bench.changing("recover", *node, "--agent", "gone", memory=True)
     yield "recover", recovered
-    given = [str(plan), "--root", str(world.root), "--endpoint-url", bench.server.url, "--json"]
-    yield "apply", bench.ours("apply", *given, "--yes", memory=True)
-    yield "verify", bench.ours("verify", *given, memory=True)
+    given = [str(plan), "--root", str(world.root), "--endpoint-url", bench.server.url]
+    yield "apply", bench.changing("apply", *given, memory=True)
+    yield "verify", bench.ours("verify", *given, "--json", memory=True)
     for done in recovered.records():
         if done.get("type") == "done" and done["outcome"] == "written":
             bench.server.s3.client.delete_object(Bucket=world.bucket, Key=done["key"])

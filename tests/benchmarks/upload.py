@@ -72,7 +72,7 @@ def _ours(bench: Bench, world: World, into: list[_Timed], command: str, *argumen
     """Runs a command that uploads everything, into a bucket that is empty again afterwards."""
     bench.server.fresh_bucket(world.bucket)
     with _Puts(bench.server) as puts:
-        done = bench.ours(command, *arguments, "--yes", "--json")
+        done = bench.changing(command, *arguments)
     into.append(_Timed(done, puts.seconds))
     bench.server.fresh_bucket(world.bucket)
     return done
