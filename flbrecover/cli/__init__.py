@@ -23,6 +23,7 @@ COMMANDS = {
     "verify": "Read S3 again and prove every record of a plan.",
     "audit": "Say what a configuration will lose or store twice, and what to change.",
     "report": "Make a page for a post-mortem from a case folder.",
+    "collect": "Pack the node's evidence into one file that every command takes as --root.",
     "demo": "Show a whole incident and its recovery on this machine, no account needed.",
 }
 

@@ -28,7 +28,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 Option = Callable[[F], F]
 
 NODE = (
-    click.option("--root", default="/", metavar="DIR", show_default=True, help="The node's file system: / or a mount."),
+    click.option(
+        "--root", default="/", metavar="DIR", show_default=True, help="The node's file system, or a bundle of collect."
+    ),
     click.option("--config", metavar="FILE", help="Fluent Bit's configuration inside the root (default: looked for)."),
     click.option("--env", "env", multiple=True, metavar="KEY=VALUE", help="A variable of the configuration's ${KEY}."),
 )
@@ -166,9 +168,9 @@ class Job:
 
     @cached_property
     def node(self) -> Node:
-        from flbrecover.evidence.node import Node
+        from flbrecover.evidence.bundle import open_root
 
-        return Node(self.given.get("root") or "/")
+        return open_root(self.given.get("root") or "/")
 
     @cached_property
     def loaded(self) -> LoadedConfig | None:
@@ -178,7 +180,7 @@ class Job:
         by_hand = any(self.given.get(name) for name in ("bucket", "db", "store_dir", "storage_path"))
         if self.given.get("config") is None and by_hand:
             return None
-        return config_files.load(self.node, self.given.get("config"), self._environment())
+        return config_files.load(self.node, self.given.get("config") or self.node.config, self._environment())
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -198,7 +200,8 @@ class Job:
 
     @property
     def notes(self) -> tuple[Problem, ...]:
-        return self.loaded.notes if self.loaded else ()
+        """What is to be said of the evidence as a whole: a bundle's gaps, the configuration's oddities."""
+        return (*self.node.problems, *(self.loaded.notes if self.loaded else ()))
 
     @cached_property
     def survey(self) -> Survey:

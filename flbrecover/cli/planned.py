@@ -52,7 +52,7 @@ class PlannedJob(Job):
 
     @property
     def notes(self) -> tuple[Problem, ...]:
-        return ()
+        return self.node.problems
 
     @cached_property
     def pipeline(self) -> Pipeline:

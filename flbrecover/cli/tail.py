@@ -31,4 +31,4 @@ def command(as_json: bool, **given: Any) -> int:
         tail.write_json(sys.stdout, found, job.notes)
     else:
         tail.write_text(sys.stdout, found, job.notes)
-    return 4 if any(p.unreadable for p in found.problems) else 0
+    return 4 if any(p.unreadable for p in (*job.notes, *found.problems)) else 0

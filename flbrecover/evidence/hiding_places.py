@@ -98,7 +98,7 @@ def _find(
             found[path] = HiddenPlace(path, why)
     if found:  # a process would only show the same files once more
         return list(found.values())
-    by_process = {"/".join(("", "proc", pid, "root", *parts)): pid for pid in _agents(node)}
+    by_process = {"/".join(("", "proc", pid, "root", *parts)): pid for pid in node.agents_in_containers()}
     return [
         HiddenPlace(path, f"root of process {pid} (fluent-bit)")
         for path, pid in by_process.items()
@@ -156,25 +156,8 @@ def _folders_below(node: Node, top: str) -> Iterator[str]:
             todo += [(c, depth + 1) for c in children if _is_itself(node, c) and node.is_dir(c)]
 
 
-def _agents(node: Node) -> list[str]:
-    """Processes called fluent-bit whose root is not the node's."""
-    proc = node.procfs()
-    if proc is None:
-        return []
-    found = []
-    for pid in sorted((n for n in _names(node, "/proc", limit=None) if n.isascii() and n.isdecimal()), key=int):
-        try:
-            with open(proc / pid / "comm", "rb") as f:
-                named = f.read(64).startswith(b"fluent-bit")
-            if named and not (proc / pid / "root").samefile(node.root):
-                found.append(pid)
-        except OSError:  # it ended, or may not be looked at
-            continue
-    return found[:MAX_PLACES]
-
-
-def _names(node: Node, path: str, limit: int | None = MAX_NAMES) -> list[str]:
+def _names(node: Node, path: str) -> list[str]:
     try:
-        return node.names(path)[:limit]
+        return node.names(path)[:MAX_NAMES]
     except EvidenceError:
         return []

@@ -5,7 +5,6 @@ A file that has changed since, or that cannot be read to its end, gives what the
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -36,8 +35,7 @@ class LogBytes:
         facts = self._file.facts
         try:
             with self._node.open(facts.real_path) as f:
-                now = os.fstat(f.fileno())
-                if (now.st_dev, now.st_ino) != (facts.device, facts.inode):
+                if self._node.identity(f) != (facts.device, facts.inode):
                     self._problem("it was replaced by another file since it was found", ByteRange(0, facts.size))
                 elif self._file.compressed:
                     yield from _without(self._gunzip(f), self._start)

@@ -15,18 +15,45 @@ import errno
 import functools
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from flbrecover.errors import EvidenceError
 from flbrecover.evidence import shell_pattern
 from flbrecover.model import FileFacts, Problem
 
 MAX_SYMLINKS = 40  # what Linux allows (MAXSYMLINKS)
+MAX_AGENTS = 2000  # processes called fluent-bit
+Parts = tuple[str, ...] | list[str]  # of a path inside the root
+
+
+class Stat(Protocol):
+    """What is looked at of ``os.stat_result``."""
+
+    @property
+    def st_mode(self) -> int: ...
+    @property
+    def st_dev(self) -> int: ...
+    @property
+    def st_ino(self) -> int: ...
+    @property
+    def st_size(self) -> int: ...
+    @property
+    def st_mtime_ns(self) -> int: ...
 
 
 class Node:
-    """A file system at ``root``: the live one (``/``), a mounted one (``/host``), or an unpacked copy."""
+    """A file system at ``root``: the live one (``/``), a mounted one (``/host``), or an unpacked copy.
+
+    Everything goes through ``lstat``, ``stat``, ``readlink``, ``names`` and ``open``; a bundle is a node that answers
+    these from its manifest (:mod:`flbrecover.evidence.bundle`).
+    """
+
+    problems: tuple[Problem, ...] = ()
+    """What is known to be missing from this node's evidence as a whole; only a bundle has any."""
+    config: str | None = None
+    """The configuration to take where none is named; None: look for it. Only a bundle has one."""
 
     def __init__(self, root: Path | str = "/") -> None:
         self.root = Path(os.path.abspath(root))
@@ -54,9 +81,9 @@ class Node:
                 if done:
                     done.pop()
                 continue
-            here = self._host([*done, part])
+            here = [*done, part]
             try:
-                is_link = stat.S_ISLNK(os.lstat(here).st_mode)
+                is_link = stat.S_ISLNK(self.lstat(here).st_mode)
             except (FileNotFoundError, NotADirectoryError):
                 is_link = False
             except OSError as e:
@@ -68,7 +95,7 @@ class Node:
             if links > MAX_SYMLINKS:
                 raise EvidenceError(f"{path}: too many levels of symbolic links")
             try:
-                target = PurePosixPath(os.readlink(here))
+                target = PurePosixPath(self.readlink(here))
             except OSError as e:
                 raise EvidenceError(f"{path}: {e.strerror}") from e
             if target.is_absolute():
@@ -84,7 +111,7 @@ class Node:
         """``stat`` of a path. Raises EvidenceError where there is none or it may not be looked at."""
         real = self.resolve(path)
         try:
-            st = os.lstat(self._host(PurePosixPath(real).parts[1:]))
+            st = self.lstat(PurePosixPath(real).parts[1:])
         except OSError as e:
             raise EvidenceError(f"{path}: {e.strerror}") from e
         return FileFacts(path, real, st.st_dev, st.st_ino, st.st_size, st.st_mtime_ns)
@@ -98,22 +125,33 @@ class Node:
         return os.fdopen(fd, "rb")
 
     def exists(self, path: str) -> bool:
-        try:
-            return os.path.lexists(self.host_path(path))
-        except EvidenceError:
-            return False
+        return self._mode(path, self.lstat) is not None
 
     def is_dir(self, path: str) -> bool:
-        try:
-            return self.host_path(path).is_dir()
-        except EvidenceError:
-            return False
+        return stat.S_ISDIR(self._mode(path, self.stat) or 0)
 
     def is_file(self, path: str) -> bool:
-        try:
-            return self.host_path(path).is_file()
-        except EvidenceError:
-            return False
+        return stat.S_ISREG(self._mode(path, self.stat) or 0)
+
+    def lstat(self, parts: Parts) -> Stat:
+        """``lstat`` of a path inside the root that has been resolved but for its last part. Raises OSError."""
+        return os.lstat(self._host(parts))
+
+    def stat(self, parts: Parts) -> Stat:
+        """``stat`` of a resolved path: another answer than ``lstat`` for ``/proc/PID/root`` alone. Raises OSError."""
+        return os.stat(self._host(parts))
+
+    def readlink(self, parts: Parts) -> str:
+        return os.readlink(self._host(parts))
+
+    def identity(self, file: BinaryIO) -> tuple[int, int]:
+        """Device and inode of a file that :meth:`open` gave."""
+        st = os.fstat(file.fileno())
+        return st.st_dev, st.st_ino
+
+    def moment_ns(self, now_ns: int) -> int:
+        """The time whose state this node shows: now."""
+        return now_ns
 
     def names(self, path: str) -> list[str]:
         """The names in a directory, sorted. Raises EvidenceError where it cannot be listed."""
@@ -155,6 +193,26 @@ class Node:
         """Where the root's ``/proc`` lies if the kernel says that a live procfs is mounted there, else None."""
         return self._procfs
 
+    def agents_in_containers(self) -> list[str]:
+        """The ids of processes called fluent-bit that have another root than this node's."""
+        proc = self.procfs()
+        if proc is None:
+            return []
+        found = []
+        for pid in sorted((n for n in os.listdir(proc) if n.isascii() and n.isdecimal()), key=int):
+            try:
+                with open(proc / pid / "comm", "rb") as f:
+                    named = f.read(64).startswith(b"fluent-bit")
+                if named and not (proc / pid / "root").samefile(self.root):
+                    found.append(pid)
+            except OSError:  # it ended, or may not be looked at
+                continue
+        return found[:MAX_AGENTS]
+
+    def not_seen(self) -> str:
+        """Why :meth:`procfs` shows no processes."""
+        return "no processes to see: whether a Fluent Bit is running on this node was not checked"
+
     @functools.cached_property
     def _procfs(self) -> Path | None:
         here = Path(self._host(["proc"]))
@@ -178,11 +236,17 @@ class Node:
             what = "is a symbolic link" if e.errno == errno.ELOOP else e.strerror
             raise EvidenceError(f"{path}: {what}") from e
 
+    def _mode(self, path: str, look: Callable[[Parts], Stat]) -> int | None:
+        try:
+            return look(PurePosixPath(self.resolve(path)).parts[1:]).st_mode
+        except (EvidenceError, OSError):
+            return None
+
     def _leads_into_a_process(self, done: list[str], part: str) -> bool:
         in_process = len(done) == 2 and done[0] == "proc" and done[1].isdecimal() and part in ("root", "cwd")
         return in_process and self.procfs() is not None
 
-    def _host(self, parts: list[str] | tuple[str, ...]) -> str:
+    def _host(self, parts: Parts) -> str:
         return os.path.join(self.root, *parts)
 
 

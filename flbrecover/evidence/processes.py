@@ -46,8 +46,7 @@ def agents(
     """
     proc = node.procfs()
     if proc is None:
-        what = "no processes to see: whether a Fluent Bit is running on this node was not checked"
-        return [], [Problem("/proc", what, unreadable=False)]
+        return [], [Problem("/proc", node.not_seen(), unreadable=False)]
     return scan(proc, node, dbs=dbs, folders={*store_dirs, *storage_paths})
 
 

@@ -118,7 +118,7 @@ class LogReader:
         self._style = RecordStyle.of(output, survey.pipeline.service)
         self._format = format_of(self._style)
         self._plain = plain_lines
-        self._now_ns = now_ns
+        self._now_ns = survey.node.moment_ns(now_ns)
 
     @property
     def notes(self) -> tuple[Problem, ...]:

@@ -22,6 +22,7 @@ ARGUMENTS = {
     "uploads": ("--endpoint-url", "URL"),
     "diff": ("--endpoint-url", "URL"),
     "recover": ("--endpoint-url", "URL", "--agent", "gone", "--yes"),
+    "collect": ("--out", "BUNDLE"),
     "apply": ("PLAN", "--endpoint-url", "URL", "--yes"),
     "verify": ("PLAN", "--endpoint-url", "URL"),
     "audit": (),
@@ -46,7 +47,7 @@ def test_a_node_is_only_read(name: str, tmp_path: Path, moto, monkeypatch: pytes
     url = ("--endpoint-url", moto.endpoint_url)
     assert flbrecover("diff", *node, *url, "--agent", "gone", "--plan", plan).code in (0, 3)
     for command, arguments in ARGUMENTS.items():
-        known = {"URL": moto.endpoint_url, "PLAN": plan}
+        known = {"URL": moto.endpoint_url, "PLAN": plan, "BUNDLE": tmp_path / "b.tar.zst"}
         where = node[:2] if "PLAN" in arguments else node
         ended = flbrecover(command, *where, *(known.get(a, a) for a in arguments))
         assert ended.code in (0, 3), (command, ended)

@@ -55,6 +55,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory, weed) -> set[str]:
         plan = tmp / "plan.json"
         run: list[tuple[Any, ...]] = [
             ("tail", *node),
+            ("collect", *node, "--out", tmp / "b.tar.zst", "--max-size", "60K"),
             ("buffers", *node),
             ("objects", *s3),
             ("uploads", *s3),
