@@ -15,7 +15,7 @@ MAX_STDIN = 16 * 1024 * 1024
 
 @click.command(name="audit")
 @click.argument("files", nargs=-1, metavar="[FILE]...")
-@click.option("--root", metavar="DIR", help="Audit the Fluent Bit of this node instead of files: / or a mount.")
+@click.option("--root", metavar="DIR", help="Audit the Fluent Bit of this node instead of files: /, a mount or a bundle.")
 @click.option("--config", metavar="FILE", help="With --root: the configuration inside the root (default: looked for).")
 @click.option("--env", "env", multiple=True, metavar="KEY=VALUE", help="A variable of the configuration's ${KEY}.")
 @click.option("--fluent-bit", "version", metavar="VERSION", help="Fluent Bit's version, where no image says it.")
@@ -53,7 +53,7 @@ def command(
     if sarif and as_json:
         raise UsageError("--sarif or --json, not both")
     from flbrecover.audit import assembling, live, versions
-    from flbrecover.evidence.node import Node
+    from flbrecover.evidence.bundle import open_root
     from flbrecover.report import audit, audit_json, audit_sarif
 
     said = versions.parse(version) if version is not None else None
@@ -61,7 +61,7 @@ def command(
         raise UsageError(f"--fluent-bit {version}: a version is wanted, as 3.1.9")
     env = o.environment(given["env"], of_this_process=False)
     if root is not None:
-        report = live.audit(Node(root), given["config"], env, version=said)
+        report = live.audit(open_root(root), given["config"], env, version=said)
     else:
         report = assembling.audit(files, env, stdin=_stdin(files), version=said)
     write = audit_sarif.write_sarif if sarif else audit_json.write_json if as_json else audit.write_text
