@@ -92,8 +92,8 @@ class FrameReader:
             raise self._damaged("its frame table does not fit")
         raw = os.pread(self._fd, table, at)
         sizes = [_ENTRY.unpack_from(raw, i * width) for i in range(count)] if len(raw) == table else []
-        if any(size > MAX_FRAME for _, size in sizes):
-            raise self._damaged("it has a frame that is larger than any frame of ours")
+        if any(not 0 < size <= MAX_FRAME for _, size in sizes):
+            raise self._damaged("it has a frame of a size that no frame of ours has")
         self._packed: list[int] = [0, *itertools.accumulate(packed for packed, _ in sizes)]
         self._plain: list[int] = [0, *itertools.accumulate(size for _, size in sizes)]
         if self._packed[-1] != at - _HEADER.size:
