@@ -23,6 +23,13 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
     "memory": memory.measure,
     "growth": growth.measure,
 }
+SPECS = {
+    "compare": compare.specs,
+    "upload": upload.specs,
+    "stage": stage.specs,
+    "memory": memory.specs,
+    "growth": growth.specs,
+}
 DATA = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flbrecover-benchmarks"
 
 
@@ -43,6 +50,9 @@ def main() -> int:
     rows: list[Row] = []
     with BenchmarkServer(given.data, programs) as server:
         bench = Bench(given.data, programs, server, options)
+        if given.prepare:
+            _prepare(bench, given.only)
+            return 0
         for name in given.only:
             began = time.monotonic()
             bench.say(f"{name}:")
@@ -57,12 +67,22 @@ def main() -> int:
     return 1 if any(row.wrong for row in rows) else 0
 
 
+def _prepare(bench: Bench, names: list[str]) -> None:
+    """Makes all that the benchmarks of these names work on."""
+    for name in names:
+        if name == "list":
+            listing.made(bench)
+        for spec in SPECS[name](bench.options) if name in SPECS else ():
+            bench.world(spec)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Benchmarks: docs/performance.md.")
     parser.add_argument("--only", type=_names, default=list(BENCHMARKS), metavar="NAMES",
                         help=f"some of {','.join(BENCHMARKS)} (default: all)")  # fmt: skip
     parser.add_argument("--data", type=lambda p: Path(p).absolute(), default=DATA, metavar="DIR",
                         help="peers, incidents and the server's data, kept for the next run (%(default)s)")  # fmt: skip
+    parser.add_argument("--prepare", action="store_true", help="make the incidents for a later run, measure nothing")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the markers of this page")
     parser.add_argument("--sizes", type=_sizes, default=None, metavar="GB,GB", help="of memory (default: 0.1,1)")
     parser.add_argument("--full", action="store_true", help="memory at 10 GB, too: some 20 GB of disk, and time")

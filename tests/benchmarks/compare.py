@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .bench import Bench, problem
+from .bench import Bench, Options, problem
 from .measure import Run
 from .server import Traffic
 from .spec import MB, Delivered, Spec
@@ -31,16 +31,22 @@ class _Side:
     missing: int
 
 
+CASES: tuple[tuple[str, str, Delivered], ...] = (
+    ("1a", "whole buffers stored", "whole"),
+    ("1b", "only records decide", "shifted"),
+    ("1c", "half stored whole, half nowhere", "half"),
+)
+
+
+def specs(options: Options) -> list[Spec]:
+    size = options.compare_mb * MB
+    return [Spec(size, 0, 5 * size, delivered) for _, _, delivered in CASES]
+
+
 def measure(bench: Bench) -> list[Row]:
-    size = bench.options.compare_mb * MB
-    cases: tuple[tuple[str, str, Delivered], ...] = (
-        ("1a", "whole buffers stored", "whole"),
-        ("1b", "only records decide", "shifted"),
-        ("1c", "half stored whole, half nowhere", "half"),
-    )
     rows: list[Row] = []
-    for number, what, delivered in cases:
-        world = bench.world(Spec(size, 0, 5 * size, delivered))
+    for (number, what, _), spec in zip(CASES, specs(bench.options), strict=True):
+        world = bench.world(spec)
         rows += _rows(number, what, world, *_sides(bench, world))
     return rows
 

@@ -8,29 +8,39 @@ from __future__ import annotations
 from functools import partial
 from math import log
 
-from .bench import Bench, wrong_states
+from .bench import Bench, Options, wrong_states
 from .measure import Run
 from .spec import MB, Spec
 from .table import Row
 
 GOAL = 1.05
 SIZES = (1, 2, 4, 8)  # of what grows; the rest stays
+NOTHING = Spec(10_000, 0, 0, apps=1)
+
+
+def series(options: Options) -> dict[str, list[Spec]]:
+    """By what grows."""
+    unit = options.growth_mb * MB
+    return {
+        "buffers": [Spec(unit * n, 0, 4 * unit) for n in SIZES],
+        "objects": [Spec(unit, 0, 4 * unit * n, "shifted") for n in SIZES],
+        "logs": [Spec(unit, unit * n, 12 * unit, "shifted") for n in SIZES],
+    }
+
+
+def specs(options: Options) -> list[Spec]:
+    return [NOTHING, *(spec for of in series(options).values() for spec in of)]
 
 
 def measure(bench: Bench) -> list[Row]:
-    unit = bench.options.growth_mb * MB
-    nothing = bench.world(Spec(10_000, 0, 0, apps=1))
+    nothing = bench.world(NOTHING)
     (fixed,) = bench.best(partial(bench.diff, nothing))
-    return [
-        _row(bench, fixed, "buffers", [Spec(unit * n, 0, 4 * unit) for n in SIZES]),
-        _row(bench, fixed, "objects", [Spec(unit, 0, 4 * unit * n, "shifted") for n in SIZES]),
-        _row(bench, fixed, "logs", [Spec(unit, unit * n, 12 * unit, "shifted") for n in SIZES]),
-    ]
+    return [_row(bench, fixed, what, of) for what, of in series(bench.options).items()]
 
 
-def _row(bench: Bench, fixed: Run, what: str, specs: list[Spec]) -> Row:
+def _row(bench: Bench, fixed: Run, what: str, sized: list[Spec]) -> Row:
     times, sizes, wrong = [], [], ""
-    for spec in specs:
+    for spec in sized:
         world = bench.world(spec)
         (done,) = bench.best(partial(bench.diff, world))
         times.append(done.seconds)

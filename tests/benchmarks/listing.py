@@ -33,7 +33,7 @@ print(sum(1 for _ in objects(s3, bucket, ["logs/"])), time.perf_counter() - bega
 
 
 def measure(bench: Bench) -> list[Row]:
-    root, since = _made(bench)
+    root, since = made(bench)
     url = bench.server.url
     command, function, s5cmd, rclone = bench.best(
         partial(bench.ours, "objects", "--root", root, "--config", CONFIG, "--endpoint-url", url, "--since", since,
@@ -71,7 +71,7 @@ def _wrong(who: str, done: Run, listed: int) -> str:
     return "" if listed == OBJECTS else f"{who}: {listed:,} objects, not {OBJECTS:,}"
 
 
-def _made(bench: Bench) -> tuple[Path, str]:
+def made(bench: Bench) -> tuple[Path, str]:
     """The node's root and the window's start; bucket and node are made where they do not stand there yet."""
     home = bench.data / "worlds" / BUCKET
     if not (home / "since").is_file():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .bench import Bench, problem, wrong_states
+from .bench import Bench, Options, problem, wrong_states
 from .measure import Run
 from .spec import MB, Spec
 from .table import Row
@@ -16,11 +16,15 @@ FLAT = 1.25  # the largest peak over the smallest
 CODES = (0, 3)
 
 
+def specs(options: Options) -> list[Spec]:
+    return [_spec(size) for size in options.memory_gb]
+
+
 def measure(bench: Bench) -> list[Row]:
     rows: list[Row] = []
     peaks: list[int] = []
-    for size in bench.options.memory_gb:
-        world = bench.world(spec(size))
+    for size, spec in zip(bench.options.memory_gb, specs(bench.options), strict=True):
+        world = bench.world(spec)
         name = f"{size:g} GB of buffers and logs, {world.object_content / GB:.1f} GB of objects"
         done = bench.diff(world, memory=True)
         rows.append(_row(f"peak memory of `diff`: {name}", done, wrong_states(done, world)))
@@ -36,7 +40,7 @@ def measure(bench: Bench) -> list[Row]:
     return rows
 
 
-def spec(gigabytes: float) -> Spec:
+def _spec(gigabytes: float) -> Spec:
     """A node with so much of buffers and logs, and five times as much of objects."""
     evidence = int(gigabytes * GB)
     return Spec(evidence * 3 // 10, evidence * 7 // 10, 5 * evidence, "shifted", apps=8 if gigabytes < 2 else 40)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-from .bench import Bench, wrong_states
+from .bench import Bench, Options, wrong_states
 from .measure import Run
 from .spec import MB, Spec
 from .table import Row
@@ -31,10 +31,14 @@ print(size, time.perf_counter() - began)
 """
 
 
+def specs(options: Options) -> list[Spec]:
+    """The same node, with objects and without."""
+    size = options.stage_mb * MB
+    return [Spec(size // 20, 0, size), Spec(size // 20, 0, 0)]
+
+
 def measure(bench: Bench) -> list[Row]:
-    size = bench.options.stage_mb * MB
-    buffers = size // 20
-    full, empty = bench.world(Spec(buffers, 0, size)), bench.world(Spec(buffers, 0, 0))
+    full, empty = map(bench.world, specs(bench.options))
     folder = bench.scratch("limit")
     bench.run("s5cmd cp", [bench.peers.s5cmd, "--log", "error", "cp", f"s3://{full.bucket}/*", f"{folder}/"])
     limit = [bench.best(partial(_limit, bench, kind, str(folder)))[0] for kind in ("isal", "zlib")]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from .bench import Bench, problem
+from .bench import Bench, Options, problem
 from .measure import Run
 from .server import BenchmarkServer
 from .spec import MB, Spec
@@ -31,11 +31,15 @@ class _Timed:
     uploads: float
 
 
+def specs(options: Options) -> list[Spec]:
+    sizes = ((200, MB, 8), (2000, MB // 100, 20))
+    return [Spec(count * size, 0, 0, unit=size, apps=apps, compression="none") for count, size, apps in sizes]
+
+
 def measure(bench: Bench) -> list[Row]:
     rows: list[Row] = []
-    for count, size, apps in ((200, MB, 8), (2000, MB // 100, 20)):
-        # a little below size: the record that would go over a buffer's size still goes into it
-        world = bench.world(Spec(count * size, 0, 0, unit=size, apps=apps, compression="none"))
+    for spec in specs(bench.options):
+        world = bench.world(spec)
         each = world.buffer_bytes / world.buffer_files / 1000
         rows += _rows(bench, world, f"{world.buffer_files:,} × {each:,.0f} kB")
     return rows
