@@ -68,7 +68,8 @@ class Row:
 
     @property
     def missing(self) -> int:
-        return missing(self.now) if self.now else 0
+        """As of the latest comparison that has this row."""
+        return missing(self.line)
 
     @property
     def back(self) -> int:

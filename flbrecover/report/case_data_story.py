@@ -14,11 +14,12 @@ from flbrecover.report import text
 from flbrecover.report.case_data import AFTER, BEFORE, CaseData
 from flbrecover.report.case_data_rows import Fields, back, missing
 
-Status = Literal["complete", "recovered", "partly", "open", "interrupted", "unknown"]
+Status = Literal["complete", "recovered", "left", "partly", "open", "interrupted", "unknown"]
 
 LABELS: dict[Status, str] = {
     "complete": "Nothing was missing",
     "recovered": "Recovered and proved",
+    "left": "Recovered as planned, the rest is left alone",
     "partly": "Records are still missing",
     "open": "Not recovered yet",
     "interrupted": "Interrupted: not proved",
@@ -52,6 +53,11 @@ class Story:
     gone_uncounted: int = 0
 
     @property
+    def is_known(self) -> bool:
+        """Is it known how things are now? Not so after a recovery that was cut off: nobody has looked since."""
+        return self.status != "interrupted"
+
+    @property
     def label(self) -> str:
         return LABELS[self.status]
 
@@ -60,13 +66,14 @@ def story(case: CaseData) -> Story:
     before = case.before.summary if case.before else None
     now = case.now.summary if case.now else None
     latest = case.latest if case.latest is not None and case.latest.complete else None
+    status = _status(case, before, now)
     return Story(
-        status=_status(case, before, now),
+        status=status,
         sentences=tuple(_sentences(case, before, now)),
         records=latest.summary["records"] if latest and latest.summary else None,
         were_missing=before["missing"] if before else None,
         back=back(before, now) if before and now else None,
-        missing=latest.summary["missing"] if latest and latest.summary else None,
+        missing=latest.summary["missing"] if latest and latest.summary and status != "interrupted" else None,
         gone_bytes=latest.gone_bytes if latest else None,
         gone_uncounted=latest.gone_uncounted if latest else 0,
     )
@@ -79,8 +86,14 @@ def _status(case: CaseData, before: Fields | None, now: Fields | None) -> Status
         begun = case.now is not None or bool(case.db.outcomes)
         return "interrupted" if begun else "open" if before["missing"] else "complete"
     if now["missing"]:
-        return "partly"
+        return "left" if _only_left(case, now) else "partly"
     return "recovered" if before["missing"] else "complete"
+
+
+def _only_left(case: CaseData, now: Fields) -> bool:
+    """Is all that is missing what the plan leaves alone?"""
+    verdict = case.now.verdict if case.now else None
+    return verdict is not None and verdict["missing"] == 0 and sum(verdict["left"].values()) >= now["missing"]
 
 
 def _sentences(case: CaseData, before: Fields | None, now: Fields | None) -> Iterator[str]:
@@ -97,14 +110,14 @@ def _sentences(case: CaseData, before: Fields | None, now: Fields | None) -> Ite
             of = f"All {text.count(before['records'], 'record')} of the evidence {were}"
         yield f"{of} missing from S3 ({in_states(before)}){_filtered(before)}."
     if now is not None:
-        yield from _outcome(before, now)
+        yield from _outcome(case, before, now)
     elif before is not None and before["missing"]:
         yield from _not_compared(case)
     yield from _gone(case)
     yield from _doubts(case)
 
 
-def _outcome(before: Fields | None, now: Fields) -> Iterator[str]:
+def _outcome(case: CaseData, before: Fields | None, now: Fields) -> Iterator[str]:
     if before is not None and before["missing"]:
         recovered = back(before, now)
         every = "All of them are" if recovered == before["missing"] else f"{recovered:,} of them are"
@@ -113,7 +126,8 @@ def _outcome(before: Fields | None, now: Fields) -> Iterator[str]:
         yield f"S3 now holds {now['states'].get('stored', 0):,} of {text.count(now['records'], 'record')}."
     if now["missing"]:
         still = "record is" if now["missing"] == 1 else "records are"
-        yield f"{now['missing']:,} {still} still missing ({in_states(now)})."
+        why = ", and left alone on purpose (see below)" if _only_left(case, now) else ""
+        yield f"{now['missing']:,} {still} still missing ({in_states(now)}){why}."
     if before is not None and now["records"] > before["records"]:
         yield f"The logs have grown by {text.count(now['records'] - before['records'], 'record')} in between."
 

@@ -20,7 +20,7 @@ from markupsafe import Markup
 from flbrecover.report import text
 from flbrecover.report.escape import shown
 
-LONGEST = 400  # characters of a name that came from outside
+LONGEST = 1200  # characters of a name that came from outside; a key of S3 has at most 1,024 bytes
 
 
 def page(template: str, context: Mapping[str, Any]) -> Iterator[str]:

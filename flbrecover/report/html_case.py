@@ -11,7 +11,7 @@ from flbrecover.report.case_data_story import MEANINGS, STATES
 from flbrecover.report.case_data_view import CaseView
 from flbrecover.report.coverage_svg import Timeline, timeline
 
-MARKS = {"complete": "✓", "recovered": "✓", "partly": "!", "open": "!", "interrupted": "!", "unknown": "?"}
+MARKS = {"complete": "✓", "recovered": "✓", "left": "✓", "partly": "!", "open": "!", "interrupted": "!", "unknown": "?"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,14 @@ from flbrecover.report.case_data_rows import Fields, Row
 from flbrecover.report.case_data_story import STATES
 from flbrecover.report.case_data_view import ActionRow, CaseView, what
 
-Look = Literal["text", "name", "number", "hash", "time"]
+Look = Literal["text", "name", "number", "hash", "time", "command"]
 Tone = Literal["", "bad", "good"]
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """``name`` came from outside, ``hash`` is one long word; ``tone`` marks what is bad or good, and never alone: the
-    text says it too. ``hash`` is a hash that goes with a text."""
+    """``name`` came from outside and may be folded, ``command`` may not, ``hash`` is one long word; ``tone`` marks what
+    is bad or good, and never alone: the text says it too. ``hash`` is a hash that goes with a text."""
 
     text: str
     look: Look = "text"
@@ -125,7 +125,7 @@ def logs(view: CaseView) -> Table:
     rows = [
         (
             Cell(row.line["path"], "name"), Cell(row.line["tag"], "name"),
-            Cell("?" if row.line["read_to"] is None else f"{row.line['read_to']:,}", "number"), *_numbers(row),
+            Cell("?" if row.line["read_to"] is None else f"{row.line['read_to']:,}", "number"), *_numbers(view, row),
         )
         for row in view.logs.rows
     ]  # fmt: skip
@@ -138,7 +138,7 @@ def buffers(view: CaseView) -> Table:
     rows = [
         (
             Cell(row.line["path"], "name"), Cell(row.line["kind"]), Cell(row.line["tag"] or "?", "name"),
-            times(row.line["first_time"], row.line["last_time"]), *_numbers(row), _stored_in(row),
+            times(row.line["first_time"], row.line["last_time"]), *_numbers(view, row), _stored_in(row),
         )
         for row in view.buffers.rows
     ]  # fmt: skip
@@ -149,11 +149,11 @@ def buffers(view: CaseView) -> Table:
     )  # fmt: skip
 
 
-def _numbers(row: Row) -> tuple[Cell, ...]:
-    return (
-        number(row.line["records"]), Cell(states(row.before) if row.before else "?"), number(row.back, "good"),
-        number(row.missing, "bad"),
-    )  # fmt: skip
+def _numbers(view: CaseView, row: Row) -> tuple[Cell, ...]:
+    records, before = number(row.line["records"]), Cell(states(row.before) if row.before else "?")
+    if not view.story.is_known:
+        return records, before, Cell("?", "number"), Cell("?", "number")
+    return records, before, number(row.back, "good"), number(row.missing, "bad")
 
 
 def states(line: Fields) -> str:
@@ -254,8 +254,8 @@ def runs(view: CaseView) -> Table:
         (
             time(_int(row["started_ns"])), time(_int(row["ended_ns"])),
             Cell("?" if row["exit_code"] is None else str(row["exit_code"]), "number"),
-            Cell(str(row["command"] or "?"), "name"), Cell(str(row["tool"] or "?")), Cell(str(row["hostname"] or "?")),
-            Cell(" · ".join(str(row[n]) for n in ("python", "os") if row[n]) or "?"),
+            Cell(str(row["command"] or "?"), "command"), Cell(str(row["tool"] or "?")),
+            Cell(str(row["hostname"] or "?")), Cell(" · ".join(str(row[n]) for n in ("python", "os") if row[n]) or "?"),
         )
         for row in view.case.db.runs.rows
     ]  # fmt: skip

@@ -61,10 +61,14 @@ def _tags(view: CaseView) -> Iterator[str]:
     rows = view.tags.rows[:MOST_TAGS]
     if not rows:
         return
+    known = view.story.is_known
     cells = [
-        [code(r.line["tag"]), f"{r.line['records']:,}", f"{r.was_missing:,}", f"{r.back:,}", f"{r.missing:,}"]
+        [
+            code(r.line["tag"]), f"{r.line['records']:,}", f"{r.was_missing:,}" if r.before else "?",
+            f"{r.back:,}" if known else "?", f"{r.missing:,}" if known else "?",
+        ]
         for r in rows
-    ]
+    ]  # fmt: skip
     yield from _table(("tag", "records", "were missing", "back", "missing now"), cells, (1, 2, 3, 4))
     yield from _more(view.tags.total - len(rows), "tag")
     yield ""
