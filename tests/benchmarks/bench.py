@@ -64,8 +64,13 @@ class Bench:
 
     def changing(self, command: str, *arguments: str | Path, memory: bool = False) -> Run:
         """``recover`` or ``apply`` without a question, with a case folder that is new."""
-        case = self.scratch("case") / "case"
-        return self.ours(command, *arguments, "--yes", "--json", "--case", case, memory=memory)
+        self.scratch("case")
+        return self.ours(command, *arguments, "--yes", "--json", "--case", self.case, memory=memory)
+
+    @property
+    def case(self) -> Path:
+        """The case folder of the last such call."""
+        return self.data / "scratch" / "case" / "case"
 
     def diff(self, world: World, *arguments: str, memory: bool = False) -> Run:
         return self.ours("diff", *self.node(world), "--json", *arguments, memory=memory)

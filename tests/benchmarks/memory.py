@@ -49,18 +49,25 @@ def _spec(gigabytes: float) -> Spec:
 def _others(bench: Bench, world: World) -> Iterator[tuple[str, Run]]:
     """All other commands that read the node or the bucket; the bucket is afterwards as it was."""
     node = bench.node(world)
+    here, server = node[:4], node[4:]
     for command in ("tail", "buffers"):
-        yield command, bench.ours(command, *node[:4], "--json", memory=True)
-    yield "objects", bench.ours("objects", *node, "--json", memory=True)
-    yield "uploads", bench.ours("uploads", *node, "--json", memory=True)
+        yield command, bench.ours(command, *here, "--json", memory=True)
+    for command in ("objects", "uploads"):
+        yield command, bench.ours(command, *node, "--json", memory=True)
+    yield "audit", bench.ours("audit", *here, "--json", memory=True)
+    bundle = bench.scratch("bundle") / "node.tar.zst"
+    yield "collect", bench.ours("collect", *here, "--out", bundle, "--json", memory=True)
+    yield "diff of a bundle", bench.ours("diff", "--root", bundle, *node[2:], "--json", memory=True)
+    bench.scratch("bundle")
     plan = bench.scratch("plan") / "plan.json"
     yield "diff --plan", bench.diff(world, "--agent", "gone", "--plan", str(plan), memory=True)
     yield "recover --dry-run", bench.ours("recover", *node, "--agent", "gone", "--dry-run", "--json", memory=True)
     recovered = bench.changing("recover", *node, "--agent", "gone", memory=True)
     yield "recover", recovered
-    given = [str(plan), "--root", str(world.root), "--endpoint-url", bench.server.url]
-    yield "apply", bench.changing("apply", *given, memory=True)
-    yield "verify", bench.ours("verify", *given, "--json", memory=True)
+    yield "report", bench.ours("report", bench.case, memory=True)
+    planned = [str(plan), "--root", str(world.root), *server]
+    yield "apply", bench.changing("apply", *planned, memory=True)
+    yield "verify", bench.ours("verify", *planned, "--json", memory=True)
     for done in recovered.records():
         if done.get("type") == "done" and done["outcome"] == "written":
             bench.server.s3.client.delete_object(Bucket=world.bucket, Key=done["key"])
