@@ -58,6 +58,10 @@ class NotSupportedError(BucketError):
     """The server does not know this kind of request (501)."""
 
 
+class Md5WantedError(BucketError):
+    """The bucket (Object Lock, on some servers) takes no object without a Content-MD5."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """What a call was about. ``region`` is the client's, ``role_arn`` the role that it was to take."""
@@ -98,6 +102,8 @@ def _of_answer(error: ClientError, place: Place) -> BucketError:
         return MissingError(f"{place.url}: no such multipart upload")
     if status == 412 or code == "PreconditionFailed":
         return ChangedError(f"{place.url}: {call}: the object is not what it was expected to be")
+    if status == 400 and "content-md5" in message.lower() and call == "PutObject":
+        return Md5WantedError(f"{place.url}: {call}: {code}: {message}")
     if code in ("ConditionalRequestConflict", "OperationAborted") or (status == 409 and call in IAM_ACTIONS):
         return ConflictError(f"{place.url}: {call}: another request for this key was under way")
     if status == 501 or code == "NotImplemented":
@@ -120,7 +126,7 @@ def _known_answer(code: str, place: Place, region: str | None) -> str | None:
     if code == "SignatureDoesNotMatch":
         return f"{place.url}: wrong credentials: the secret key does not belong to the access key"
     if code in ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"):
-        return f"{place.url}: the credentials have expired; get new ones and try again"
+        return f"{place.url}: the credentials have expired; get new ones and run the same command again: it goes on"
     if code == "RequestTimeTooSkewed":
         return f"{place.url}: this machine's clock differs too much from that of {place.endpoint}; set it"
     if code in (

@@ -1,29 +1,75 @@
-"""What stands in a bucket, as S3 lists it."""
+"""What stands in a bucket, as S3 lists it: several prefixes at once, and pages ahead of whoever takes the objects."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import queue
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from urllib.parse import unquote_plus
+from xml.etree import ElementTree
+
+from botocore.utils import parse_timestamp
 
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.denied import explained
+from flbrecover.bucket.transport import UnreadableAnswerError
+from flbrecover.errors import BucketError
 from flbrecover.model import StoredObject
 
+LISTS = 8  # prefixes that are listed at once
+PAGES_AHEAD = 2  # of each of them, with at most 1000 objects each
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND = timedelta(microseconds=1)
 
 
-def objects(s3: S3, bucket: str, prefixes: Iterable[str]) -> Iterator[StoredObject]:
-    """Every object under one of the prefixes, each once, streamed page by page.
+@dataclass(frozen=True, slots=True)
+class KeyRange:
+    """The keys that start with ``prefix``. Those before ``first``, or from ``beyond`` on (by bytes; None: no end), are
+    not wanted: they may be left out."""
 
-    The order is the server's own: AWS lists by byte, others by folder. Raises BucketError.
+    prefix: str
+    first: str = ""
+    beyond: str | None = None
+
+
+def objects(s3: S3, bucket: str, wanted: Iterable[str | KeyRange]) -> Iterator[StoredObject]:
+    """Every object under one of the prefixes, each once, streamed; nothing is asked before the first is taken.
+
+    Where prefixes cover each other the shorter one counts. They are listed in order, the objects of each in the
+    server's own: AWS lists by byte, others by folder. Objects that come or go meanwhile may be in it or not. Raises
+    BucketError.
     """
-    for prefix in _apart(prefixes):
-        yield from _under(s3, bucket, prefix)
+    ranges = _apart(wanted)
+    if not ranges:
+        return
+    stop = threading.Event()
+    lists = [queue.Queue[_Item](PAGES_AHEAD) for _ in ranges]
+    pool = ThreadPoolExecutor(min(LISTS, len(ranges)), "list")
+    try:
+        for one, pages in zip(ranges, lists, strict=True):
+            pool.submit(_list, s3, bucket, one, pages, stop)
+        for pages in lists:
+            while (item := pages.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield from item
+    finally:
+        stop.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        for pages in lists:
+            _drain(pages)
+        pool.shutdown()
+
+
+_Item = list[StoredObject] | BaseException | None  # a page, an end by error, the end
 
 
 def time_ns(moment: datetime) -> int:
     """A time of boto as ns since the epoch, without the rounding of floats."""
-    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+    return (moment - _EPOCH) // _MICROSECOND * 1000
 
 
 def etag_of(text: str) -> str:
@@ -31,27 +77,102 @@ def etag_of(text: str) -> str:
     return text.strip('"')
 
 
-def _under(s3: S3, bucket: str, prefix: str) -> Iterator[StoredObject]:
-    pages = iter(s3.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix))
+def _list(s3: S3, bucket: str, wanted: KeyRange, pages: queue.Queue[_Item], stop: threading.Event) -> None:
+    """Puts the pages of one prefix into the queue, waiting while it is full, and None behind the last."""
+    try:
+        for page in _pages(s3, bucket, wanted):
+            pages.put(page)
+            if stop.is_set():
+                return
+        pages.put(None)
+    except BaseException as e:  # noqa: BLE001 - raised where the objects are taken
+        pages.put(e)
+
+
+def _drain(pages: queue.Queue[_Item]) -> None:
+    """Lets a list that waits for room go on, and see that it is to stop."""
+    while True:
+        try:
+            pages.get_nowait()
+        except queue.Empty:
+            return
+
+
+def _pages(s3: S3, bucket: str, wanted: KeyRange) -> Iterator[list[StoredObject]]:
     seen: set[str] = set()  # keys of the page before: a server may repeat the last one
+    position: tuple[str, str] | None = None
+    if wanted.first > wanted.prefix and s3.transport.lists_by_byte:
+        position = ("start-after", wanted.first[:-1])
     while True:
         with explained(s3.place(bucket)):
-            page = next(pages, None)
-        if page is None:
+            page = _page(s3, bucket, wanted.prefix, position)
+        fitting = [o for o in page.objects if o.key.startswith(wanted.prefix) and o.key not in seen]
+        if fitting:
+            yield fitting
+        if not page.more:
             return
-        listed = page.get("Contents", [])
-        for item in listed:
-            if item["Key"].startswith(prefix) and item["Key"] not in seen:
-                yield StoredObject(
-                    bucket, item["Key"], item["Size"], etag_of(item.get("ETag", "")), time_ns(item["LastModified"])
-                )
-        seen = {item["Key"] for item in listed}
+        seen = {o.key for o in page.objects}
+        last = page.objects[-1].key.encode() if page.objects and s3.transport.lists_by_byte else None
+        if last is not None and wanted.beyond is not None and last >= wanted.beyond.encode():
+            return
+        following = ("continuation-token", page.more)
+        if last is not None and last < wanted.first[:-1].encode():
+            following = ("start-after", wanted.first[:-1])
+        if following == position:
+            raise BucketError(f"s3://{bucket}/{wanted.prefix}: {s3.endpoint} lists the same objects again and again")
+        position = following
 
 
-def _apart(prefixes: Iterable[str]) -> list[str]:
-    """The prefixes without those that another one covers."""
-    kept: list[str] = []
-    for prefix in sorted(set(prefixes)):
-        if not kept or not prefix.startswith(kept[-1]):
-            kept.append(prefix)
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """``more``: the token that the next page is asked for with; "" for the last page."""
+
+    objects: Sequence[StoredObject]
+    more: str
+
+
+def _page(s3: S3, bucket: str, prefix: str, position: tuple[str, str] | None) -> _Page:
+    query = [("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix), *([position] if position else [])]
+    answer = s3.transport.send("ListObjectsV2", "GET", bucket, query=query)
+    try:
+        root = ElementTree.fromstring(answer.content)
+        ns = root.tag[: root.tag.rindex("}") + 1] if "}" in root.tag else ""
+        encoded = root.findtext(f"{ns}EncodingType") == "url"
+        found = [_object(bucket, {e.tag[len(ns) :]: e.text or "" for e in item}, encoded)
+                 for item in root.iterfind(f"{ns}Contents")]  # fmt: skip
+    except (ElementTree.ParseError, KeyError, ValueError, LookupError) as e:
+        raise UnreadableAnswerError(what=str(e)) from e
+    if not root.tag.endswith("ListBucketResult"):
+        raise UnreadableAnswerError(what=f"{root.tag!r} where a list is wanted")
+    more = (root.findtext(f"{ns}NextContinuationToken") or "") if root.findtext(f"{ns}IsTruncated") == "true" else ""
+    if not more and root.findtext(f"{ns}IsTruncated") == "true":
+        raise UnreadableAnswerError(what="it says that there is more to list, and not where")
+    return _Page(found, more)
+
+
+def _object(bucket: str, said: dict[str, str], encoded: bool) -> StoredObject:
+    key = said["Key"]
+    if encoded and ("%" in key or "+" in key):
+        key = unquote_plus(key)
+    return StoredObject(bucket, key, int(said["Size"]), etag_of(said.get("ETag", "")), _modified(said["LastModified"]))
+
+
+def _modified(text: str) -> int:
+    """``2026-11-23T11:38:24.000Z`` in ns."""
+    try:
+        moment = datetime.fromisoformat(text.removesuffix("Z") + "+00:00")
+    except ValueError:
+        moment = parse_timestamp(text)  # other servers, other spellings
+    return time_ns(moment)
+
+
+def _apart(wanted: Iterable[str | KeyRange]) -> list[KeyRange]:
+    """The ranges without those whose prefix another one covers, which then has no bounds."""
+    ranges = {one if isinstance(one, KeyRange) else KeyRange(one) for one in wanted}
+    kept: list[KeyRange] = []
+    for one in sorted(ranges, key=lambda r: r.prefix):
+        if not kept or not one.prefix.startswith(kept[-1].prefix):
+            kept.append(one)
+        else:
+            kept[-1] = KeyRange(kept[-1].prefix)
     return kept

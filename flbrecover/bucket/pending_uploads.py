@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flbrecover.bucket import ranges
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.denied import ChangedError, ConflictError, MissingError, NotSupportedError, explained
 from flbrecover.bucket.listing import etag_of, time_ns
@@ -61,13 +62,9 @@ def parts(s3: S3, bucket: str, key: str, upload_id: str) -> tuple[UploadPart, ..
 def head(s3: S3, bucket: str, key: str) -> StoredObject | None:
     """The object under a key, None where there is none. Raises BucketError."""
     try:
-        with explained(s3.place(bucket, key)):
-            answer = s3.client.head_object(Bucket=bucket, Key=key)
+        return ranges.head(s3, bucket, key).object
     except MissingError:
         return None
-    return StoredObject(
-        bucket, key, answer["ContentLength"], etag_of(answer["ETag"]), time_ns(answer["LastModified"])
-    )
 
 
 def complete(

@@ -3,54 +3,69 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import HTTPClientError, IncompleteReadError
+from botocore.exceptions import HTTPClientError
 from urllib3.exceptions import HTTPError
 
 from flbrecover.bucket import decoding
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.decoding import MAX_OUTPUT, BodyDamaged, BodyFormatError
 from flbrecover.bucket.denied import ChangedError, MissingError, explained
-from flbrecover.bucket.listing import etag_of
+from flbrecover.bucket.ranges import (
+    ObjectFacts,
+    RangeIgnoredError,
+    facts_of,
+    get,
+    head,
+    last_bytes,
+    part_sizes,
+    range_bytes,
+)
+from flbrecover.bucket.transport import Answer
 from flbrecover.errors import BucketError
 
-if TYPE_CHECKING:
-    from botocore.response import StreamingBody
-
 __all__ = [
-    "Body", "BodyDamaged", "BodyFormatError", "ChangedError", "MissingError", "decoded", "last_bytes", "open_body",
+    "Body", "BodyDamaged", "BodyFormatError", "ChangedError", "CorruptedError", "MissingError", "ObjectFacts",
+    "RangeIgnoredError", "decoded", "head", "last_bytes", "open_body", "part_sizes", "range_bytes",
 ]  # fmt: skip
 
-READ_SIZE = 64 * 1024
+READ_SIZE = 1024 * 1024
 CUTS = 4  # how often the connection of one body may be lost
+_GZIP = b"\x1f\x8b"
+
+
+class CorruptedError(BucketError):
+    """The bytes that arrived are not those that the object's ETag is of; another read gave others."""
 
 
 class Body:
     """The bytes of an object as S3 stores them, in blocks, from start to end, once.
 
-    A connection that is cut is opened again where it ended, and only for the same object. ``etag``, ``size``,
-    ``content_encoding`` and ``metadata`` are known once it is open; ``sha256`` and ``md5`` (hex) cover what was read.
+    A connection that is cut is opened again where it ended, and only for the same object. Where the ETag is the MD5 of
+    the body, what was read is held against it at the end. ``facts`` (and ``size``, ``etag``, ``content_encoding`` and
+    ``metadata`` of them) are known once it is open.
     """
 
     def __init__(self, s3: S3, bucket: str, key: str, etag: str | None) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._key = key
-        self._sha256 = hashlib.sha256()
-        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._wanted = etag
         self._position = 0
         self._cuts = 0
-        self._wanted = etag
+        self._crc = 0
+        self._checked_by_members = False
         answer = self._get()
-        self._stream: StreamingBody = answer["Body"]
-        self.size: int = answer["ContentLength"]
-        self.etag = etag_of(answer.get("ETag", ""))
-        self.content_encoding: str | None = answer.get("ContentEncoding")
-        self.metadata: dict[str, str] = answer.get("Metadata", {})
+        self._raw = answer.raw
+        with explained(s3.place(bucket, key)):
+            self.facts = facts_of(bucket, key, answer)
+        self.size = self.facts.object.size
+        self.etag = self.facts.object.etag
+        self.content_encoding = self.facts.content_encoding
+        self.metadata = self.facts.metadata
 
     def __enter__(self) -> Body:
         return self
@@ -58,65 +73,76 @@ class Body:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stream.close()
+        self._raw.close()
 
     def __iter__(self) -> Iterator[bytes]:
-        """Blocks of the body. Raises BucketError where S3 stops giving it out."""
-        while True:
+        """Blocks of the body. Raises BucketError where S3 stops giving it out, CorruptedError (behind the last block)
+        where it gave out other bytes than it has."""
+        md5 = hashlib.md5(usedforsecurity=False) if self.facts.etag_is_md5 else None
+        for block in self._blocks():
+            if self._checked_by_members and self._position == len(block) and block.startswith(_GZIP):
+                md5 = None
+            self._crc = zlib.crc32(block, self._crc)
+            if md5 is not None:
+                md5.update(block)
+            yield block
+        if md5 is not None and md5.hexdigest() != self.etag and self._s3.learned.etags_are_md5:
+            self.confirm()
+            self._s3.learned.etags_are_md5 = False
+
+    def leave_to_members(self) -> None:
+        """Says that who reads checks the checksums that gzip members carry: the MD5 costs more than inflating does."""
+        self._checked_by_members = True
+
+    def confirm(self) -> None:
+        """Reads again what was read so far. Raises CorruptedError where that gives other bytes: then they, or those
+        before, were changed on their way. Where it gives the same, that is how they are stored."""
+        whole, crc = self._position, 0
+        self._wanted, self._position = self.etag, 0
+        self._raw.close()
+        self._raw = self._get().raw
+        for block in self._blocks(whole):
+            crc = zlib.crc32(block, crc)
+        if crc != self._crc:
+            url = self._s3.place(self._bucket, self._key).url
+            raise CorruptedError(f"{url}: two reads gave different bytes: they are changed on their way; try again")
+
+    def _blocks(self, end: int | None = None) -> Iterator[bytes]:
+        end = self.size if end is None else end
+        while self._position < end:
             try:
-                block = self._stream.read(READ_SIZE)
-            except (HTTPClientError, IncompleteReadError, HTTPError) as e:
+                block: bytes = self._raw.read(min(READ_SIZE, end - self._position))
+            except (HTTPClientError, HTTPError, OSError) as e:
                 self._again(e)
                 continue
-            if not block and self._position < self.size:
+            if not block:
                 self._again(EOFError("the body ended early"))
                 continue
-            if not block:
-                return
             self._position += len(block)
-            self._sha256.update(block)
-            self._md5.update(block)
             yield block
 
-    @property
-    def sha256(self) -> str:
-        return self._sha256.hexdigest()
-
-    @property
-    def md5(self) -> str:
-        return self._md5.hexdigest()
-
-    def _get(self) -> dict[str, Any]:
-        request: dict[str, Any] = {"Bucket": self._bucket, "Key": self._key}
-        if self._wanted:
-            request["IfMatch"] = f'"{self._wanted}"'
-        if self._position:
-            request["Range"] = f"bytes={self._position}-"
-        place = self._s3.place(self._bucket, self._key)
-        try:
-            with explained(place):
-                return dict(self._s3.client.get_object(**request))
-        except ChangedError:
-            raise ChangedError(f"{place.url}: replaced while it was looked at; run the command again") from None
+    def _get(self) -> Answer:
+        headers = {"range": f"bytes={self._position}-"} if self._position else {}
+        return get(self._s3, self._bucket, self._key, self._wanted, headers)
 
     def _again(self, cut: Exception) -> None:
         """Opens the rest of the body."""
         self._cuts += 1
-        self._stream.close()
+        self._raw.close()
         url = self._s3.place(self._bucket, self._key).url
         if self._cuts > CUTS or not self.etag:
             lost = f"the connection was lost {self._cuts} times"
             raise BucketError(f"{url}: {lost}, at last after {self._position} of {self.size} bytes") from cut
         self._wanted = self.etag
         answer = self._get()
-        self._stream = answer["Body"]
-        if self._position and "ContentRange" not in answer:  # a server without ranges starts again
+        self._raw = answer.raw
+        if self._position and "Content-Range" not in answer.headers:  # a server without ranges starts again
             self._skip(self._position)
 
     def _skip(self, size: int) -> None:
         with explained(self._s3.place(self._bucket, self._key)):
             while size > 0:
-                block = self._stream.read(min(size, READ_SIZE))
+                block = self._raw.read(min(size, READ_SIZE))
                 if not block:
                     return
                 size -= len(block)
@@ -132,20 +158,16 @@ def decoded(chunks: Iterable[bytes], *, encoding: str | None = None, max_output:
     """The content of a body, in blocks of at most 1 MiB or so, decompressed by its magic bytes; see :mod:`decoding`.
 
     ``encoding`` is the ``Content-Encoding`` (a Body's own unless given): it only ever helps to tell snappy, which has
-    no magic bytes, from text. Raises BodyDamaged, and BodyFormatError for what cannot be read as records.
+    no magic bytes, from text. Raises BodyDamaged (of a Body only where a second read gives the same bytes, else
+    CorruptedError), and BodyFormatError for what cannot be read as records.
     """
-    if encoding is None and isinstance(chunks, Body):
-        encoding = chunks.content_encoding
-    return decoding.decoded(chunks, maybe_snappy=encoding == "snappy", max_output=max_output)
-
-
-def last_bytes(s3: S3, bucket: str, key: str, length: int, *, etag: str | None = None) -> bytes:
-    """The end of an object: at most ``length`` bytes, by one request. Raises BucketError."""
-    condition: dict[str, Any] = {"IfMatch": f'"{etag}"'} if etag else {}
-    place = s3.place(bucket, key)
-    with explained(place):
-        answer = s3.client.get_object(Bucket=bucket, Key=key, Range=f"bytes=-{length}", **condition)
-        with closing(answer["Body"]) as body:
-            if "ContentRange" not in answer and answer["ContentLength"] > length:
-                raise BucketError(f"{place.url}: the server at {s3.endpoint} does not give out the end of an object")
-            return body.read(length)
+    if not isinstance(chunks, Body):
+        yield from decoding.decoded(chunks, maybe_snappy=encoding == "snappy", max_output=max_output)
+        return
+    chunks.leave_to_members()
+    encoding = chunks.content_encoding if encoding is None else encoding
+    try:
+        yield from decoding.decoded(chunks, maybe_snappy=encoding == "snappy", max_output=max_output)
+    except BodyDamaged:
+        chunks.confirm()
+        raise

@@ -20,6 +20,7 @@ from flbrecover.bucket.denied import (
     ChangedError,
     ConflictError,
     DeniedError,
+    Md5WantedError,
     MissingError,
     NotSupportedError,
     explained,
@@ -38,6 +39,15 @@ MAX_PARTS = 10_000
 _BLOCK = 1024 * 1024
 _CONFLICTS = 3
 _CONFLICT_PAUSE = 1.0  # seconds
+_AT_ONCE = 1024 * 1024  # bytes of a body that is read at once to be sent
+_TRIED_WITH = 8 * 1024**2  # bytes of the largest body that conditions are tried with
+_META = "x-amz-meta-"
+_PARAMETERS = {
+    "content-type": "ContentType",
+    "content-encoding": "ContentEncoding",
+    "x-amz-acl": "ACL",
+    "x-amz-storage-class": "StorageClass",
+}
 _NOT_GUARDED = "the server does not know If-None-Match: the key was looked at before instead"
 
 
@@ -56,22 +66,38 @@ class PutResult:
 @dataclass(frozen=True, slots=True)
 class _Sums:
     size: int
-    sha256: str  # base64, as S3 takes them
-    md5: str
+    sha256: str  # hex
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One object that is to be written. ``headers`` are its own."""
+
+    s3: S3
+    bucket: str
+    key: str
+    body: BinaryIO
+    sums: _Sums
+    headers: Mapping[str, str]
+    send_md5: bool
 
 
 def put(s3: S3, output: S3Output, key: str, body: BinaryIO, metadata: Mapping[str, str]) -> PutResult:
     """Stores ``body`` (a seekable file, compressed already) under a key of the output's bucket unless one exists.
+    Many threads may put with one handle, each with a body of its own.
 
     It gets the output's content type, encoding, ACL and storage class, and ``metadata`` (ASCII). Bodies above 64 MiB
     go up in parts; our own upload is aborted where it fails. Raises BucketError.
     """
-    sums = _sums(body)
-    headers = _headers(output) | {"Metadata": dict(metadata)}
-    try:
-        return _guarded(s3, output, key, body, sums, headers)
-    except NotSupportedError:
-        return _looked_before(s3, output, key, body, sums, headers)
+    headers = _headers(output) | {f"{_META}{name}": value for name, value in metadata.items()}
+    headers |= s3.spec.options.on_write
+    job = _Job(s3, output.bucket, key, body, _sums(body), headers, output.send_content_md5)
+    if s3.learned.conditions_known:
+        try:
+            return _guarded(job)
+        except NotSupportedError:
+            s3.learned.conditions_known = False
+    return _looked_before(job)
 
 
 def make_body(output: S3Output, content: Iterable[bytes], file: BinaryIO) -> str:
@@ -99,30 +125,33 @@ def make_body(output: S3Output, content: Iterable[bytes], file: BinaryIO) -> str
     return ""
 
 
-def _headers(output: S3Output) -> dict[str, Any]:
+def _headers(output: S3Output) -> dict[str, str]:
     inside = output.format in COLUMNAR  # compressed inside the file
     encoding = None if inside or output.compression == "none" else output.compression
     named = {
-        "ContentType": output.content_type,
-        "ContentEncoding": encoding,
-        "ACL": output.canned_acl,
-        "StorageClass": output.storage_class,
+        "content-type": output.content_type,
+        "content-encoding": encoding,
+        "x-amz-acl": output.canned_acl,
+        "x-amz-storage-class": output.storage_class,
     }
     return {name: value for name, value in named.items() if value}
 
 
-def _guarded(
-    s3: S3, output: S3Output, key: str, body: BinaryIO, sums: _Sums, headers: Mapping[str, Any]
-) -> PutResult:
-    """With ``If-None-Match: *``, and for servers that overlook it a look at the key before."""
-    stands = _etag_there(s3, output, key)
-    if stands is not None:
-        return PutResult("exists", stands)
+def _guarded(job: _Job) -> PutResult:
+    """With ``If-None-Match: *``, and with a look at the key before until the server has shown that it keeps to it."""
+    learned = job.s3.learned
+    if not learned.conditions_kept or job.sums.size > SINGLE_PUT:
+        stands = _etag_there(job)
+        if stands is not None:
+            return PutResult("exists", stands)
     for attempt in range(1, _CONFLICTS + 1):
         try:
-            return PutResult("written", _write(s3, output, key, body, sums, headers, if_none_match=True))
+            etag = _write(job, if_none_match=True)
+            _try_condition(job)
+            return PutResult("written", etag, _NOT_GUARDED if learned.conditions_kept is False else "")
         except ChangedError:
-            return PutResult("exists", _etag_there(s3, output, key) or "")
+            learned.conditions_kept = learned.conditions_kept is not False
+            return PutResult("exists", _etag_there(job) or "")
         except ConflictError:
             if attempt == _CONFLICTS:
                 raise
@@ -130,51 +159,70 @@ def _guarded(
     raise AssertionError("not reached")
 
 
-def _looked_before(
-    s3: S3, output: S3Output, key: str, body: BinaryIO, sums: _Sums, headers: Mapping[str, Any]
-) -> PutResult:
-    stands = pending_uploads.head(s3, output.bucket, key)
+def _try_condition(job: _Job) -> None:
+    """Finds out, with the second object of a run, whether the server keeps to the condition: the same object is put
+    once more. A server that takes it has the same bytes as before, and every further key is looked at first."""
+    learned = job.s3.learned
+    with learned.lock:
+        learned.writes += 1
+        if learned.conditions_kept is not None or learned.writes != 2 or job.sums.size > _TRIED_WITH:
+            return
+    try:
+        _write(job, if_none_match=True)
+        learned.conditions_kept = False
+    except ChangedError:
+        learned.conditions_kept = True
+    except BucketError:
+        return  # nothing learned: every key is looked at first
+
+
+def _looked_before(job: _Job) -> PutResult:
+    stands = pending_uploads.head(job.s3, job.bucket, job.key)
     if stands is not None:
         return PutResult("exists", stands.etag, _NOT_GUARDED)
-    etag = _write(s3, output, key, body, sums, headers, if_none_match=False)
-    return PutResult("written", etag, _NOT_GUARDED)
+    return PutResult("written", _write(job, if_none_match=False), _NOT_GUARDED)
 
 
-def _etag_there(s3: S3, output: S3Output, key: str) -> str | None:
+def _etag_there(job: _Job) -> str | None:
     """The ETag of what stands under the key; None also where we may not look: ``If-None-Match`` holds without it."""
     try:
-        stands = pending_uploads.head(s3, output.bucket, key)
+        stands = pending_uploads.head(job.s3, job.bucket, job.key)
     except DeniedError:
         return None
     return None if stands is None else stands.etag
 
 
-def _write(
-    s3: S3, output: S3Output, key: str, body: BinaryIO, sums: _Sums, headers: Mapping[str, Any], *, if_none_match: bool
-) -> str:
-    if sums.size > SINGLE_PUT:
-        return _in_parts(s3, output.bucket, key, body, sums.size, headers, if_none_match=if_none_match)
-    request: dict[str, Any] = {"Bucket": output.bucket, "Key": key, "ContentLength": sums.size, **headers}
-    if if_none_match:
-        request["IfNoneMatch"] = "*"
-    if output.send_content_md5:
-        request["ContentMD5"] = sums.md5
-    body.seek(0)
-    with explained(s3.place(output.bucket, key)):
-        answer = s3.client.put_object(**request, Body=body, ChecksumSHA256=sums.sha256)
-    return etag_of(answer.get("ETag", ""))
+def _write(job: _Job, *, if_none_match: bool) -> str:
+    if job.sums.size > SINGLE_PUT:
+        return _in_parts(job, if_none_match=if_none_match)
+    condition = {"if-none-match": "*"} if if_none_match else {}
+    try:
+        return _put(job, condition | ({"content-md5": _md5_of(job.body)} if job.send_md5 else {}))
+    except Md5WantedError:
+        return _put(job, condition | {"content-md5": _md5_of(job.body)})
 
 
-def _in_parts(
-    s3: S3, bucket: str, key: str, body: BinaryIO, size: int, headers: Mapping[str, Any], *, if_none_match: bool
-) -> str:
+def _put(job: _Job, more: Mapping[str, str]) -> str:
+    job.body.seek(0)
+    body = job.body.read() if job.sums.size <= _AT_ONCE else job.body
+    checksum = {"x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(job.sums.sha256)).decode()}
+    with explained(job.s3.place(job.bucket, job.key)):
+        answer = job.s3.transport.send(
+            "PutObject", "PUT", job.bucket, job.key, headers={**job.headers, **checksum, **more},
+            body=body, size=job.sums.size, sha256=job.sums.sha256,
+        )  # fmt: skip
+    return etag_of(answer.headers.get("ETag", ""))
+
+
+def _in_parts(job: _Job, *, if_none_match: bool) -> str:
+    s3, bucket, key, size = job.s3, job.bucket, job.key, job.sums.size
     place = s3.place(bucket, key)
     with explained(place):
-        upload_id = s3.client.create_multipart_upload(Bucket=bucket, Key=key, **headers)["UploadId"]
+        upload_id = s3.client.create_multipart_upload(Bucket=bucket, Key=key, **_as_parameters(job.headers))["UploadId"]
     try:
-        body.seek(0)
+        job.body.seek(0)
         parts: list[UploadPart] = []
-        for number, data in enumerate(_blocks(body, max(PART, size // (MAX_PARTS - 1))), 1):
+        for number, data in enumerate(_blocks(job.body, max(PART, size // (MAX_PARTS - 1))), 1):
             digest = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
             with explained(place):
                 answer = s3.client.upload_part(
@@ -199,14 +247,28 @@ def _abort(s3: S3, bucket: str, key: str, upload_id: str, reason: BaseException)
             reason.args = (f"{reason}; its unfinished upload {upload_id} is left in the bucket: {e}",)
 
 
+def _as_parameters(headers: Mapping[str, str]) -> dict[str, Any]:
+    """The headers of an object as the parameters of botocore's client."""
+    metadata = {name[len(_META) :]: value for name, value in headers.items() if name.startswith(_META)}
+    named = {_PARAMETERS[name]: value for name, value in headers.items() if name in _PARAMETERS}
+    return {**named, "Metadata": metadata}
+
+
 def _sums(body: BinaryIO) -> _Sums:
-    sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
+    sha256, size = hashlib.sha256(), 0
     body.seek(0)
     for block in _blocks(body, _BLOCK):
         sha256.update(block)
-        md5.update(block)
         size += len(block)
-    return _Sums(size, base64.b64encode(sha256.digest()).decode(), base64.b64encode(md5.digest()).decode())
+    return _Sums(size, sha256.hexdigest())
+
+
+def _md5_of(body: BinaryIO) -> str:
+    md5 = hashlib.md5(usedforsecurity=False)
+    body.seek(0)
+    for block in _blocks(body, _BLOCK):
+        md5.update(block)
+    return base64.b64encode(md5.digest()).decode()
 
 
 def _blocks(body: BinaryIO, size: int) -> Iterator[bytes]:

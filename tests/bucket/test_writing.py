@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -15,7 +16,7 @@ from conftest import FreshBucket
 from servers import FaultServer, Server, error_xml, reply
 
 from flbrecover.bucket import writing
-from flbrecover.bucket.client import S3, connect
+from flbrecover.bucket.client import S3, RequestOptions, connect
 from flbrecover.bucket.pending_uploads import list_uploads
 from flbrecover.bucket.writing import put
 from flbrecover.demo.seaweedfs import READ_ONLY, WRITE_ONLY
@@ -134,6 +135,24 @@ def test_our_own_upload_is_taken_away_where_it_fails() -> None:
     assert calls == ["HEAD", "POST", "PUT", "PUT", "DELETE"]
 
 
+def test_keys_are_looked_at_until_the_server_has_shown_that_it_keeps_to_the_condition(weed_bucket: FreshBucket) -> None:
+    s3, to = weed_bucket.s3.reopened(), output(weed_bucket.name)
+    for number, known in ((1, None), (2, True), (3, True)):
+        assert put_bytes(s3, to, f"k{number}").outcome == "written"
+        assert s3.learned.conditions_kept is known
+    etag = weed_bucket.put("k4", b"someone else's")
+    assert put_bytes(s3, to, "k4") == writing.PutResult("exists", etag)
+    assert weed_bucket.get("k4") == b"someone else's" and weed_bucket.get("k2") == BODY
+
+
+def test_many_threads_put_each_key_once(weed_bucket: FreshBucket) -> None:
+    s3, to = weed_bucket.s3.reopened(), output(weed_bucket.name, compression="gzip")
+    with ThreadPoolExecutor(16) as pool:
+        done = list(pool.map(lambda n: put_bytes(s3, to, f"k{n % 50}", b"%d\n" % (n % 50)).outcome, range(100)))
+    assert (done.count("written"), done.count("exists")) == (50, 50)
+    assert all(weed_bucket.get(f"k{n}") == b"%d\n" % n for n in range(50))
+
+
 # -- servers that are not like AWS -------------------------------------------------------------------------------------
 
 
@@ -159,6 +178,68 @@ def test_a_server_without_conditions_is_asked_first_and_the_result_says_so() -> 
         assert "does not know If-None-Match" in result.note
         stands[0] = True
         assert put_bytes(at(server), output("logs"), "k").outcome == "exists"
+
+
+def test_a_server_that_overlooks_conditions_is_noticed_and_asked_first() -> None:
+    stored: dict[str, bytes] = {}
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if handler.command == "HEAD":
+            when = {"ETag": '"e"', "Last-Modified": "Mon, 23 Nov 2026 11:40:19 GMT"}
+            reply(handler, *((200, when) if handler.path in stored else (404, {})))
+        else:
+            stored[handler.path] = b""
+            reply(handler, 200, {"ETag": '"e"'})
+
+    with FaultServer(answer) as server:
+        s3 = at(server)
+        notes = [put_bytes(s3, output("logs"), key).note for key in ("a", "b", "c")]
+        assert put_bytes(s3, output("logs"), "a").outcome == "exists"
+    assert "does not know If-None-Match" in notes[2]
+    sent = [(method, path) for method, path, _ in server.seen]
+    assert sent.count(("PUT", "/logs/a")) == sent.count(("PUT", "/logs/c")) == 1
+    assert sent.count(("PUT", "/logs/b")) == 2  # with the same bytes
+
+
+def test_a_bucket_that_wants_a_content_md5_gets_one() -> None:
+    wanted = (
+        "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters"
+    )
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if handler.command == "HEAD":
+            reply(handler, 404, {})
+        elif handler.headers.get("Content-MD5") is None:
+            reply(handler, 400, {}, error_xml("InvalidRequest", wanted))
+        else:
+            reply(handler, 200, {"ETag": '"e"'})
+
+    with FaultServer(answer) as server:
+        assert put_bytes(at(server), output("logs"), "k").outcome == "written"
+    assert server.seen[-1][2]["content-md5"] == base64.b64encode(hashlib.md5(BODY).digest()).decode()
+
+
+def test_encryption_that_was_asked_for_is_sent_with_writes() -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if handler.command == "POST":
+            name = "InitiateMultipartUploadResult"
+            reply(handler, 200, {}, f"<{name}><UploadId>u</UploadId></{name}>".encode())
+        elif handler.command == "PUT" and "partNumber" in handler.path:
+            reply(handler, 403, {}, error_xml("AccessDenied"))
+        else:
+            reply(handler, 404 if handler.command == "HEAD" else 200, {"ETag": '"e"'})
+
+    options = RequestOptions(sse_kms_key_id="key-1", expected_bucket_owner="1")
+    with FaultServer(answer) as server:
+        s3 = connect(S3Output(0, "logs"), endpoint_url=server.endpoint_url, attempts=1, options=options)
+        put_bytes(s3, output("logs"), "small")
+        with pytest.raises(BucketError):
+            put_bytes(s3, output("logs"), "large", LARGE)
+    of_writes = [headers for method, path, headers in server.seen if path in ("/logs/small", "/logs/large?uploads")]
+    made = [h for h in of_writes if "x-amz-server-side-encryption" in h]
+    assert [h["x-amz-server-side-encryption-aws-kms-key-id"] for h in made] == ["key-1", "key-1"]
+    assert {h["x-amz-server-side-encryption"] for h in made} == {"aws:kms"}
+    assert {h["x-amz-expected-bucket-owner"] for _, _, h in server.seen} == {"1"}
 
 
 def test_a_conflict_is_tried_again() -> None:
