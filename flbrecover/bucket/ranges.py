@@ -9,7 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NotConnectedError
 from urllib3.exceptions import HTTPError
 
 from flbrecover.bucket.client import S3
@@ -113,7 +114,7 @@ def get(s3: S3, bucket: str, key: str, etag: str | None, headers: Mapping[str, s
 
 def facts_of(bucket: str, key: str, answer: Answer) -> ObjectFacts:
     """The facts in the headers of an answer. Raises UnreadableAnswerError."""
-    headers = {name.lower(): value for name, value in answer.headers.items()}
+    headers = answer.headers
     size = headers.get("content-length", "")
     if not size.isdigit():
         raise UnreadableAnswerError(what="it has no Content-Length")
@@ -148,7 +149,7 @@ def _part(s3: S3, bucket: str, key: str, etag: str, number: int) -> tuple[int, i
         answer = s3.transport.send(
             "HeadObject", "HEAD", bucket, key, query=[("partNumber", str(number))], headers=_condition(etag)
         )
-    size, count = answer.headers.get("Content-Length", ""), answer.headers.get(_PARTS, "")
+    size, count = answer.headers.get("content-length", ""), answer.headers.get(_PARTS, "")
     return int(size) if size.isdigit() else 0, int(count) if count.isdigit() else None
 
 
@@ -168,7 +169,7 @@ def _some_bytes(s3: S3, bucket: str, key: str, start: int | None, length: int, e
             size = _size_of_range(s3, bucket, key, answer, start, length)
             try:
                 data: bytes = answer.raw.read(size)
-            except (HTTPError, OSError):
+            except (HTTPClientError, NotConnectedError, HTTPError, OSError):
                 data = b""
         if len(data) == size:
             return data
@@ -185,8 +186,8 @@ def _is_beyond_the_end(error: BaseException | None) -> bool:
 def _size_of_range(s3: S3, bucket: str, key: str, answer: Answer, start: int | None, length: int) -> int:
     """How many bytes the answer has, once it is seen that they are those that were asked for."""
     place = s3.place(bucket, key)
-    announced = answer.headers.get("Content-Length", "")
-    said = answer.headers.get("Content-Range")
+    announced = answer.headers.get("content-length", "")
+    said = answer.headers.get("content-range")
     if said is None and start in (None, 0) and announced.isdigit() and int(announced) <= length:
         return int(announced)  # the whole object, which is not larger
     found = None if said is None else _CONTENT_RANGE.fullmatch(said)

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 
+from botocore.exceptions import ConnectionError as NotConnectedError
 from botocore.exceptions import HTTPClientError
 from urllib3.exceptions import HTTPError
 
@@ -112,7 +113,7 @@ class Body:
         while self._position < end:
             try:
                 block: bytes = self._raw.read(min(READ_SIZE, end - self._position))
-            except (HTTPClientError, HTTPError, OSError) as e:
+            except (HTTPClientError, NotConnectedError, HTTPError, OSError) as e:
                 self._again(e)
                 continue
             if not block:
@@ -136,7 +137,7 @@ class Body:
         self._wanted = self.etag
         answer = self._get()
         self._raw = answer.raw
-        if self._position and "Content-Range" not in answer.headers:  # a server without ranges starts again
+        if self._position and "content-range" not in answer.headers:  # a server without ranges starts again
             self._skip(self._position)
 
     def _skip(self, size: int) -> None:

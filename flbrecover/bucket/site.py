@@ -34,9 +34,9 @@ class _NoBody:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """``base_url`` and ``path`` (quoted, no "/" at its end) are what the URL and path of a key follow on."""
+    """``root`` is scheme and server, ``path`` (quoted, no "/" at its end) what the path of a key follows on."""
 
-    base_url: str
+    root: str
     path: str
     host: str
     scope: Scope
@@ -82,4 +82,4 @@ def _site(root: str, path: str, scope: Scope) -> Site:
     parts = urlsplit(root)
     port = "" if parts.port in (None, {"http": 80, "https": 443}.get(parts.scheme)) else f":{parts.port}"
     host = parts.hostname or ""
-    return Site(root + path, path, f"[{host}]{port}" if ":" in host else f"{host}{port}", scope)
+    return Site(root, path, f"[{host}]{port}" if ":" in host else f"{host}{port}", scope)

@@ -9,24 +9,27 @@ from __future__ import annotations
 import os
 import random
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
-from botocore.awsrequest import AWSPreparedRequest, HeadersDict
-from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, HTTPClientError
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, HTTPClientError, SSLError
 from botocore.exceptions import ConnectionError as NotConnectedError
-from botocore.httpsession import URLLib3Session
+from botocore.httpsession import URLLib3Session, get_cert_path
 from botocore.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError
 
 from flbrecover import __version__
 from flbrecover.bucket import session as sessions
+from flbrecover.bucket.connections import MOST_IDLE, Connections
 from flbrecover.bucket.session import Identity
 from flbrecover.bucket.signing import EMPTY_SHA256, Keys, query_string, quoted_key, signed
 from flbrecover.bucket.site import Site
@@ -35,8 +38,7 @@ if TYPE_CHECKING:
     from botocore.awsrequest import AWSResponse
     from botocore.session import Session
 
-CONNECTIONS = 64  # that are kept open to one server
-EXPECT_FROM = 1024**2  # bytes of a body from which the server is asked before it is sent
+LARGE = 1024**2  # bytes of a body from which the server is asked before it is sent
 LONGEST_PAUSE = 20.0  # seconds between two attempts
 MAX_ANSWER = 64 * 1024**2  # bytes of an answer that is no object; a page of a listing has less than 2 MB
 MAX_ERROR = 64 * 1024  # bytes of an error's body that are read
@@ -73,15 +75,27 @@ class Limits:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What S3 answered to a request that it took. ``headers`` take names in any case. ``content`` is the whole body,
-    or empty where it is still to be read from ``raw``."""
+class Reply(Protocol):
+    """An answer whose body is still to be read. Who does not read it to its end closes it."""
 
     status: int
-    headers: HeadersDict
+    headers: dict[str, str]  # names in lower case
+
+    def read(self, most: int, /) -> bytes:
+        """The next bytes, fewer than ``most`` only at the end. Raises exceptions of botocore or of urllib3."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What S3 answered to a request that it took. Names of ``headers`` are in lower case. ``content`` is the whole
+    body, or empty where it is still to be read from ``raw``."""
+
+    status: int
+    headers: Mapping[str, str]
     content: bytes
-    raw: Any
+    raw: Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +131,7 @@ class _Way:
     session: Session | None = None
     keys: Keys | None = None  # the last that were used
     http: URLLib3Session | None = None
+    direct: dict[str, Connections | None] = field(default_factory=dict)  # by the root of their server
     sites: dict[str, Site] = field(default_factory=dict)
     clock_offset: timedelta = timedelta()
     server: str = ""
@@ -195,7 +210,6 @@ class Transport:
 
     def _once(self, request: _Request, keys: Keys, site: Site) -> Answer:
         path = site.path if request.key is None else f"{site.path}/{quoted_key(request.key)}"
-        url = site.base_url + path[len(site.path) :]
         now = datetime.now(timezone.utc) + self._way.clock_offset
         headers = signed(
             keys, site.scope, now, request.method, site.host, path or "/", request.query, request.headers,
@@ -204,24 +218,45 @@ class Transport:
         headers["user-agent"] = f"flbrecover/{__version__}"
         if request.method == "PUT":
             headers["content-length"] = str(request.size)
-            if request.size >= EXPECT_FROM:
-                headers["expect"] = "100-continue"
+        target = f"{path or '/'}?{request.query}" if request.query else path or "/"
+        direct = self._direct(site) if request.size < LARGE else None
+        reply: Reply
+        if direct is not None:
+            body = request.body if isinstance(request.body, bytes) else _read_all(request.body)
+            reply = direct.send(request.method, target, headers, body)
+        else:
+            reply = self._by_botocore(site, request, target, headers)
+        self._way.server = reply.headers.get("server", "")
+        if not 200 <= reply.status < 300:
+            raise _error(reply, request)
+        if request.stream:
+            return Answer(reply.status, reply.headers, b"", reply)
+        return Answer(reply.status, reply.headers, _content(reply, request.method), reply)
+
+    def _direct(self, site: Site) -> Connections | None:
+        """Connections without a proxy; None where there has to be one."""
+        way = self._way
+        if site.root not in way.direct:
+            session = self.session
+            with way.lock:
+                if site.root not in way.direct:
+                    way.direct[site.root] = _connections(site.root, session, self._limits)
+        return way.direct[site.root]
+
+    def _by_botocore(self, site: Site, request: _Request, target: str, headers: dict[str, str]) -> Reply:
+        """Through a proxy; and large bodies, for which the server is asked before they are sent."""
+        if request.size >= LARGE:
+            headers["expect"] = "100-continue"
         if not isinstance(request.body, bytes):
             request.body.seek(0)
         prepared = AWSPreparedRequest(
             request.method,
-            (url or "/") + (f"?{request.query}" if request.query else ""),
+            site.root + target,
             headers,  # type: ignore[arg-type]
             request.body or None,
             True,
         )
-        answer = self._http(site).send(prepared)
-        self._way.server = answer.headers.get("Server", "")
-        if 200 <= answer.status_code < 300:
-            if request.stream:
-                return Answer(answer.status_code, answer.headers, b"", answer.raw)
-            return Answer(answer.status_code, answer.headers, _content(answer, url, request.method), None)
-        raise _error(answer, request, _error_body(answer))
+        return _BotocoreReply(self._http(site).send(prepared))
 
     def _http(self, site: Site) -> URLLib3Session:
         way = self._way
@@ -230,12 +265,11 @@ class Transport:
         session = self.session
         with way.lock:
             if way.http is None or way.process != os.getpid():
-                verify = session.get_config_variable("ca_bundle")
                 way.http = URLLib3Session(
-                    verify=True if verify is None else verify,
-                    proxies=get_environ_proxies(site.base_url),
+                    verify=session.get_config_variable("ca_bundle") or True,
+                    proxies=get_environ_proxies(site.root),
                     timeout=(self._limits.connect_seconds, self._limits.read_seconds),  # type: ignore[arg-type]
-                    max_pool_connections=CONNECTIONS,
+                    max_pool_connections=MOST_IDLE,
                     # Without it the body of a small PUT waits 40 ms for the answer to the packet of its headers.
                     socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # type: ignore[list-item]
                 )
@@ -289,44 +323,68 @@ class Transport:
         return True
 
 
-def _content(answer: AWSResponse, url: str, method: str) -> bytes:
+class _BotocoreReply:
+    """An answer that botocore's session gives."""
+
+    def __init__(self, answer: AWSResponse) -> None:
+        self.status = answer.status_code
+        self.headers = {name.lower(): value for name, value in answer.headers.items()}
+        self._raw = answer.raw
+
+    def read(self, most: int) -> bytes:
+        data: bytes = self._raw.read(most)
+        return data
+
+    def close(self) -> None:
+        self._raw.close()
+
+
+def _connections(root: str, session: Session, limits: Limits) -> Connections | None:
+    if get_environ_proxies(root).get(urlsplit(root).scheme):
+        return None
+    context = None
+    if root.startswith("https:"):
+        try:
+            context = ssl.create_default_context(cafile=get_cert_path(session.get_config_variable("ca_bundle") or True))
+        except OSError as e:  # no such file, or no certificates in it
+            raise SSLError(endpoint_url=root, error=e) from e
+        context.set_alpn_protocols(["http/1.1"])
+    return Connections(root, limits.connect_seconds, limits.read_seconds, context)
+
+
+def _read_all(body: BinaryIO) -> bytes:
+    body.seek(0)
+    return body.read()
+
+
+def _content(reply: Reply, method: str) -> bytes:
     """The whole body. One that is shorter than announced is a connection that was cut."""
-    content: bytes = answer.raw.read(MAX_ANSWER + 1)
+    content = b"" if method == "HEAD" else reply.read(MAX_ANSWER + 1)
     if len(content) > MAX_ANSWER:
-        answer.raw.close()
+        reply.close()
         raise UnreadableAnswerError(what=f"it has over {MAX_ANSWER} bytes")
-    announced = answer.headers.get("Content-Length")
+    announced = reply.headers.get("content-length")
     if method != "HEAD" and announced is not None and announced.isdigit() and len(content) != int(announced):
-        raise ConnectionClosedError(endpoint_url=url, error=EOFError("the answer ended early"))
+        reply.close()
+        raise ConnectionClosedError(endpoint_url="", error=EOFError("the answer ended early"))
     return content
 
 
-def _error_body(answer: AWSResponse) -> bytes:
-    try:
-        body: bytes = answer.raw.read(MAX_ERROR)
-        if not answer.raw.read(1):
-            return body
-        answer.raw.close()
-    except (OSError, HTTPError):
-        return b""  # the status says enough
-    return body
-
-
-def _error(answer: AWSResponse, request: _Request, body: bytes) -> ClientError:
+def _error(reply: Reply, request: _Request) -> ClientError:
     """As botocore's parser makes it."""
-    found = {"Code": str(answer.status_code), "Message": ""}
+    found = {"Code": str(reply.status), "Message": ""}
     try:
+        body = b"" if request.method == "HEAD" else reply.read(MAX_ERROR)
         root = ElementTree.fromstring(body)
-    except (ElementTree.ParseError, ValueError, LookupError):
-        pass  # HTML of a proxy, or nothing: the answer to a HEAD has no body
+    except (NotConnectedError, HTTPClientError, HTTPError, OSError, ElementTree.ParseError, ValueError, LookupError):
+        pass  # HTML of a proxy, or nothing: the status says enough
     else:
         inner = root.find("{*}Error")
         for element in root if inner is None else inner:
             found[element.tag.rpartition("}")[2]] = element.text or ""
-    metadata = {
-        "HTTPStatusCode": answer.status_code,
-        "HTTPHeaders": {name.lower(): value for name, value in answer.headers.items()},
-    }
+    if reply.headers.get("content-length") != "0" and request.method != "HEAD":
+        reply.close()
+    metadata = {"HTTPStatusCode": reply.status, "HTTPHeaders": reply.headers}
     return ClientError({"Error": found, "ResponseMetadata": metadata}, request.operation)  # type: ignore[typeddict-item]
 
 

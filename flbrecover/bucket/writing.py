@@ -211,7 +211,7 @@ def _put(job: _Job, more: Mapping[str, str]) -> str:
             "PutObject", "PUT", job.bucket, job.key, headers={**job.headers, **checksum, **more},
             body=body, size=job.sums.size, sha256=job.sums.sha256,
         )  # fmt: skip
-    return etag_of(answer.headers.get("ETag", ""))
+    return etag_of(answer.headers.get("etag", ""))
 
 
 def _in_parts(job: _Job, *, if_none_match: bool) -> str:
