@@ -7,17 +7,18 @@ compression fails at exit, plain bytes go up under the same ``Content-Encoding``
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import zstandard
 
 from flbrecover.bucket import columnar, snappy_block
+from flbrecover.bucket.source import BLOCK, Source
+from flbrecover.bucket.zstd_frame import is_skippable, zstd_pieces
 from flbrecover.errors import BucketError, FlbrecoverError
 
-BLOCK = 1024 * 1024  # most bytes given out at once, of formats that let us choose
 HEAD = 64 * 1024  # bytes of a body that are looked at to tell snappy from text
-ZSTD_SLICE = 512  # bytes fed at once: four bytes of zstd can hold 128 KiB
+GZIP_SLICE = 128 * 1024  # bytes fed at once: what does not fit into a block of content is copied for the next
 ZSTD_WINDOW = 1 << 27  # what the zstd program takes by default
 MAX_OUTPUT = 64 * 1024**3  # Fluent Bit's objects have at most 50 GB, before compression
 FREE_OUTPUT = 64 * 1024**2  # below it no ratio is too high
@@ -28,6 +29,13 @@ ZSTD = b"\x28\xb5\x2f\xfd"
 SNAPPY_FRAMED = b"\xff\x06\x00\x00sNaPpY"
 FEATHER_1 = b"FEA1"
 _NOT_IN_TEXT = bytes(range(9))
+
+
+inflating: Any  # two libraries with one interface; ISA-L's is three times as fast
+try:
+    from isal import isal_zlib as inflating
+except ImportError:  # no wheel for this machine
+    import zlib as inflating
 
 
 class BodyDamaged(FlbrecoverError):  # noqa: N818 - what it is, not that it is an error
@@ -46,45 +54,12 @@ class BodyFormatError(BucketError):
     """A body that this tool does not read: old Feather, framed snappy, or a decompression bomb."""
 
 
-class _Source:
-    """The bytes of a body with a look ahead. ``taken`` counts those that were taken."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._ahead = b""
-        self._at = 0
-        self.taken = 0
-
-    def peek(self, size: int) -> bytes:
-        """At most ``size`` bytes of what comes next; fewer only at the end."""
-        while len(self._ahead) - self._at < size:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                break
-            self._ahead, self._at = self._ahead[self._at :] + chunk, 0
-        return self._ahead[self._at : self._at + size]
-
-    def take(self, most: int = BLOCK) -> bytes:
-        """Some of the next bytes, at most ``most``; none at the end."""
-        if not self.peek(1):
-            return b""
-        chunk = self._ahead[self._at : self._at + most]
-        self._at += len(chunk)
-        self.taken += len(chunk)
-        return chunk
-
-    def give_back(self, rest: bytes) -> None:
-        """Puts back the end of what was taken last."""
-        self._at -= len(rest)
-        self.taken -= len(rest)
-
-
 def decoded(chunks: Iterable[bytes], *, maybe_snappy: bool = False, max_output: int = MAX_OUTPUT) -> Iterator[bytes]:
     """The content in blocks. ``maybe_snappy``: the headers say that it is, which its bytes must bear out.
 
     Raises BodyDamaged and BodyFormatError. Memory stays bounded, whatever the body says of itself.
     """
-    source = _Source(chunks)
+    source = Source(chunks)
     given = 0
     for block in _content(source, maybe_snappy):
         given += len(block)
@@ -93,9 +68,9 @@ def decoded(chunks: Iterable[bytes], *, maybe_snappy: bool = False, max_output: 
         yield block
 
 
-def _content(source: _Source, maybe_snappy: bool) -> Iterator[bytes]:
+def _content(source: Source, maybe_snappy: bool) -> Iterator[bytes]:
     head = source.peek(len(SNAPPY_FRAMED))
-    if head.startswith((GZIP, ZSTD)) or _is_skippable(head):
+    if head.startswith((GZIP, ZSTD)) or is_skippable(head):
         yield from _sections(source)
         return
     if _is_binary(source) and source.peek(HEAD).startswith((columnar.PARQUET, columnar.ARROW)):
@@ -109,11 +84,11 @@ def _content(source: _Source, maybe_snappy: bool) -> Iterator[bytes]:
         yield block
 
 
-def _is_binary(source: _Source) -> bool:
+def _is_binary(source: Source) -> bool:
     return any(b in _NOT_IN_TEXT for b in source.peek(1024))
 
 
-def _refuse_foreign(source: _Source) -> None:
+def _refuse_foreign(source: Source) -> None:
     head = source.peek(len(SNAPPY_FRAMED))
     if head.startswith(SNAPPY_FRAMED):
         raise BodyFormatError("framed snappy: Fluent Bit does not write that to S3, and it is not read here")
@@ -121,7 +96,7 @@ def _refuse_foreign(source: _Source) -> None:
         raise BodyFormatError("Feather of version 1: Fluent Bit does not write that, and it is not read here")
 
 
-def _columns(source: _Source) -> Iterator[bytes]:
+def _columns(source: Source) -> Iterator[bytes]:
     given = 0
     try:
         for block in columnar.lines(iter(source.take, b"")):
@@ -131,13 +106,13 @@ def _columns(source: _Source) -> Iterator[bytes]:
         raise BodyDamaged(str(e), given) from e
 
 
-def _sections(source: _Source) -> Iterator[bytes]:
+def _sections(source: Source) -> Iterator[bytes]:
     """Gzip members and zstd frames one after the other, each checked by its own checksum where it has one."""
     given = 0
     while head := source.peek(4):
         if head.startswith(GZIP):
             blocks = _gzip_member(source, given)
-        elif head == ZSTD or _is_skippable(head):
+        elif head == ZSTD or is_skippable(head):
             blocks = _zstd_frame(source, given)
         elif not head.strip(b"\0") and _only_zeros(source):
             return  # padding, as gzip(1) takes it
@@ -148,15 +123,15 @@ def _sections(source: _Source) -> Iterator[bytes]:
             yield block
 
 
-def _gzip_member(source: _Source, good: int) -> Iterator[bytes]:
-    inflate = zlib.decompressobj(31)
+def _gzip_member(source: Source, good: int) -> Iterator[bytes]:
+    inflate = inflating.decompressobj(31)
     given = good
     while not inflate.eof:
-        data = inflate.unconsumed_tail or source.take()
+        data = inflate.unconsumed_tail or source.take(GZIP_SLICE)
         try:
             block = inflate.decompress(data, BLOCK)
-        except zlib.error as e:
-            wrong_sum = "incorrect" in str(e)  # "incorrect data check" and "incorrect length check"
+        except inflating.error as e:
+            wrong_sum = "incorrect" in str(e).lower()  # data check, length check, checksum
             raise BodyDamaged(f"gzip: {e}", good if wrong_sum else given) from e
         if block:
             given += len(block)
@@ -166,13 +141,10 @@ def _gzip_member(source: _Source, good: int) -> Iterator[bytes]:
     source.give_back(inflate.unused_data)
 
 
-def _zstd_frame(source: _Source, good: int) -> Iterator[bytes]:
+def _zstd_frame(source: Source, good: int) -> Iterator[bytes]:
     inflate = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj()
     given = good
-    while not inflate.eof:
-        data = source.take(ZSTD_SLICE)
-        if not data:
-            raise BodyDamaged("zstd: it ends in the middle of a frame", given)
+    for data in zstd_pieces(source):
         try:
             block = inflate.decompress(data)
         except zstandard.ZstdError as e:
@@ -181,10 +153,11 @@ def _zstd_frame(source: _Source, good: int) -> Iterator[bytes]:
         if block:
             given += len(block)
             yield block
-    source.give_back(inflate.unused_data)
+    if not inflate.eof:
+        raise BodyDamaged("zstd: it ends in the middle of a frame", given)
 
 
-def _snappy(source: _Source) -> Iterator[bytes]:
+def _snappy(source: Source) -> Iterator[bytes]:
     """Snappy blocks one after the other; they have no checksum."""
     given = 0
     while source.peek(1):
@@ -200,12 +173,7 @@ def _snappy(source: _Source) -> Iterator[bytes]:
         source.give_back(decoder.rest)
 
 
-def _is_skippable(head: bytes) -> bool:
-    """A zstd frame that holds no content."""
-    return len(head) >= 4 and head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50
-
-
-def _only_zeros(source: _Source) -> bool:
+def _only_zeros(source: Source) -> bool:
     while block := source.take():
         if block.strip(b"\0"):
             return False

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import importlib
 import io
+import random
 import tracemalloc
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 
 import pytest
 import zstandard
@@ -15,6 +18,7 @@ from hypothesis import strategies as st
 
 from flbrecover.bucket import decoding
 from flbrecover.bucket.decoding import BodyDamaged, BodyFormatError, decoded
+from flbrecover.bucket.source import BLOCK
 
 TEXT = b"".join(b'{"date":"2026-11-23T11:38:%02d.000000Z","log":"seq=%07d line"}\n' % (n, n) for n in range(20))
 # TEXT as Google's snappy packs it (raw format)
@@ -25,6 +29,9 @@ SNAPPY = bytes.fromhex(
     "318a800200316a800200318a800200316a800200318a800200316a800200318a800200316a800200318a800200316a800200318a8002"
     "00316a800200318a800200316a800200318a800200316a800200318a800200316a8002243139206c696e65227d0a"
 )
+
+
+NOISE = random.Random(1).randbytes(300_000)  # kept as it is, in raw blocks
 
 
 def whole(body: bytes, size: int = 1 << 16, **more: object) -> bytes:
@@ -49,6 +56,15 @@ def damage(body: bytes, **more: object) -> tuple[bytes, BodyDamaged]:
     return given_out, caught.value
 
 
+@pytest.fixture(params=["isal", "zlib"], autouse=True, scope="module")
+def inflating(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Both libraries that inflate."""
+    before = decoding.inflating
+    decoding.inflating = importlib.import_module("isal.isal_zlib") if request.param == "isal" else zlib
+    yield
+    decoding.inflating = before
+
+
 BODIES = {
     "plain": (TEXT, TEXT),
     "empty": (b"", b""),
@@ -59,6 +75,10 @@ BODIES = {
     "gzip members": (gzip.compress(TEXT) + gzip.compress(b"") + gzip.compress(b"more\n"), TEXT + b"more\n"),
     "gzip and zeros": (gzip.compress(TEXT) + bytes(1000), TEXT),
     "zstd": (zstd(TEXT), TEXT),
+    "zstd of a repeated byte": (zstd(bytes(1 << 20)), bytes(1 << 20)),
+    "zstd of noise": (zstd(NOISE), NOISE),
+    "zstd of unknown size": (zstd(TEXT, write_content_size=False, write_checksum=True), TEXT),
+    "zstd of nothing": (zstd(b""), b""),
     "zstd frames": (zstd(TEXT) + zstd(b"more\n", write_checksum=True, write_content_size=False), TEXT + b"more\n"),
     "zstd with skippable frames": (b"\x50\x2a\x4d\x18\x03\0\0\0abc" + zstd(TEXT) + b"\x5f\x2a\x4d\x18\0\0\0\0", TEXT),
     "gzip, then zstd": (gzip.compress(TEXT) + zstd(b"more\n"), TEXT + b"more\n"),
@@ -124,6 +144,11 @@ def test_a_snappy_block_with_damage_behind_its_head() -> None:
     assert given_out == content[: len(given_out)] and found.good_bytes == len(given_out) > 99_000
     given_out, found = damage(cut + b"\x01\x00" * 20_000, maybe_snappy=True)
     assert found.good_bytes == len(given_out) >= 100_000
+
+
+def test_isal_is_there() -> None:
+    """Where it is not, decompression takes three times as long."""
+    assert importlib.import_module("isal.isal_zlib") is not None
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstd, lambda c: zstd(c, write_checksum=True)])
@@ -214,6 +239,7 @@ def test_any_bytes_end_in_content_or_a_typed_error(body: bytes, maybe_snappy: bo
         whole(magic + body, maybe_snappy=maybe_snappy, max_output=1 << 22)
 
 
-def test_blocks_are_bounded() -> None:
-    body = gzip.compress(bytes(40 << 20))
-    assert max(map(len, decoded([body]))) <= decoding.BLOCK
+@pytest.mark.parametrize("pack", [gzip.compress, zstd])
+def test_blocks_are_bounded(pack: Callable[[bytes], bytes]) -> None:
+    body = pack(bytes(40 << 20))
+    assert max(map(len, decoded([body]))) <= BLOCK
