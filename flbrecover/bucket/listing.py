@@ -20,7 +20,7 @@ from flbrecover.errors import BucketError
 from flbrecover.model import StoredObject
 
 LISTS = 8  # prefixes that are listed at once
-PAGES_AHEAD = 2  # of each of them, with at most 1000 objects each
+PAGES_AHEAD = 1  # of each of them, with at most 1000 objects each; one more is on its way
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
 

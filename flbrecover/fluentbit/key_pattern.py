@@ -39,6 +39,8 @@ SUFFIX = r"-object[0-9A-Za-z]{8}"
 RECOVERED_INDEX = r"r[0-9A-Za-z]{8}"
 _RAW = regex.compile("[\udc80-\udcff]+")  # bytes that are not UTF-8
 _ENDING = regex.compile(f"{SUFFIX}\\Z")
+_BIG_ENDIAN = ("year", "month", "day", "hour", "minute", "second")
+_LAST_CHARACTER = "\U0010ffff"
 _UNITS_LISTED: tuple[Unit, ...] = ("hour", "day", "month", "year")
 
 
@@ -74,6 +76,10 @@ class Template:
         first = self._parts[0] if self._parts else ""
         return _list_prefix(first if isinstance(first, str) and first not in HOLES else "")
 
+    def may_be_under(self, prefix: str) -> bool:
+        """Whether keys of the template can have this list prefix."""
+        return prefix.startswith(self.static_prefix) or self.static_prefix.startswith(prefix)
+
     def prefixes(self, start_ns: int | None, end_ns: int | None, limit: int) -> set[str]:
         """At most ``limit`` prefixes that all keys with a time from start to end begin with."""
         if start_ns is not None and end_ns is not None:
@@ -82,6 +88,24 @@ class Template:
                 if found is not None:
                     return found
         return {self.static_prefix}
+
+    def bounds(self, start_ns: int, end_ns: int) -> tuple[str, str] | None:
+        """Two texts between which (the first included) every key with a time from start to end sorts by its bytes;
+        None where keys do not sort by time: their year comes first, then month, day and so on, each of fixed width."""
+        head: list[str | Conversion] = []
+        units = 0
+        for part in self._parts:
+            if part in HOLES:
+                break
+            if not isinstance(part, str):
+                if not (isinstance(part, Number) and units < len(_BIG_ENDIAN) and part.sorts_as(_BIG_ENDIAN[units])):
+                    break
+                units += 1
+            head.append(part)
+        if not units:
+            return None
+        first, last = (_list_prefix("".join(render(head, to_datetime(time)))) for time in (start_ns, end_ns))
+        return first, last + _LAST_CHARACTER
 
     def match(self, key: str) -> Mapping[str, str] | None:
         """The texts of what was open in the template, by group name; empty for a key that strftime cut."""
@@ -178,6 +202,24 @@ class KeyPattern:
             if not kept or not prefix.startswith(kept[-1]):
                 kept.append(prefix)
         return kept
+
+    def ranges(self, start_ns: int | None, end_ns: int | None, *, limit: int) -> list[tuple[str, str, str | None]]:
+        """The prefixes, each with the first key that can be wanted and one that is beyond all of them (None: no bound),
+        by bytes."""
+        prefixes = self.prefixes(start_ns, end_ns, limit=limit)
+        if start_ns is None or end_ns is None:
+            return [(prefix, "", None) for prefix in prefixes]
+        bounds = [t.bounds(start_ns, end_ns) for t in self._templates]
+        found: list[tuple[str, str, str | None]] = []
+        for prefix in prefixes:
+            own = [b for b, t in zip(bounds, self._templates, strict=True) if t.may_be_under(prefix)]
+            known = [b for b in own if b is not None]
+            first = min((f if f.startswith(prefix) else "" for f, _ in known), default="")
+            last = max((b for _, b in known if b.startswith(prefix)), default=None)
+            bounded = len(known) == len(own)
+            by_all = bounded and all(b.startswith(prefix) for _, b in known)
+            found.append((prefix, first if bounded else "", last if by_all else None))
+        return found
 
     def match(self, key: str) -> KeyFields | None:
         """What the key says, None where the output cannot have written it."""

@@ -128,6 +128,10 @@ class Number:
     def shortest(self) -> int:
         return self.width
 
+    def sorts_as(self, field: str) -> bool:
+        """Whether its texts sort as the numbers of this field do: always of the same width."""
+        return self.field == field and self.pad == "0" and self.fill <= self.width
+
     def render(self, of: Mapping[str, int]) -> str:
         digits = str(of[self.field])
         if self.pad != "-":

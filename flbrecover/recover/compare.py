@@ -3,7 +3,7 @@ records of all candidate objects on it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -54,7 +54,7 @@ class Comparison:
     window: Window
     logs: LogEntries = field(default_factory=LogEntries)
     holders: list[Holder] = field(default_factory=list)
-    candidates: list[Candidate] = field(default_factory=list)
+    candidates: Sequence[Candidate] = field(default_factory=list)
     siblings: dict[str, Siblings] = field(default_factory=dict)
     strangers: int = 0
     doubles: int = 0
@@ -177,7 +177,7 @@ class Comparer:
         times += [p.first_ns for p in peeks if p.first_ns is not None]
         return Window(min(created + rows + times, default=None), now, written).wider(None, max(times, default=None))
 
-    def _candidates(self, window: Window) -> list[Candidate]:
+    def _candidates(self, window: Window) -> Sequence[Candidate]:
         return candidates(self._s3, self._output.bucket, self._patterns, window)
 
     def _widen(self, found: Comparison) -> None:

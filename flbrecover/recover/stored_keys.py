@@ -10,8 +10,10 @@ from itertools import pairwise
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.listing import objects
 from flbrecover.fluentbit.key_format import KeyFields, KeyFormat
+from flbrecover.fluentbit.key_pattern import MOST_PREFIXES
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.model import StoredObject
+from flbrecover.recover.prefix_index import PrefixIndex
 from flbrecover.recover.survey import Survey
 from flbrecover.recover.window import SLACK_NS, Window
 
@@ -53,7 +55,8 @@ class StoredKeys:
             self._patterns = [key_format.pattern_any_tag()]
         else:
             self._patterns = [key_format.pattern(tag) for tag in sorted(set(tags))]
-        self.prefixes = tuple(sorted({p for of in self._patterns for p in of.prefixes(self._start, self._end)}))
+        self._index = PrefixIndex(self._patterns, self._start, self._end, limit=MOST_PREFIXES)
+        self.prefixes = self._index.prefixes
         self.unfit = 0
         self.outside = 0
         self.examples: list[str] = []
@@ -61,8 +64,9 @@ class StoredKeys:
     def __iter__(self) -> Iterator[KeyedObject]:
         self.unfit = self.outside = 0
         self.examples = []
-        for stored in objects(self._s3, self._bucket, self.prefixes):
-            fields = next((f for f in (p.match(stored.key) for p in self._patterns) if f is not None), None)
+        for stored in objects(self._s3, self._bucket, self._index.ranges):
+            patterns = (self._patterns[n] for n in self._index.patterns_of(stored.key))
+            fields = next((f for f in (p.match(stored.key) for p in patterns) if f is not None), None)
             if fields is None:
                 self.unfit += 1
                 self.examples += [stored.key] if self.unfit <= MOST_EXAMPLES else []

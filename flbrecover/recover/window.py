@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.listing import objects
 from flbrecover.errors import ConfigError
 from flbrecover.fluentbit.key_format import KeyFormat, KeyPattern
+from flbrecover.fluentbit.key_pattern import MOST_PREFIXES
 from flbrecover.model import Problem, StoredObject
+from flbrecover.recover.candidates import Candidate, Candidates
+from flbrecover.recover.prefix_index import PrefixIndex
+
+__all__ = ["Candidate", "Window", "candidates", "patterns_of"]
 
 SLACK_NS = 15 * 60 * 1_000_000_000  # clocks of node and S3 differ; keys are cut to their format's unit
 CLOCK_NS = 24 * 3600 * 1_000_000_000  # how far ahead of this machine the clock of a record or a key may be
@@ -33,15 +38,6 @@ class Window:
         return Window(start, self.end_ns if last_ns is None else max(self.end_ns, last_ns), self.written_ns)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An object that may hold records of these tags."""
-
-    object: StoredObject
-    tags: tuple[str, ...]
-    key_time_ns: int | None
-
-
 def patterns_of(key_format: KeyFormat, tags: Iterable[str]) -> tuple[dict[str, KeyPattern], list[Problem]]:
     """What keys of each tag look like. A tag whose keys cannot be recognised becomes a problem: nothing of it can be
     compared. Raises ConfigError where that is so for every tag, for then it is the key format's fault."""
@@ -57,7 +53,7 @@ def patterns_of(key_format: KeyFormat, tags: Iterable[str]) -> tuple[dict[str, K
     return patterns, [Problem(f"tag {tag}", f"{e}; its records were not compared") for tag, e in refused]
 
 
-def candidates(s3: S3, bucket: str, patterns: Mapping[str, KeyPattern], window: Window) -> list[Candidate]:
+def candidates(s3: S3, bucket: str, patterns: Mapping[str, KeyPattern], window: Window) -> Sequence[Candidate]:
     """Objects whose key the output could have written for one of the tags in the window, oldest key time first.
 
     An object cannot hold a record that was written after the object was: LastModified bounds from the other side.
@@ -66,26 +62,24 @@ def candidates(s3: S3, bucket: str, patterns: Mapping[str, KeyPattern], window: 
     end = window.end_ns + CLOCK_NS
     known = [t for t in (window.start_ns, window.written_ns) if t is not None]
     written = min(known) - SLACK_NS if window.start_ns is not None else None
-    by_prefix: dict[str, list[str]] = {}
-    limit = max(1, min(100, MOST_LISTS // max(1, len(patterns))))
-    for tag, pattern in patterns.items():
-        for prefix in pattern.prefixes(start, end, limit=limit):
-            by_prefix.setdefault(prefix, []).append(tag)
-    found: list[Candidate] = []
-    for stored in objects(s3, bucket, sorted(by_prefix)):
+    tags = sorted(patterns)
+    limit = max(1, min(MOST_PREFIXES, MOST_LISTS // max(1, len(tags))))
+    index = PrefixIndex([patterns[tag] for tag in tags], start, end, limit=limit)
+    found = Candidates(bucket)
+    for stored in objects(s3, bucket, index.ranges):
         if written is not None and stored.last_modified_ns < written:
             continue
-        tags = {tag for prefix, of in by_prefix.items() if stored.key.startswith(prefix) for tag in of}
-        candidate = _fitting(stored, sorted(tags), patterns, start, end)
-        if candidate is not None:
-            found.append(candidate)
-    return sorted(found, key=lambda c: (c.key_time_ns or c.object.last_modified_ns, c.object.key))
+        fitting, time_ns = _fitting(stored, [tags[n] for n in index.patterns_of(stored.key)], patterns, start, end)
+        if fitting:
+            found.add(Candidate(stored, fitting, time_ns))
+    found.sort()
+    return found
 
 
 def _fitting(
     stored: StoredObject, tags: Iterable[str], patterns: Mapping[str, KeyPattern], start: int | None, end: int
-) -> Candidate | None:
-    """The object with those of ``tags`` whose keys look like its own, in time; None where there is none."""
+) -> tuple[tuple[str, ...], int | None]:
+    """Those of ``tags`` whose keys look like the object's, in time, and the key's time."""
     fitting = []
     time_ns = None
     for tag in tags:
@@ -97,4 +91,4 @@ def _fitting(
         if not too_early and not too_late:
             fitting.append(tag)
             time_ns = fields.start_ns
-    return Candidate(stored, tuple(fitting), time_ns) if fitting else None
+    return tuple(fitting), time_ns

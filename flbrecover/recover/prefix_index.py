@@ -1,0 +1,30 @@
+"""What has to be listed for the keys of many tags, and whose keys can be under which prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flbrecover.bucket.listing import KeyRange
+from flbrecover.fluentbit.key_pattern import KeyPattern
+
+
+class PrefixIndex:
+    """The ranges to list for the keys of ``patterns`` with a time from start to end; at most ``limit`` for each."""
+
+    def __init__(self, patterns: Sequence[KeyPattern], start_ns: int | None, end_ns: int | None, *, limit: int) -> None:
+        self._patterns: dict[str, list[int]] = {}
+        self.ranges: list[KeyRange] = []
+        for number, pattern in enumerate(patterns):
+            for prefix, first, beyond in pattern.ranges(start_ns, end_ns, limit=limit):
+                self._patterns.setdefault(prefix, []).append(number)
+                self.ranges.append(KeyRange(prefix, first, beyond))
+        self._lengths = sorted({len(prefix) for prefix in self._patterns})
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        return tuple(sorted(self._patterns))
+
+    def patterns_of(self, key: str) -> list[int]:
+        """The numbers of the patterns that a prefix of this key was listed for, sorted."""
+        found = {n for length in self._lengths for n in self._patterns.get(key[:length], ()) if length <= len(key)}
+        return sorted(found)

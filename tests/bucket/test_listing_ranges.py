@@ -1,0 +1,148 @@
+"""What lies outside of a range is not listed by a server that sorts by bytes; nothing is lost on any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from urllib.parse import parse_qs, urlsplit
+from xml.sax.saxutils import escape
+
+import pytest
+from conftest import FreshBucket
+from servers import FaultServer, reply
+
+from flbrecover.bucket.client import S3, connect
+from flbrecover.bucket.listing import KeyRange, objects
+from flbrecover.errors import BucketError
+from flbrecover.fluentbit.pipeline import S3Output
+
+KEYS = [f"k/2026/11/{day:02}/{n:02}" for day in range(1, 29) for n in range(10)]
+PAGE = 20
+
+
+def lister(
+    keys: list[str], *, server: str = "AmazonS3", order: Callable[[str], object] = str.encode
+) -> Callable[[BaseHTTPRequestHandler], None]:
+    """A server with small pages."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.server_version, handler.sys_version = server, ""
+        asked = {name: values[0] for name, values in parse_qs(urlsplit(handler.path).query).items()}
+        there = sorted((k for k in keys if k.startswith(asked.get("prefix", ""))), key=order)  # type: ignore[arg-type]
+        if "continuation-token" in asked:
+            there = there[int(asked["continuation-token"]) :]
+        elif "start-after" in asked:
+            there = [k for k in there if k.encode() > asked["start-after"].encode()]
+        done = len(sorted(k for k in keys if k.startswith(asked.get("prefix", "")))) - len(there)
+        page, rest = there[:PAGE], there[PAGE:]
+        items = "".join(
+            f"<Contents><Key>{escape(k)}</Key><Size>1</Size><ETag>&quot;e&quot;</ETag>"
+            "<LastModified>2026-11-23T11:38:24.123Z</LastModified></Contents>"
+            for k in page
+        )
+        more = f"<NextContinuationToken>{done + len(page)}</NextContinuationToken>" if rest else ""
+        reply(
+            handler, 200, {},
+            f"<ListBucketResult><IsTruncated>{str(bool(rest)).lower()}</IsTruncated>{more}{items}</ListBucketResult>".encode(),
+        )  # fmt: skip
+
+    return answer
+
+
+def at(server: FaultServer) -> S3:
+    return connect(S3Output(0, "logs"), endpoint_url=server.endpoint_url, attempts=1)
+
+
+def keys_of(s3: S3, *ranges: KeyRange) -> list[str]:
+    return [o.key for o in objects(s3, "logs", ranges)]
+
+
+RANGE = KeyRange("k/", "k/2026/11/20/", "k/2026/11/21/\U0010ffff")
+WANTED = [k for k in KEYS if "/11/20/" in k or "/11/21/" in k]
+
+
+def test_a_server_that_sorts_by_bytes_is_asked_for_the_range_only() -> None:
+    with FaultServer(lister(KEYS)) as server:
+        s3 = at(server)
+        first = keys_of(s3, RANGE)  # the first page tells what server it is
+        assert [k for k in first if k in WANTED] == WANTED
+        assert len(server.seen) == 3
+        again = keys_of(s3, RANGE)
+        assert len(server.seen) == 5
+    assert [k for k in again if k in WANTED] == WANTED
+    assert len(again) <= 2 * PAGE
+
+
+@pytest.mark.parametrize("order", [str.encode, lambda key: key[::-1]])
+def test_any_other_server_is_asked_for_everything(order: Callable[[str], object]) -> None:
+    with FaultServer(lister(KEYS, server="Other", order=order)) as server:
+        s3 = at(server)
+        assert sorted(keys_of(s3, RANGE)) == sorted(keys_of(s3, RANGE)) == KEYS
+
+
+def test_ranges_of_one_prefix_that_differ_have_no_bounds() -> None:
+    with FaultServer(lister(KEYS)) as server:
+        assert keys_of(at(server), RANGE, KeyRange("k/", "k/2026/11/02/", None), KeyRange("k/2026/11/28/")) == KEYS
+
+
+def test_many_prefixes_at_once_keep_their_order() -> None:
+    with FaultServer(lister(KEYS)) as server:
+        assert keys_of(at(server), *(KeyRange(f"k/2026/11/{day:02}") for day in range(1, 29))) == KEYS
+
+
+def test_who_takes_a_few_objects_ends_the_rest() -> None:
+    with FaultServer(lister(KEYS)) as server:
+        listing = objects(at(server), "logs", [f"k/2026/11/{day:02}" for day in range(1, 29)])
+        assert next(listing).key == KEYS[0]
+        listing.close()  # type: ignore[attr-defined]
+        asked = len(server.seen)
+    assert asked < 28
+
+
+def test_one_prefix_that_fails_fails_the_listing() -> None:
+    good = lister(KEYS)
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if "10%2F" in handler.path:
+            reply(handler, 403, {}, b"<Error><Code>AccessDenied</Code></Error>")
+        else:
+            good(handler)
+
+    with FaultServer(answer) as server, pytest.raises(BucketError, match="s3:ListBucket"):
+        keys_of(at(server), *(KeyRange(f"k/2026/11/{day:02}/") for day in range(1, 29)))
+
+
+def test_a_list_without_end() -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        more = "<NextContinuationToken>same</NextContinuationToken><IsTruncated>true</IsTruncated>"
+        reply(handler, 200, {}, f"<ListBucketResult>{more}</ListBucketResult>".encode())
+
+    with FaultServer(answer) as server, pytest.raises(BucketError, match="again and again"):
+        keys_of(at(server), KeyRange(""))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
+        b"<Other/>",
+        b"",
+        b"<ListBucketResult><Contents><Key>k</Key></Contents></ListBucketResult>",
+        b"<ListBucketResult><Contents><Key>k</Key><Size>x</Size></Contents></ListBucketResult>",
+    ],
+)
+def test_answers_that_are_no_list(body: bytes) -> None:
+    with FaultServer(lambda h: reply(h, 200, {}, body)) as server, pytest.raises(BucketError, match="cannot be read"):
+        keys_of(at(server), KeyRange(""))
+
+
+def test_objects_that_come_and_go_while_they_are_listed(moto_bucket: FreshBucket) -> None:
+    wanted = [f"k/{n:04}" for n in range(1010)]
+    for key in wanted:
+        moto_bucket.put(key)
+    listing = objects(moto_bucket.s3, moto_bucket.name, ["k/"])
+    found = [next(listing).key]
+    moto_bucket.s3.client.delete_object(Bucket=moto_bucket.name, Key="k/0003")
+    moto_bucket.put("k/9999")
+    found += [o.key for o in listing]
+    assert [k for k in found if k not in ("k/0003", "k/9999")] == [k for k in wanted if k != "k/0003"]
