@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -35,6 +36,7 @@ DATA = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flbre
 
 def main() -> int:
     given = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the server is to end in peace, for its data is kept
     options = Options(
         compare_mb=given.compare_mb,
         stage_mb=given.stage_mb,
