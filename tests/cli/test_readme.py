@@ -1,25 +1,26 @@
-"""README.md shows what the commands really say, and its links lead somewhere."""
+"""README.md and the pages show what the commands really say, and their links lead somewhere."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
-from cases import load, unpack
-from readme import CASE, README, rewritten
+from links import broken, pages_of
+from readme import README, ROOT, pages, shown_by
 
-ROOT = README.parent
-PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SHOWN = pages()
 
 
-def test_shown_output_is_real(tmp_path: Path, weed) -> None:
+@pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.stem)
+def test_shown_output_is_real(page: Path, tmp_path: Path, weed) -> None:
     """Not so? PYTHONPATH=. python tests/readme.py"""
-    root = unpack(CASE, tmp_path)
-    load(CASE, weed.client, root)
-    text = README.read_text()
-    assert text.count("```console\n$ flbrecover ") == 5
-    assert rewritten(text, root, weed.endpoint_url) == text
+    assert shown_by(page, SHOWN[page], tmp_path / "node", weed.client, weed.endpoint_url) == page.read_text()
+
+
+def test_every_situation_shows_output() -> None:
+    situations = {p for p in (ROOT / "docs" / "how-to").glob("*.md") if p.name != "README.md"}
+    assert situations <= SHOWN.keys()
+    assert README.read_text().count("```console\n$ flbrecover ") == 5
 
 
 def test_the_two_commands_are_there_each_in_one_line() -> None:
@@ -28,8 +29,6 @@ def test_the_two_commands_are_there_each_in_one_line() -> None:
     assert "python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/pytest" in lines
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", pages_of(ROOT), ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
-    broken = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
-    assert broken == []
+    assert broken(page) == []

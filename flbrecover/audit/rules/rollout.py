@@ -151,7 +151,7 @@ def update_gap(agent: Agent, _setup: Setup) -> Iterator[Outcome]:
         f"{said}, and the gap is not covered: {'; '.join(missing)}",
         "From the old pod's stop to the new one's start (image pull included) nothing reads. What is not covered is "
         "lost or read twice, with every update of the image or the configuration.",
-        "mend what is named here",
+        "mend what is named here: FLB001, FLB002, FLB004, FLB005",
         (workload.strategy.origin,),
     )
 
