@@ -6,6 +6,8 @@ was to confirm. Everything is streamed; what is kept is bounded by what a page s
 
 from __future__ import annotations
 
+import errno
+import stat
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,6 +126,7 @@ def _side(folder: Path, name: SideName, problems: list[Problem], each: Visitor) 
     path = folder / FILES[name]
     side = Side(name, path)
     try:
+        _check_file(path)
         for line in read_lines(path, problems):
             side.take(line)
             each(name, line)
@@ -137,9 +140,17 @@ def _side(folder: Path, name: SideName, problems: list[Problem], each: Visitor) 
     return side
 
 
+def _check_file(path: Path) -> int:
+    """The size of a regular file. Raises OSError for anything else, which reading could wait for without end."""
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    return about.st_size
+
+
 def _plan(path: Path, problems: list[Problem]) -> Plan | None:
     try:
-        if path.stat().st_size > LARGEST_PLAN:
+        if _check_file(path) > LARGEST_PLAN:
             raise PlanError(f"{path}: larger than any plan")
         return from_json(path.read_text(encoding="ascii"), str(path))
     except FileNotFoundError:

@@ -113,6 +113,7 @@ def table_rows(folder: Path, table: str) -> Iterator[Row]:
 
 def _opened(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    db.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
     db.execute("PRAGMA trusted_schema=OFF")
     return db
 

@@ -31,10 +31,6 @@ class ActionRow:
     key: str
     found: int | None
 
-    @property
-    def failed(self) -> bool:
-        return self.outcome is not None and self.outcome.outcome not in FINISHED
-
 
 @dataclass(frozen=True, slots=True)
 class CaseView:

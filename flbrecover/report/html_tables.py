@@ -232,13 +232,14 @@ def evidence(view: CaseView) -> Table:
             for row in manifest.rows
         ]  # fmt: skip
         about = f"Of {text.count(db.hashed_twice, 'file')} hashed more than once, {db.changed:,} changed in between."
-        return Table("evidence", "Evidence", "hash", head, tuple(rows), manifest.more, about=about)
+        about = about if db.hashed_twice else ""
+        return Table("evidence", "Evidence", "hashed file", head, tuple(rows), manifest.more, about=about)
     relied = view.case.plan.evidence if view.case.plan else ()
     shown = relied[:MOST_FILES]
     rows = [
         (
-            Cell(one.path, "name"), Cell("by the plan"), Cell(text.size(one.size), "number"), Cell("–", "time"),
-            Cell(one.sha256, "hash"),
+            Cell(str(one.path), "name"), Cell("by the plan"), Cell(text.size(one.size), "number"), Cell("–", "time"),
+            Cell(str(one.sha256), "hash"),
         )
         for one in shown
     ]  # fmt: skip
@@ -267,8 +268,7 @@ def problems(view: CaseView) -> Table:
     """Those of the case folder first, then what could not be read of the evidence, then remarks."""
     head = ("Kind", "Where", "What", "Way out")
     rows = [
-        (Cell("report", "text", "bad"), Cell(p.path, "name"), Cell(p.what), Cell(p.way_out))
-        for p in view.case.problems
+        (Cell("report", "text", "bad"), Cell(p.path, "name"), Cell(p.what), Cell(p.way_out)) for p in view.case.problems
     ]
     side = view.case.latest
     for line in side.problems.rows if side else ():

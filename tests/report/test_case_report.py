@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 from case_builder import CaseBuilder, Tag, drop, large
 from command import flbrecover, one_line
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 TAGS = [Tag("app", missing=range(40, 60), recovered=range(40, 60)), Tag("web")]
 PARTLY = [Tag("app", missing=range(40, 60), recovered=range(40, 50))]
@@ -181,6 +184,34 @@ def test_databases_that_cannot_be_used(tmp_path: Path) -> None:
     code, said, err = report(folder)
     assert code == 4 and "case.db: file is not a database" in err
     assert "1,000 were missing" in said
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    folder = case(tmp_path)
+    (folder / "after.jsonl").unlink()
+    os.mkfifo(folder / "after.jsonl")
+    code, said, err = report(folder)
+    assert code == 4 and "after.jsonl: not a regular file; it was left out" in err
+    assert "1,000 were missing" in said
+
+
+WEIRD = (None, -1, 1 << 70, "x", "", [], {}, [None], {"a": None}, {"a": 1}, 1.5, True, [[]], "\ud800", [1, 2, 3])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(["before.jsonl", "after.jsonl"]), st.integers(0, 30), st.integers(0, 15), st.sampled_from(WEIRD))
+def test_a_field_of_another_kind_never_stops_a_report(
+    tmp_path_factory: pytest.TempPathFactory, name: str, number: int, field: int, value: object
+) -> None:
+    folder = case(tmp_path_factory.mktemp("weird"), gone=[GONE], notes=["a note"])
+    lines = [json.loads(text) for text in (folder / name).read_text().splitlines()]
+    line = lines[number % len(lines)]
+    line[list(line)[field % len(line)]] = value
+    (folder / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for form in ("html", "markdown", "json"):
+        ended = flbrecover("report", folder, "--format", form, "-o", "-")
+        assert ended.code in (0, 4)
+        ended.out.decode("utf-8")
 
 
 def test_no_case(tmp_path: Path) -> None:

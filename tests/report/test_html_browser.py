@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 HOSTILE = [
     "<script>alert('tag')</script>",
     "<img src=x onerror=alert(1)>",
-    "\"><svg onload=alert(2)>",
+    '"><svg onload=alert(2)>',
     "' onfocus=alert(3) autofocus tabindex=1 x='",
     "</style><script>alert(4)</script>",
     "</script><script>alert(5)</script>",
@@ -42,9 +42,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 def hostile() -> CaseBuilder:
     """A case in which every field that comes from outside is hostile."""
     tags = [Tag(name, 10, 3, range(2, 6), range(2, 4), objects=1) for name in HOSTILE]
-    problems = [
-        {"path": name, "what": name, "where": [1, 2], "way_out": name, "unreadable": True} for name in HOSTILE
-    ]
+    problems = [{"path": name, "what": name, "where": [1, 2], "way_out": name, "unreadable": True} for name in HOSTILE]
     gone = [
         {"log": name, "tag": name, "inode": 1, "start": 0, "end": 9, "proof": name, "missing_bytes": 9}
         for name in HOSTILE
