@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import posixpath
 import re
@@ -9,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flbrecover.audit import kubernetes, places, versions
-from flbrecover.audit.agents import Setup
+from flbrecover.audit.agents import Agent, Setup
 from flbrecover.audit.assembling import config_arguments
 from flbrecover.audit.building import Built, build
 from flbrecover.audit.findings import Report
@@ -24,6 +25,7 @@ from flbrecover.evidence.node import Node
 from flbrecover.fluentbit.pipeline import Origin, Pipeline
 from flbrecover.model import Problem
 
+MAX_OPEN = 100_000  # files of one process
 _KUBELET_CONFIGS = ("/var/lib/kubelet/config.yaml", "/etc/kubernetes/kubelet/kubelet-config.json")
 _IN_CONTAINERS = ("/fluent-bit/etc/fluent-bit.conf", "/fluent-bit/etc/fluent-bit.yaml")
 _ON_NODES = ("/etc/fluent-bit/fluent-bit.conf", "/etc/fluent-bit/fluent-bit.yaml")
@@ -61,6 +63,7 @@ def running(
             own = mounts.of_process(process)
             of_node = mounts.of_process(proc / "1")
             contained = not os.path.samefile(process / "root", node.root)
+            command = _read(process / "cmdline").split("\0")
         except PermissionError:
             what = f"process {pid} is a Fluent Bit, and may not be looked at"
             into.problems.append(Problem("/proc", what, way_out="run as root"))
@@ -71,7 +74,6 @@ def running(
         subject = f"process {pid}" + (f", {container}" if container else " (in a container)" if contained else "")
         where = in_process(own, of_node) if contained else _plain_node(own)
         of_image = versions.of_image(container.image) if container else None
-        command = _read(process / "cmdline").split("\0")
         chosen = config if config is not None else _started_with(inside, command, contained)
         if chosen is None:
             what = f"the configuration of process {pid} is at none of {', '.join(_IN_CONTAINERS + _ON_NODES)}"
@@ -82,6 +84,38 @@ def running(
             into, subject, inside if in_proc else node, chosen, env, where, of_image or version,
             shown_below=f"/proc/{pid}/root" if in_proc else "",
         )  # fmt: skip
+        agent = next((a for a in into.agents if a.subject == subject), None)
+        if agent is not None:
+            into.problems += _not_open(subject, agent, inside, process)
+
+
+def _not_open(subject: str, agent: Agent, inside: Node, process: Path) -> list[Problem]:
+    """Tail DBs that the configuration names and the process does not have open: it runs with another configuration than
+    the one that lies there now."""
+    try:
+        with os.scandir(process / "fd") as entries:
+            held = {_identity(Path(e.path)) for e in itertools.islice(entries, MAX_OPEN)}
+    except OSError:  # not to be looked at: nothing is said
+        return []
+    found = []
+    for db in dict.fromkeys(i.db for i in agent.pipeline.inputs if i.db is not None):
+        try:
+            there = _identity(inside.host_path(clean(db)))
+        except EvidenceError:
+            there = None
+        if there is None or there not in held:
+            what = f"does not have its tail DB {db} open: its configuration was changed since it started, or is another"
+            found.append(Problem(subject, what, way_out="--config FILE", unreadable=False))
+    return found
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode; None for what is gone or may not be looked at."""
+    try:
+        st = os.stat(path)
+    except OSError:
+        return None
+    return st.st_dev, st.st_ino
 
 
 def _load_and_build(

@@ -142,14 +142,17 @@ def test_a_process_without_a_configuration(node: FakeNode) -> None:
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[int]:
     """A real process that is called fluent-bit, on this machine's own file system."""
-    (tmp_path / "own.conf").write_text(CONF.format(store_dir=str(tmp_path / "s3")))
+    (tmp_path / "open.db").write_bytes(b"")
+    text = CONF.format(store_dir=str(tmp_path / "s3")).replace("/var/log/flb.db", str(tmp_path / "open.db"))
+    (tmp_path / "own.conf").write_text(text)
     code = (
         "import ctypes, sys, time\n"
         "ctypes.CDLL(None).prctl(15, b'fluent-bit', 0, 0, 0)\n"
+        "held = open(sys.argv[3])\n"
         "print(flush=True)\n"
         "sys.stdin.read()"
     )
-    arguments = [sys.executable, "-c", code, "--config", str(tmp_path / "own.conf")]
+    arguments = [sys.executable, "-c", code, "--config", str(tmp_path / "own.conf"), str(tmp_path / "open.db")]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stdout.readline()
         yield process.pid
@@ -165,6 +168,20 @@ def test_a_running_process_of_this_machine(running: int, tmp_path: Path) -> None
     assert "FLB007" in found(whole) and "FLB025" in not_known(whole)
     (finding,) = findings(whole, "FLB004")
     assert finding.places[0].path == str(tmp_path / "own.conf")
+
+
+def test_a_process_that_has_other_files_open(running: int, tmp_path: Path) -> None:
+    """The configuration that lies there is not the one that it was started with."""
+
+    def notes() -> list[str]:
+        report = live.audit(Node("/"), None, {})
+        return [p.what for p in report.problems if p.path == f"process {running}" and "tail DB" in p.what]
+
+    assert notes() == []
+    text = (tmp_path / "own.conf").read_text()
+    (tmp_path / "own.conf").write_text(text.replace("open.db", "other.db"))
+    (said,) = notes()
+    assert said.startswith(f"does not have its tail DB {tmp_path}/other.db open")
 
 
 def test_a_copied_disk_whose_buffers_lie_in_an_emptydir(tmp_path: Path) -> None:
