@@ -223,12 +223,13 @@ def _in_parts(job: _Job, *, if_none_match: bool) -> str:
         job.body.seek(0)
         parts: list[UploadPart] = []
         for number, data in enumerate(_blocks(job.body, max(PART, size // (MAX_PARTS - 1))), 1):
-            digest = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+            md5 = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
             with explained(place):
-                answer = s3.client.upload_part(
-                    Bucket=bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=data, ContentMD5=digest
-                )
-            parts.append(UploadPart(number, etag_of(answer["ETag"]), len(data)))
+                answer = s3.transport.send(
+                    "UploadPart", "PUT", bucket, key, query=[("partNumber", str(number)), ("uploadId", upload_id)],
+                    headers={"content-md5": md5}, body=data, size=len(data), sha256=hashlib.sha256(data).hexdigest(),
+                )  # fmt: skip
+            parts.append(UploadPart(number, etag_of(answer.headers.get("etag", "")), len(data)))
         return pending_uploads.complete(s3, bucket, key, upload_id, parts, if_none_match=if_none_match)
     except BaseException as e:
         _abort(s3, bucket, key, upload_id, e)

@@ -51,7 +51,7 @@ class _MaskedJob(o.Job):
 
 
 @click.command(name="collect")
-@o.options(o.NODE, o.INPUT, o.STORAGE, o.OUTPUT, o.ENDPOINT)
+@o.options(o.NODE, o.INPUT, o.STORAGE, o.OUTPUT, o.ENDPOINT, o.ENCRYPTION)
 @click.option("-o", "--out", metavar="FILE", help="The bundle (default: flbrecover-HOST-TIME.tar.zst here; -: stdout).")
 @click.option("--to", metavar="URL", help="Send the bundle to s3://BUCKET/KEY instead of writing a file.")
 @click.option("--max-size", metavar="SIZE", help="Evidence to take at most, uncompressed: buffers, then newest logs.")

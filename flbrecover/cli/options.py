@@ -79,6 +79,14 @@ ENDPOINT = (
     click.option("--region", metavar="NAME", help="AWS region (default: the output's)."),
     click.option("--profile", metavar="NAME", help="AWS profile (default: the output's, then the usual chain)."),
     click.option("--no-assume-role", is_flag=True, help="Do not take the role of the output's role_arn."),
+    click.option(
+        "--expected-bucket-owner", metavar="ACCOUNT", help="Refuse a bucket that belongs to another AWS account."
+    ),
+    click.option("--request-payer", is_flag=True, help="Pay for the requests to a Requester Pays bucket."),
+)
+ENCRYPTION = (
+    click.option("--sse", metavar="KIND", help="Encryption of new objects: AES256, aws:kms … (default: the bucket's)."),
+    click.option("--sse-kms-key-id", metavar="ID", help="The KMS key for them (default: the bucket's)."),
 )
 WINDOW = (
     click.option("--since", metavar="TIME", help="Start of the window: 2026-11-23T11:00:00Z, or 3h for 3 hours ago."),
@@ -116,6 +124,7 @@ CASE = (
 )
 APPLY = (
     *CASE,
+    *ENCRYPTION,
     click.option("--yes", is_flag=True, help="Do not ask before uploading."),
     click.option(
         "--jobs", type=click.IntRange(1, 64), default=8, show_default=True, metavar="N", help="Uploads at once."
@@ -228,7 +237,7 @@ class Job:
 
     def connect(self, output: S3Output) -> S3:
         """A client for an output; one is made for each only once."""
-        from flbrecover.bucket.client import connect
+        from flbrecover.bucket.client import RequestOptions, connect
 
         if output.number not in self._clients:
             self._clients[output.number] = connect(
@@ -237,6 +246,12 @@ class Job:
                 region=self.given.get("region"),
                 profile=self.given.get("profile"),
                 assume_role=not self.given.get("no_assume_role"),
+                options=RequestOptions(
+                    self.given.get("expected_bucket_owner"),
+                    bool(self.given.get("request_payer")),
+                    self.given.get("sse"),
+                    self.given.get("sse_kms_key_id"),
+                ),
             )
         return self._clients[output.number]
 

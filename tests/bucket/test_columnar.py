@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from columns import made_by_fluent_bit, rows, table_of
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from pyarrow import ipc, parquet
 
@@ -101,6 +101,7 @@ def is_sound(table: pa.Table) -> bool:
     return True
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # nothing is wrong with a test on a busy machine
 @given(st.lists(RECORDS, min_size=1, max_size=6), st.sampled_from(KINDS), st.integers(1, 200))
 def test_what_was_a_row_is_a_record_again(records: list[dict], kind: tuple[str, str], block_size: int) -> None:
     lines = b"".join(json.dumps(r).encode() + b"\n" for r in records)
