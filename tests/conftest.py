@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from faults.incidents import SmallIncident
+from faults.proxy import FaultProxy
 from servers import Moto, Server
 
 from flbrecover.bucket.client import S3
@@ -78,3 +80,16 @@ def _fresh(server: Server) -> FreshBucket:
     s3 = server.connect()
     s3.client.create_bucket(Bucket=name)
     return FreshBucket(server, name, s3)
+
+
+@pytest.fixture(scope="module")
+def proxy(moto: Server) -> Iterator[FaultProxy]:
+    """A proxy before moto, for the faults of a network, a server, and other people."""
+    with FaultProxy(moto.endpoint_url) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def small(moto: Server, tmp_path_factory: pytest.TempPathFactory) -> SmallIncident:
+    """An incident with a record in every state, quickly recovered."""
+    return SmallIncident(tmp_path_factory.mktemp("small"), moto.client)

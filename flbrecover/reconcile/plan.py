@@ -173,7 +173,7 @@ def from_json(text: str, name: str) -> Plan:
         raise PlanError(f"{name}: its checksum does not match, the file was edited or cut short; make it again")
     try:
         return _plan(body)
-    except (KeyError, TypeError, ValueError, AttributeError) as e:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as e:
         raise PlanError(f"{name}: a plan with a field missing or of the wrong kind ({e}); make it again") from e
 
 

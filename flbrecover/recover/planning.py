@@ -134,7 +134,8 @@ class Planner:
     def _denied(self, tag: str) -> str:
         if tag in self._comparison.uncompared:
             return "what stands under the keys of its tag"
-        return next((c.object.key for c in self._comparison.denied if tag in c.tags), "")
+        unknown = (f"the upload of {u.key}" for u in self._uploads if u.state == "unknown" and tag in u.tags)
+        return next((c.object.key for c in self._comparison.denied if tag in c.tags), next(unknown, ""))
 
     # -- buffers ---------------------------------------------------------------------------------------------------
 

@@ -56,10 +56,15 @@ def carry_out(
     if puts and (completions or before is None or appeared(before, {put.tag for put in puts}, connect)):
         now = analyse(survey, connect, options, watch)
         again, _ = make_plan(now, choice_of(plan), plan.created_ns)
-        missing = list(as_planned(puts, again))
+        open_still = list(as_planned(puts, again))
         settled = {put.number: put for put in puts}
-        for put in missing:
+        for put in open_still:
             settled.pop(put.number, None)
+        missing = [put for put in open_still if not put.after_uploads]
+        for put in open_still:
+            if put.after_uploads:  # its upload could not be completed now, and may be another time: with these records
+                why = f"not written: its records may be in the pending upload {put.after_uploads[0]}"
+                yield Done(put, "failed", put.key, why)
         puts = sorted([*missing, *settled.values()], key=lambda put: put.number)
         yield from run.run(puts, watch, settled=settled)
     else:

@@ -32,7 +32,7 @@ class States:
         for entry in range(len(logs), len(ledger)):
             self._codes[entry] = CODE["buffered" if ledger.stored[entry] == NONE else "stored"]
         for upload in uploads:
-            if upload.state in ("can be completed", "key taken", "parts missing"):
+            if upload.state in ("can be completed", "key taken", "parts missing", "unknown"):
                 self._mark_pending(comparison, upload)
 
     def __getitem__(self, entry: int) -> EntryState:

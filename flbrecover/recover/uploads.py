@@ -16,7 +16,7 @@ from flbrecover.recover.survey import Survey
 from flbrecover.recover.window import patterns_of
 
 UploadState = Literal[
-    "can be completed", "parts missing", "key taken", "already completed", "vanished", "not this node's"
+    "can be completed", "parts missing", "key taken", "already completed", "vanished", "not this node's", "unknown"
 ]
 
 
@@ -25,7 +25,8 @@ class UploadCase:
     """One multipart upload. ``recorded`` is the node's memory of it, ``listed`` what S3 says (None: nothing).
 
     ``tags`` are the known tags that its key fits. ``difference`` says how the node's memory and S3 disagree ("" where
-    they agree). ``state`` "can be completed" means: its parts are contiguous from 1 and nothing stands under its key.
+    they agree). ``state`` "can be completed" means: its parts are contiguous from 1 and nothing stands under its key;
+    "unknown": S3 did not say, so its parts may hold records, and it may be completed one day.
     """
 
     output: S3Output
@@ -64,6 +65,7 @@ def find_uploads(
         try:
             cases.append(_case(s3, output, memory, listed.pop(memory.upload_id, None), fits))
         except BucketError as e:
+            cases.append(UploadCase(output, memory.key, memory.upload_id, memory, None, "unknown", fits))
             problems.append(Problem(f"s3://{output.bucket}/{memory.key}", str(e)))
     for upload in listed.values():
         if not (upload.upload_id in named or key_format.pattern_any_tag().match(upload.key)):

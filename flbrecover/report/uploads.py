@@ -19,6 +19,7 @@ MEANING = {
     "key taken": "an object stands under its key already: it is left alone",
     "already completed": "S3 has forgotten the upload and an object stands under its key: nothing to do",
     "vanished": "S3 knows neither the upload nor an object under its key: it was aborted, or expired",
+    "unknown": "S3 did not say what became of it: records that its parts may hold are left alone until it does",
     "not this node's": "the node has no note of it: left alone unless named with --upload-id",
 }
 

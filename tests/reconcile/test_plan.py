@@ -16,6 +16,7 @@ from flbrecover.reconcile.plan import (
     Plan,
     PutRecords,
     Relied,
+    checksum,
     from_json,
     to_json,
 )
@@ -67,3 +68,11 @@ def test_estimated_dates_lie_between_the_known_times() -> None:
     dates = Dates(3, 100, 200, 0, 4)
     assert [dates.of(i) for i in range(3)] == [120, 140, 160]
     assert Dates(1, 100, 200, 3, 4).of(0) == 180
+
+
+def test_numbers_that_are_none() -> None:
+    """What an edited plan with a checksum of its own may say (found by tests.soak.fuzz)."""
+    body = json.loads(to_json(PLAN).replace('"created_ns": 1', '"created_ns": 1e999'))
+    body.pop("sha256")
+    with pytest.raises(PlanError, match=r"^p: a plan with a field missing or of the wrong kind"):
+        from_json(json.dumps(body | {"sha256": checksum(body)}), "p")
