@@ -25,7 +25,7 @@ class Rule:
 
 
 RULES = (
-    Rule("FLB000", "not-judged", "The configuration is refused, or not all there", buffers.outputs_there),
+    Rule("FLB000", "refused", "The configuration is refused, or not all there", buffers.outputs_there),
     Rule("FLB001", "no-db", "A tail input has no DB", position.db),
     Rule("FLB002", "db-lost", "The tail DB does not survive its pod", position.db_place),
     Rule("FLB003", "db-shared", "Two tail inputs have one DB", position.own_db),
