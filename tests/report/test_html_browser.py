@@ -9,6 +9,7 @@ import pytest
 from browser import Page, chromium, need_chromium
 from case_builder import START, CaseBuilder, Tag, large
 from command import flbrecover
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 pytestmark = pytest.mark.browser
@@ -120,7 +121,28 @@ def test_keyboard_and_pointer_read_the_timeline(page: Page, plain_page: Path) ->
     assert plot.get_attribute("aria-valuenow") == "119"
     plot.send_keys(Keys.ESCAPE)
     assert "arrow keys" in reading.text
+    width = page.run("return arguments[0].getBoundingClientRect().width", plot)
+    ActionChains(page.driver).move_to_element_with_offset(plot, round(2.5 * width / 120), 0).perform()
+    assert reading.text.startswith("2026-11-23 12:41:00 – 12:42:00 UTC: 100 written, 100 in S3, none missing")
+    assert plot.get_attribute("aria-valuetext") == reading.text
     assert page.complaints == []
+
+
+def test_what_is_short_is_unfolded_on_paper_alone(page: Page, plain_page: Path) -> None:
+    page.open(plain_page)
+    count = "return document.querySelectorAll('details.spans[open]').length"
+    assert page.run(count) == 0
+    page.run("dispatchEvent(new Event('beforeprint'))")
+    assert page.run(count) == 3
+    page.run("dispatchEvent(new Event('afterprint'))")
+    assert page.run(count) == 0
+
+
+def test_the_check_for_everybody_can_fail(page: Page, plain_page: Path) -> None:
+    page.open(plain_page)
+    page.run("document.querySelector('.plot').removeAttribute('aria-label')")
+    page.run("document.querySelector('.lead').style.color = '#aaaaaa'")
+    assert {said.split(":")[0] for said in page.violations_of_wcag()} == {"aria-input-field-name", "color-contrast"}
 
 
 @pytest.mark.parametrize("dark", [False, True])
