@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flbrecover.cli.options import Job, sources_of, times_of
 from flbrecover.errors import AgentRunningError, EvidenceError
 from flbrecover.recover.analysis import Analysis, analyse, make_plan
+from flbrecover.recover.live import changed
 from flbrecover.recover.options import Options
 from flbrecover.recover.planning import Choice
 from flbrecover.recover.watch import Watch
 from flbrecover.report.progress import progress
 
 if TYPE_CHECKING:
-    from flbrecover.model import Agent
+    from flbrecover.evidence.processes import RunningAgent
+    from flbrecover.model import Agent, Problem
     from flbrecover.reconcile.plan import Plan
 
 WATCH: Watch = progress
@@ -27,6 +31,7 @@ def options_of_call(job: Job) -> Options:
         plain_lines=bool(job.given.get("plain_lines")),
         take_ambiguous=job.given.get("ambiguous") != "upload",
         upload_ids=tuple(job.given.get("upload_ids") or ()),
+        retire=bool(job.given.get("retire")),
     )
 
 
@@ -38,24 +43,36 @@ def analyse_job(job: Job) -> Analysis:
     if not survey.buffers and not survey.uploads and not survey.logs and not survey.dbs:
         looked = sorted({h.path for h in survey.homes} | {p for i in job.pipeline.inputs for p in i.paths})
         raise EvidenceError(f"{job.node.root}: no evidence found; looked for {', '.join(looked)}; check --root")
-    return analyse(survey, job.connect, options, WATCH)
+    analysis = analyse(survey, job.connect, options, WATCH)
+    known = {problem.path for problem in analysis.problems if problem.unreadable}
+    return with_problems(analysis, [problem for problem in changed(survey) if problem.path not in known])
+
+
+def with_problems(analysis: Analysis, problems: Iterable[Problem]) -> Analysis:
+    """The analysis with problems that were found later."""
+    survey = analysis.survey
+    return replace(analysis, survey=replace(survey, problems=(*survey.problems, *problems)))
 
 
 def plan_for(job: Job, analysis: Analysis, agent: Agent) -> tuple[Plan, dict[str, int]]:
     """The plan for one answer to ``--agent``, and what it leaves alone."""
-    choice = Choice(agent, sources_of(job.given.get("sources")))
+    choice = Choice(agent, sources_of(job.given.get("sources")), analysis.options.retire)
     return make_plan(analysis, choice, time.time_ns())
 
 
-def refuse_running(job: Job, agent: Agent) -> None:
-    """Raises AgentRunningError for ``--agent gone`` while a Fluent Bit holds this evidence open."""
+def refuse_running(job: Job, agent: Agent, *, retire: bool = False) -> None:
+    """Raises AgentRunningError while a Fluent Bit holds this evidence open, for ``--agent gone`` and for ``--retire``,
+    which would take files away under its hands."""
     agents = job.survey.agents
-    if agent == "gone" and agents:
-        running = agents[0]
-        raise AgentRunningError(
-            f"Fluent Bit is running (pid {running.pid}, {running.comm}) and has {running.holds[0]} open; "
-            "stop it, or say --agent returning"
-        )
+    if agents and (agent == "gone" or retire):
+        way_out = "stop it first: --retire moves its files" if retire else "stop it, or say --agent returning"
+        raise running_error(agents[0], way_out)
+
+
+def running_error(agent: RunningAgent, way_out: str) -> AgentRunningError:
+    return AgentRunningError(
+        f"Fluent Bit is running (pid {agent.pid}, {agent.comm}) and has {agent.holds[0]} open; {way_out}"
+    )
 
 
 def exit_code(analysis: Analysis, *, left: int) -> int:

@@ -13,20 +13,24 @@ from flbrecover.cli import options as o
 @click.command(name="apply")
 @click.argument("plan_file", metavar="PLAN", type=click.Path())
 @o.options(o.NODE[:1], o.STORAGE[-1:], o.ENDPOINT, o.APPLY, o.JSON)
-def command(plan_file: str, case_dir: str | None, yes: bool, jobs: int, as_json: bool, **given: Any) -> int:
+def command(
+    plan_file: str, case_dir: str | None, yes: bool, retire: bool, jobs: int, as_json: bool, **given: Any
+) -> int:
     """Carry out a plan that `flbrecover diff --plan` saved, or go on with a case that was cut off (PLAN is its folder),
     then prove it by reading S3 again.
 
     The plan is refused when its evidence has changed before anything was done. What S3 has got since the plan was made
     is not uploaded again.
     """
-    from flbrecover.cli.analysing import refuse_running
+    from flbrecover.cli.analysing import WATCH, refuse_running
     from flbrecover.cli.applying import apply_and_prove, confirm
     from flbrecover.cli.case import opened
     from flbrecover.cli.planned import PlannedJob
+    from flbrecover.cli.retiring import check_retire
     from flbrecover.errors import UsageError
     from flbrecover.recover.apply import check_evidence
     from flbrecover.recover.case_folder import is_case
+    from flbrecover.recover.retire import Retirer
 
     job = PlannedJob.load(plan_file, given)
     if job.case is not None and case_dir is not None:
@@ -35,11 +39,13 @@ def command(plan_file: str, case_dir: str | None, yes: bool, jobs: int, as_json:
     is_new = path is None or not is_case(path)
     if is_new:
         check_evidence(job.plan, job.node)
-    refuse_running(job, job.plan.agent)
+    refuse_running(job, job.plan.agent, retire=retire)
+    check_retire(job, retire=retire, planned=bool(job.plan.options.get("retire")))
     if job.plan.actions:
         confirm(job.plan, yes)
     with opened(job, path) as case:
         case.save_plan(job.plan)
         if not is_new and not case.journal.finished(job.plan):
-            check_evidence(job.plan, job.node)
-        return case.ended(apply_and_prove(job, job.plan, None, case, jobs=jobs, as_json=as_json))
+            check_evidence(job.plan, job.node, aside=Retirer(job.node, case.folder).paths())
+        case.manifest.take(job.survey, WATCH)
+        return case.ended(apply_and_prove(job, job.plan, None, case, jobs=jobs, retire=retire, as_json=as_json))

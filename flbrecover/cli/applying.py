@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from flbrecover.cli import show
-from flbrecover.cli.analysing import WATCH, exit_code
+from flbrecover.cli.analysing import WATCH, exit_code, with_problems
 from flbrecover.cli.options import Job
+from flbrecover.cli.retiring import retire_stored
 from flbrecover.errors import UsageError
 from flbrecover.reconcile.plan import Plan
 from flbrecover.recover.analysis import Analysis, analyse
@@ -46,9 +47,9 @@ def confirm(plan: Plan, yes: bool) -> None:
 
 
 def apply_and_prove(
-    job: Job, plan: Plan, before: Analysis | None, case: Case, *, jobs: int, as_json: bool
+    job: Job, plan: Plan, before: Analysis | None, case: Case, *, jobs: int, retire: bool, as_json: bool
 ) -> int:
-    """Uploads, then compares the evidence with S3 once more. Gives the exit code."""
+    """Uploads, compares the evidence with S3 once more and, if asked, moves aside what S3 has. Gives the exit code."""
     failed = 0
     results = carry_out(
         plan, job.survey, job.connect, time.time_ns(), WATCH, before=before, journal=case.journal, jobs=jobs
@@ -63,7 +64,13 @@ def apply_and_prove(
     after = before
     if after is None or plan.actions:
         after = analyse(job.survey, job.connect, options_of(plan, time.time_ns()), WATCH)
+    changed = case.manifest.check(job.survey, WATCH)
+    for problem in changed if as_json else ():
+        jsonl.write(sys.stdout, "problem", problems.as_json(problem))
+    after = with_problems(after, changed)
     code = proved(after, plan, as_json=as_json, case=case)
+    if retire:
+        failed += retire_stored(job, after, case, as_json=as_json)
     return 1 if failed and code == 0 else code
 
 

@@ -24,6 +24,7 @@ from flbrecover.reconcile.plan import Plan, to_json
 from flbrecover.recover import case_folder, journal
 from flbrecover.recover.case_folder import CaseFolder
 from flbrecover.recover.journal import CaseJournal
+from flbrecover.recover.manifest import Manifest
 
 _ROOT = "root"
 
@@ -36,6 +37,7 @@ class Case:
         self.run = run
         self.code: int | None = None
         self.journal = CaseJournal(folder.db, run)
+        self.manifest = Manifest(folder.db, run)
 
     @property
     def path(self) -> Path:

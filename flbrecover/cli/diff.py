@@ -30,7 +30,7 @@ def command(
     Exit codes: 0 nothing missing, 3 records missing, 4 some evidence could not be read.
     """
     from flbrecover.cli import show
-    from flbrecover.cli.analysing import analyse_job, exit_code, plan_for
+    from flbrecover.cli.analysing import WATCH, analyse_job, exit_code, plan_for, with_problems
     from flbrecover.cli.case import opened
     from flbrecover.errors import UsageError
     from flbrecover.recover.case_folder import BEFORE
@@ -40,7 +40,11 @@ def command(
     job = o.Job(given)
     job.need_outputs()
     with opened(job, Path(case_dir)) if case_dir else nullcontext() as case:
+        if case is not None:
+            case.manifest.take(job.survey, WATCH)
         analysis = analyse_job(job)
+        if case is not None:
+            analysis = with_problems(analysis, case.manifest.check(job.survey, WATCH))
         agents: tuple[Agent, ...] = (given["agent"],) if given["agent"] else ("gone", "returning")
         plans = [plan_for(job, analysis, agent) for agent in agents]
         if case is not None:

@@ -28,11 +28,13 @@ def command(case_dir: str | None, dry_run: bool, yes: bool, jobs: int, as_json: 
     from flbrecover.cli.analysing import refuse_running
     from flbrecover.cli.applying import agent_of
     from flbrecover.cli.case import opened
+    from flbrecover.cli.retiring import check_retire
 
     job = o.Job(given)
     job.need_outputs()
     agent = agent_of(given["agent"])
-    refuse_running(job, agent)
+    refuse_running(job, agent, retire=given["retire"])
+    check_retire(job, retire=given["retire"], planned=False)
     if dry_run and case_dir is None:
         return _recover(job, agent, None, dry_run=True, yes=yes, jobs=jobs, as_json=as_json)
     with opened(job, Path(case_dir) if case_dir else None) as case:
@@ -43,17 +45,21 @@ def _recover(
     job: o.Job, agent: Agent, case: Case | None, *, dry_run: bool, yes: bool, jobs: int, as_json: bool
 ) -> int:
     from flbrecover.cli import show
-    from flbrecover.cli.analysing import analyse_job, exit_code, plan_for
+    from flbrecover.cli.analysing import WATCH, analyse_job, exit_code, plan_for
     from flbrecover.cli.applying import apply_and_prove, confirm
     from flbrecover.cli.resuming import plan_to_go_on_with
     from flbrecover.recover.case_folder import BEFORE
 
+    retire = bool(job.given["retire"])
     held = plan_to_go_on_with(case, job, agent)
     if case is not None and held is not None and not dry_run:
         show.say(f"note: going on with plan {held.id} of this case")
+        case.manifest.take(job.survey, WATCH)
         if held.actions:
             confirm(held, yes)
-        return apply_and_prove(job, held, None, case, jobs=jobs, as_json=as_json)
+        return apply_and_prove(job, held, None, case, jobs=jobs, retire=retire, as_json=as_json)
+    if case is not None:
+        case.manifest.take(job.survey, WATCH)
     analysis = analyse_job(job)
     plan, left = plan_for(job, analysis, agent)
     if as_json:
@@ -68,4 +74,4 @@ def _recover(
         return exit_code(analysis, left=len(plan.actions) + analysis.gone_ranges)
     if plan.actions:
         confirm(plan, yes)
-    return apply_and_prove(job, plan, analysis, case, jobs=jobs, as_json=as_json)
+    return apply_and_prove(job, plan, analysis, case, jobs=jobs, retire=retire, as_json=as_json)

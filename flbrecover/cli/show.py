@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import TextIO
 
 from flbrecover.model import Problem
@@ -11,6 +12,7 @@ from flbrecover.reconcile.plan import Plan
 from flbrecover.recover.analysis import Analysis
 from flbrecover.recover.apply import Done
 from flbrecover.recover.recovery import Proof
+from flbrecover.recover.retire import Moved
 from flbrecover.report import jsonl, problems, states, text
 from flbrecover.report.escape import shown
 
@@ -96,6 +98,17 @@ def done_json(out: TextIO, done: Done) -> None:
             "detail": done.detail,
         },
     )
+
+
+def moved(out: TextIO, moved: Moved, *, as_json: bool) -> None:
+    """A buffer file that was moved aside or put back, or could not be."""
+    if as_json:
+        jsonl.write(out, "moved", asdict(moved))
+        return
+    kept = f": now {moved.kept}" if moved.outcome == "retired" else ""
+    said = "LEFT" if moved.outcome == "left" else moved.outcome
+    detail = f": {moved.detail}" if moved.detail else ""
+    out.write(shown(f"{said}  {moved.path} ({count(moved.records, 'record')}){kept}{detail}") + "\n")
 
 
 def say(line: str) -> None:

@@ -163,6 +163,10 @@ class Node:
         finally:
             os.close(fd)
 
+    def open_folder(self, path: str) -> int:
+        """A directory, opened; the caller closes it. Raises EvidenceError."""
+        return self._open(path, os.O_DIRECTORY)
+
     def glob(self, pattern: str) -> list[str]:
         """Paths inside the root that match a shell pattern, as glob(3) gives them to Fluent Bit and in its order
         (``*`` does not cross ``/`` nor match a leading dot). Directories that cannot be listed are passed over."""

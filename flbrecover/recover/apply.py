@@ -27,7 +27,7 @@ from flbrecover.fluentbit.key_format import recovered_key
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.reconcile.plan import Action, CompleteUpload, Plan, PutRecords
 from flbrecover.recover.analysis import Connect, hash_of
-from flbrecover.recover.compare import SOURCE, TAG, ascii_path
+from flbrecover.recover.compare import ESTIMATED, SOURCE, TAG, ascii_path
 from flbrecover.recover.content_hash import ContentHash, content_hash
 from flbrecover.recover.contents import Contents
 from flbrecover.recover.object_records import content_sha256
@@ -82,9 +82,12 @@ class NoJournal:
 NO_JOURNAL = NoJournal()
 
 
-def check_evidence(plan: Plan, node: Node) -> None:
-    """Raises PlanError where a file that the plan relies on is gone or has other bytes now."""
+def check_evidence(plan: Plan, node: Node, *, aside: Collection[str] = ()) -> None:
+    """Raises PlanError where a file that the plan relies on is gone or has other bytes now. ``aside`` are files that
+    were moved aside once S3 had them."""
     for relied in plan.evidence:
+        if relied.path in aside:
+            continue
         try:
             now = hash_of(node, relied.path, relied.size)
         except EvidenceError as e:
@@ -243,7 +246,7 @@ class Apply:
         }
         if action.rebuilt:
             said["flbrecover-rebuilt"] = "true"
-            said["flbrecover-estimated-dates"] = str(action.estimated)
+            said[ESTIMATED] = str(action.estimated)
         return said
 
 

@@ -42,13 +42,13 @@ TABLES: Mapping[str, tuple[Mapping[str, type], str | tuple[str, ...]]] = {
     ),
     "manifest": (
         {"run": int, "moment": str, "path": str, "kind": str, "size": int, "mtime_ns": int, "device": int,
-         "inode": int, "mode": int, "uid": int, "gid": int, "sha256": str},
+         "inode": int, "mode": int, "uid": int, "gid": int, "hashed": int, "sha256": str},
         ("run", "moment", "path"),
     ),
     "retired": (
-        {"id": int, "at_ns": int, "state": str, "path": str, "real_path": str, "records": int, "size": int,
-         "sha256": str, "mode": int, "uid": int, "gid": int, "atime_ns": int, "mtime_ns": int, "folder_atime_ns": int,
-         "folder_mtime_ns": int, "folder_left_ns": int, "folder_mode": int, "folder_uid": int, "folder_gid": int},
+        {"id": int, "at_ns": int, "state": str, "path": str, "records": int, "size": int, "sha256": str, "mode": int,
+         "uid": int, "gid": int, "atime_ns": int, "mtime_ns": int, "folder_mode": int, "folder_uid": int,
+         "folder_gid": int, "folder_atime_ns": int, "folder_mtime_ns": int},
         "id",
     ),
 }  # fmt: skip

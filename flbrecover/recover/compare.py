@@ -34,6 +34,7 @@ SAMPLE = 50
 SAMPLE_OBJECTS = 3
 SOURCE = "flbrecover-source"  # user metadata of objects that flbrecover wrote: the files that its records came from
 TAG = "flbrecover-tag"
+ESTIMATED = "flbrecover-estimated-dates"  # how many of its records have one
 KINDS = {"data": 0, "quarantine": 1, "engine": 2, "rejected": 3}  # which copy of a record is taken first
 
 
@@ -266,7 +267,8 @@ class Comparer:
                 found.doubles += 1
                 return
             ledger.stored[entry] = number
-            ledger.learn_time(entry, copy.time_ns)
+            if records.metadata.get(ESTIMATED, "0") == "0":  # a guess of ours is no news: the next one is made alike
+                ledger.learn_time(entry, copy.time_ns)
             tag = ledger.tag_of(entry)
             if entry < len(found.logs) and current is not None and copy.index == index:
                 found.siblings_of(tag).feed(current.data, found.logs.made.get(tag, set()))

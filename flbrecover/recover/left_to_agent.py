@@ -5,12 +5,14 @@ from __future__ import annotations
 from flbrecover.model import SourceFile
 from flbrecover.reconcile.states import EntryState
 from flbrecover.recover.compare import Comparison
+from flbrecover.recover.survey import may_retire
 
 UNREAD = "unread: Fluent Bit goes on reading there when it comes back"
 
 
-def left_to_agent(comparison: Comparison, entry: int, state: EntryState) -> str | None:
-    """Why the missing record of ``entry`` is Fluent Bit's to deliver; None where it will not do so."""
+def left_to_agent(comparison: Comparison, entry: int, state: EntryState, *, retire: bool = False) -> str | None:
+    """Why the missing record of ``entry`` is Fluent Bit's to deliver; None where it will not do so. With ``retire`` it
+    does not find the buffer files that are uploaded."""
     if state == "lost" and comparison.survey.agents:
         return "lost: Fluent Bit is running and may hold them in memory; look again once it has stopped"
     if state == "pending":
@@ -18,6 +20,8 @@ def left_to_agent(comparison: Comparison, entry: int, state: EntryState) -> str 
     if state == "buffered":
         buffer = comparison.holders[comparison.ledger.held[entry]].buffer
         if buffer.problems or buffer.kind in ("quarantine", "rejected"):
+            return None
+        if retire and may_retire(buffer, comparison.survey.pipeline):
             return None
         if buffer.kind == "engine":
             return "buffered: Fluent Bit delivers the chunks of its storage.path when it starts"

@@ -14,7 +14,8 @@ class Options:
 
     ``assume_kept``: records that a filter may have dropped on purpose are lost. ``plain_lines``: the lines of a log
     whose parser cannot be used are taken as they are. ``take_ambiguous``: whole objects of lines that anyone may have
-    written count as ours. ``upload_ids``: pending uploads to take for this node's.
+    written count as ours. ``upload_ids``: pending uploads to take for this node's. ``retire``: buffer files that are
+    stored are moved out of Fluent Bit's way.
     """
 
     now_ns: int
@@ -24,6 +25,7 @@ class Options:
     plain_lines: bool = False
     take_ambiguous: bool = True
     upload_ids: tuple[str, ...] = ()
+    retire: bool = False
 
     def covers(self, time_ns: int) -> bool:
         """Does a record of this time lie in the window that was asked for?"""
@@ -37,6 +39,7 @@ class Options:
             "plain_lines": self.plain_lines,
             "take_ambiguous": self.take_ambiguous,
             "upload_ids": list(self.upload_ids),
+            "retire": self.retire,
         }
 
     @classmethod
@@ -49,4 +52,5 @@ class Options:
             bool(said.get("plain_lines")),
             bool(said.get("take_ambiguous", True)),
             tuple(str(upload_id) for upload_id in said.get("upload_ids", ())),
+            bool(said.get("retire")),
         )

@@ -30,6 +30,7 @@ class Choice:
 
     agent: Agent
     sources: tuple[SourceKind, ...]
+    retire: bool = False  # stored buffer files are moved out of Fluent Bit's way
 
 
 @dataclass(slots=True)
@@ -116,7 +117,7 @@ class Planner:
             self._planned.leave(f"S3 did not give out {denied}, which may hold them")
             return False
         if self._choice.agent == "returning":
-            reason = left_to_agent(self._comparison, entry, state)
+            reason = left_to_agent(self._comparison, entry, state, retire=self._choice.retire)
             if reason is not None:
                 self._planned.leave(reason)
                 return False

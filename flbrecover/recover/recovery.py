@@ -19,7 +19,7 @@ from flbrecover.recover.watch import Watch, unwatched
 
 
 def choice_of(plan: Plan) -> Choice:
-    return Choice(plan.agent, plan.sources)
+    return Choice(plan.agent, plan.sources, bool(plan.options.get("retire")))
 
 
 def options_of(plan: Plan, now_ns: int) -> Options:

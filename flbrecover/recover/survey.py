@@ -57,13 +57,7 @@ def survey(node: Node, pipeline: Pipeline, *, tag: str | None = None) -> Survey:
     dbs, positions, logs, gone = _tail(node, pipeline, problems)
     tags = {log.tag for log in logs} | set(_tags_of_rows(pipeline, dbs))
     homes, buffers, uploads = _buffers(node, pipeline, tags, tag, problems)
-    storage_path = pipeline.service.storage_path
-    agents, notes = processes.agents(
-        node,
-        dbs={i.db for i in pipeline.inputs if i.db},
-        store_dirs={o.store_dir for o in pipeline.outputs},
-        storage_paths={storage_path} if storage_path else set(),
-    )
+    agents, notes = running_agents(node, pipeline)
     problems.extend(notes)
     problems.extend(problem for buffer in buffers for problem in buffer.problems)
     problems.extend(_unclaimed(pipeline, homes, buffers))
@@ -71,6 +65,17 @@ def survey(node: Node, pipeline: Pipeline, *, tag: str | None = None) -> Survey:
         node, pipeline, tuple(homes), tuple(buffers), tuple(uploads), tuple(dbs), tuple(positions), tuple(logs),
         tuple(gone), tuple(agents), tuple(problems),
     )  # fmt: skip
+
+
+def running_agents(node: Node, pipeline: Pipeline) -> tuple[list[RunningAgent], list[Problem]]:
+    """Running Fluent Bits that use the DBs or buffers of the pipeline, as of now."""
+    storage_path = pipeline.service.storage_path
+    return processes.agents(
+        node,
+        dbs={i.db for i in pipeline.inputs if i.db},
+        store_dirs={o.store_dir for o in pipeline.outputs},
+        storage_paths={storage_path} if storage_path else set(),
+    )
 
 
 def _tail(
@@ -191,3 +196,9 @@ def takes(output: S3Output, homes: Collection[Home], buffer: BufferFile) -> bool
     if buffer.bucket is None:
         return True
     return buffer.bucket == output.bucket and Home(buffer.home, output.store_dir) in homes
+
+
+def may_retire(buffer: BufferFile, pipeline: Pipeline) -> bool:
+    """May the file be taken out of Fluent Bit's way once S3 has its records? A chunk of the engine waits for every
+    output that takes its tag: where there are others than s3, it has to stay."""
+    return buffer.kind in ("data", "quarantine") or not pipeline.other_outputs

@@ -25,6 +25,7 @@ ARGUMENTS = {
     "collect": ("--out", "BUNDLE"),
     "apply": ("PLAN", "--endpoint-url", "URL", "--yes"),
     "verify": ("PLAN", "--endpoint-url", "URL"),
+    "retire": ("--undo", "CASE"),
     "audit": (),
 }
 
@@ -42,13 +43,13 @@ def test_a_node_is_only_read(name: str, tmp_path: Path, moto, monkeypatch: pytes
     load(name, moto.client, root)
     assert list(scratch.iterdir()) == []
     before = footprint(root)
-    plan = tmp_path / "plan.json"
+    plan, case = tmp_path / "plan.json", tmp_path / "case"
     node = ("--root", root, "--config", config(name))
     url = ("--endpoint-url", moto.endpoint_url)
-    assert flbrecover("diff", *node, *url, "--agent", "gone", "--plan", plan).code in (0, 3)
+    assert flbrecover("diff", *node, *url, "--agent", "gone", "--plan", plan, "--case", case).code in (0, 3)
     for command, arguments in ARGUMENTS.items():
-        known = {"URL": moto.endpoint_url, "PLAN": plan, "BUNDLE": tmp_path / "b.tar.zst"}
-        where = node[:2] if "PLAN" in arguments else node
+        known = {"URL": moto.endpoint_url, "PLAN": plan, "CASE": case, "BUNDLE": tmp_path / "b.tar.zst"}
+        where = node[:2] if {"PLAN", "CASE"} & set(arguments) else node
         ended = flbrecover(command, *where, *(known.get(a, a) for a in arguments))
         assert ended.code in (0, 3), (command, ended)
         assert footprint(root) == before, command

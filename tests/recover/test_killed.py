@@ -10,7 +10,7 @@ from cases import config, footprint, load, stored, unpack
 from killing import Launcher, Run
 
 BUCKET = "my-bucket"
-TRIALS = 10
+TRIALS = 4
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,6 @@ class Killed:
 def test_the_end_is_the_same_as_without_the_fault(name: str, tmp_path: Path, moto, launcher: Launcher) -> None:
     """Killed at points spread over the whole run; gone on with `apply CASE` and, every other time, without the case."""
     incident = Killed(name, tmp_path, moto, launcher)
-    before = footprint(incident.root)
     incident.start_over()
     whole = incident.recover()
     assert whole.code == 0, whole.err
@@ -65,6 +64,7 @@ def test_the_end_is_the_same_as_without_the_fault(name: str, tmp_path: Path, mot
     step = max(1, (len(points) - planned) // TRIALS)
     for trial, at in enumerate(range(planned + 1, len(points) + 1, step)):
         incident.start_over()
+        before = footprint(incident.root)
         killed = incident.recover(kill_at=at)
         if not killed.killed:  # points of several threads come in another order, and some runs have fewer
             continue
@@ -73,3 +73,39 @@ def test_the_end_is_the_same_as_without_the_fault(name: str, tmp_path: Path, mot
         assert incident.objects() == wanted, (at, points[at - 1])
         assert stored(moto.client, BUCKET) == lines
         assert footprint(incident.root) == before
+
+
+@pytest.mark.parametrize("rounds", [3])
+def test_two_operators_at_once(rounds: int, tmp_path: Path, moto, launcher: Launcher) -> None:
+    """Two processes recover the same evidence, started together, each with a case of its own: the objects are those of
+    one. fluent-bit-1.9 has estimated dates, which a second one must not guess otherwise once the first has written."""
+    incident = Killed("fluent-bit-1.9", tmp_path, moto, launcher)
+    incident.start_over()
+    assert incident.recover().code == 0
+    wanted = incident.objects()
+    where = ("--root", incident.root, "--config", config(incident.name), "--endpoint-url", moto.endpoint_url)
+    command = ("recover", *where, "--agent", "gone", "--yes", "--json")
+    for _ in range(rounds):
+        incident.start_over()
+        ends = launcher.together([command, command], cwd=tmp_path)
+        assert [end.code for end in ends] == [0, 0], [end.err for end in ends]
+        assert incident.objects() == wanted
+        outcomes = [done["outcome"] for end in ends for done in end.lines("done")]
+        assert set(outcomes) <= {"written", "exists", "skipped"}
+        assert outcomes.count("written") == len(ends[0].lines("action"))
+
+
+def test_a_second_operator_in_the_middle_of_the_first(tmp_path: Path, moto, launcher: Launcher) -> None:
+    """The first one stops for good after each of its objects in turn; the second one, who knows nothing of it, makes
+    the same objects."""
+    incident = Killed("fluent-bit-1.9", tmp_path, moto, launcher)
+    incident.start_over()
+    whole = incident.recover()
+    wanted = incident.objects()
+    results = [n for n, what in enumerate(whole.points, 1) if "INSERT INTO \"journal\"" in what and "detail" in what]
+    assert len(results) == len(whole.lines("done")) > 1
+    for at in results[:-1]:
+        incident.start_over()
+        assert incident.recover(kill_at=at).killed
+        assert incident.recover(case=False).code == 0
+        assert incident.objects() == wanted
