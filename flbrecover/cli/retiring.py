@@ -10,7 +10,7 @@ from flbrecover.cli import show
 from flbrecover.cli.analysing import running_error
 from flbrecover.cli.case import Case
 from flbrecover.cli.options import Job
-from flbrecover.errors import UsageError
+from flbrecover.errors import EvidenceError, UsageError
 from flbrecover.recover.analysis import Analysis
 from flbrecover.recover.retirable import retirable
 from flbrecover.recover.retire import Retirer
@@ -25,7 +25,11 @@ def check_retire(job: Job, *, retire: bool, planned: bool) -> None:
     if not retire:
         return
     for folder in sorted({str(PurePosixPath(buffer.path).parent) for buffer in job.survey.buffers}):
-        if not os.access(job.node.host_path(folder), os.W_OK | os.X_OK):
+        try:
+            is_writable = os.access(job.node.host_path(folder), os.W_OK | os.X_OK)
+        except EvidenceError as e:
+            raise UsageError(f"--retire: {e}") from e
+        if not is_writable:
             raise UsageError(f"--retire: {folder} cannot be written; mount it writable and run as its owner or root")
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from flbrecover.errors import EvidenceError
 from flbrecover.evidence.node import Node
@@ -33,7 +33,10 @@ def fingerprint(node: Node, path: str, most: int | None = None) -> Fingerprint:
     hasher = hashlib.sha256()
     done = 0
     with node.open(path) as file:
-        st = os.fstat(file.fileno())
+        try:
+            st = node.lstat(PurePosixPath(node.resolve(path)).parts[1:])
+        except OSError as e:
+            raise EvidenceError(f"{path}: {e.strerror}") from e
         limit = st.st_size if most is None else min(most, st.st_size)
         try:
             while done < limit and (block := file.read(min(BLOCK, limit - done))):

@@ -70,6 +70,14 @@ class Entry:
         return self.inode
 
     @property
+    def st_uid(self) -> int:
+        return self.uid
+
+    @property
+    def st_gid(self) -> int:
+        return self.gid
+
+    @property
     def st_size(self) -> int:
         return self.size
 

@@ -48,7 +48,7 @@ def carry_out(
         survey, connect, plain_lines=options.plain_lines, plan_id=plan.id, tool=plan.tool, journal=journal, jobs=jobs
     )
     finished = journal.finished(plan)
-    for done in finished.values():
+    for _, done in sorted(finished.items()):
         yield replace(done, detail="in an earlier run")
     completions = [action for action in plan.completions if action.number not in finished]
     puts = [action for action in plan.puts if action.number not in finished]

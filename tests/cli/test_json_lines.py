@@ -66,7 +66,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory, weed) -> set[str]:
                 ("diff", *s3),
                 ("apply", plan, "--root", root, "--endpoint-url", weed.endpoint_url, "--yes"),
                 ("verify", plan, "--root", root, "--endpoint-url", weed.endpoint_url),
-                ("recover", *s3, "--agent", "gone", "--yes"),
+                ("recover", *s3, "--agent", "gone", "--yes", "--retire"),
             ]
         for arguments in run:
             types |= check(flbrecover(*arguments, "--json"))
