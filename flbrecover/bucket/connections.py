@@ -24,6 +24,7 @@ from botocore.exceptions import (
 )
 
 MOST_IDLE = 64  # connections that are kept open while nobody uses them
+_HTTP_1_1 = 11
 
 
 class Connections:
@@ -50,7 +51,11 @@ class Connections:
         connection = self._connection()
         try:
             connection.request(method, target, body or None, headers)
-            return Reply(self, connection, connection.getresponse())
+            response = connection.getresponse()
+            if response.length is None and not response.chunked and response.version >= _HTTP_1_1:
+                response.close()
+                raise EOFError("the head of the answer ended early")  # for S3 always says how long its answer is
+            return Reply(self, connection, response)
         except BaseException as e:
             connection.close()
             raise self.as_botocore(e) from e
@@ -68,7 +73,7 @@ class Connections:
             return SSLError(endpoint_url=self._root, error=error)
         if isinstance(error, TimeoutError):
             return ReadTimeoutError(endpoint_url=self._root, error=error)
-        if isinstance(error, HTTPException | OSError):
+        if isinstance(error, HTTPException | OSError | EOFError):
             return ConnectionClosedError(endpoint_url=self._root, error=error)
         return error
 
