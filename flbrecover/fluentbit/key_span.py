@@ -19,6 +19,7 @@ _LENGTH = {
     "day": timedelta(days=1),
     "week": timedelta(days=7),
 }
+_PLAIN = frozenset({"year", "month", "day", "hour", "minute", "second"})  # of which a start is made: they agree with it
 _FARTHEST_ZONE_NS = 14 * 3600 * SECOND_NS
 _FINER_THAN_DAY = frozenset({"hour", "hour12", "afternoon", "minute", "second", "epoch"})
 _FINER = {  # what a span of each precision says nothing about
@@ -54,7 +55,7 @@ def span_of(fields: Mapping[str, int]) -> Span | None:
         end = _after(start, precision)
     except (ValueError, OverflowError):
         return None
-    if precision in _FINER:
+    if precision in _FINER and not fields.keys() <= _PLAIN:
         whole = values(start)
         if any(whole[k] != v for k, v in fields.items() if k not in _FINER[precision]):
             return None
