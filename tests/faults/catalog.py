@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections.abc import Callable
@@ -173,6 +174,7 @@ def paged(size: int, *, between: Callable[[int], None] = lambda _page: None, rep
     """Lists in pages of ``size`` keys. ``between(page)`` is called before each page but the first is given out (the
     list changes while it is read); ``repeat``: each page begins with the last key of the one before."""
     pages: dict[str, Answer] = {}
+    numbers = itertools.count()
 
     def act(exchange: Exchange) -> None:
         token = exchange.call.query.get("continuation-token", [""])[0]
@@ -182,7 +184,7 @@ def paged(size: int, *, between: Callable[[int], None] = lambda _page: None, rep
             exchange.body()
             exchange.reply(_page(pages[whole], whole, int(number), size, repeat))
         else:
-            name = f"{_NEXT}-{len(pages)}"
+            name = f"{_NEXT}-{next(numbers)}"  # several prefixes are listed at once
             pages[name] = exchange.forward()
             exchange.reply(_page(pages[name], name, 0, size, repeat))
 
