@@ -25,6 +25,7 @@ COMMANDS = {
     "report": "Make a page for a post-mortem from a case folder.",
     "collect": "Pack the node's evidence into one file that every command takes as --root.",
     "retire": "Put buffer files that a recovery has moved aside back.",
+    "completion": "Print the completion script of bash, zsh or fish.",
     "demo": "Show a whole incident and its recovery on this machine, no account needed.",
 }
 

@@ -139,7 +139,7 @@ class Node:
 
     def lstat(self, parts: Parts) -> Stat:
         """``lstat`` of a path inside the root that has been resolved but for its last part. Raises OSError."""
-        return os.lstat(self._host(parts))
+        return self._lstat(parts)
 
     def stat(self, parts: Parts) -> Stat:
         """``stat`` of a resolved path: another answer than ``lstat`` for ``/proc/PID/root`` alone. Raises OSError."""
@@ -249,6 +249,9 @@ class Node:
             return look(PurePosixPath(self.resolve(path)).parts[1:]).st_mode
         except (EvidenceError, OSError):
             return None
+
+    def _lstat(self, parts: Parts) -> os.stat_result:
+        return os.lstat(self._host(parts)) if parts else os.stat(self.root)  # which may be /proc/PID/root, a link
 
     def _leads_into_a_process(self, done: list[str], part: str) -> bool:
         in_process = len(done) == 2 and done[0] == "proc" and done[1].isdecimal() and part in ("root", "cwd")

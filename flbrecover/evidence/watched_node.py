@@ -32,7 +32,7 @@ class WatchedNode(Node):
     def lstat(self, parts: Parts) -> os.stat_result:
         path = "/" + "/".join(parts)
         try:
-            found = os.lstat(self._host(parts))
+            found = self._lstat(parts)
         except (FileNotFoundError, NotADirectoryError):
             raise
         except OSError as e:

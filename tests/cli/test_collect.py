@@ -75,6 +75,14 @@ def test_the_same_evidence_makes_the_same_contents(root: Path, tmp_path: Path) -
     assert [{**line, "atime_ns": 0} for line in made[0]] == [{**line, "atime_ns": 0} for line in made[1]]
 
 
+def test_a_root_that_is_a_link(root: Path, bundle: Path) -> None:
+    """As ``/proc/PID/root`` is."""
+    link = root.parent / "link"
+    link.symlink_to(root)
+    assert collect(link, "-o", bundle).code == 0
+    assert flbrecover("tail", "--root", bundle, "--json").of_type("tail_row")
+
+
 def test_the_configuration_given_is_the_bundles(root: Path, bundle: Path) -> None:
     (root / "odd").mkdir()
     (root / CONF[1:]).rename(root / "odd/place.conf")

@@ -14,7 +14,7 @@ from command import flbrecover
 
 from flbrecover.cli import COMMANDS
 
-NO_NODE = {"demo", "report"}  # makes its own; reads a case folder alone
+NO_NODE = {"completion", "demo", "report"}  # makes its own; reads a case folder alone
 ARGUMENTS = {
     "tail": (),
     "buffers": (),
