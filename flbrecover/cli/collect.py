@@ -147,23 +147,12 @@ def _destination(
 
 
 def _s3(job: _WatchedJob, to: str) -> Any:
-    from flbrecover.bucket.client import connect
     from flbrecover.bucket.sending import Sending, bucket_and_key
     from flbrecover.fluentbit.pipeline import S3Output
 
     bucket, key = bucket_and_key(to)
-    region = next((output.region for output in job.pipeline.outputs if output.bucket == bucket), None)
-    s3 = connect(
-        S3Output(0, bucket),
-        endpoint_url=job.given.get("endpoint_url") or _endpoint_of(job, bucket),
-        region=job.given.get("region") or region,
-        profile=job.given.get("profile"),
-    )
-    return Sending(s3, bucket, key)
-
-
-def _endpoint_of(job: _WatchedJob, bucket: str) -> str | None:
-    return next((output.endpoint for output in job.pipeline.outputs if output.bucket == bucket), None)
+    known = next((output for output in job.pipeline.outputs if output.bucket == bucket), None)
+    return Sending(job.connect(known or S3Output(-1, bucket)), bucket, key)
 
 
 @contextmanager

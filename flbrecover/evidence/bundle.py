@@ -64,6 +64,10 @@ class BundleNode(Node):
     def host_path(self, path: str) -> Path:
         raise EvidenceError(f"{path}: lies in the bundle {self.root}, not on this machine")
 
+    def open_folder(self, path: str) -> int:
+        self.host_path(path)
+        raise AssertionError("not reached")
+
     def lstat(self, parts: Parts) -> Entry:
         path = "/" + "/".join(parts)
         entry = self._entries.get(path)

@@ -224,8 +224,14 @@ def test_an_upload_that_fails_is_aborted(root: Path) -> None:
             reply(handler, 403, {"Content-Type": "application/xml"}, error_xml("AccessDenied"))
 
     with FaultServer(answer) as server:
-        ended = collect(root, "--to", "s3://b/k", "--endpoint-url", server.endpoint_url)
+        ended = collect(
+            root, "--to", "s3://b/k", "--endpoint-url", server.endpoint_url, "--sse", "aws:kms",
+            "--expected-bucket-owner", "123456789012",
+        )  # fmt: skip
     assert ended.code == 1
+    begun = next(headers for method, _, headers in server.seen if method == "POST")
+    assert begun["x-amz-server-side-encryption"] == "aws:kms"
+    assert {headers["x-amz-expected-bucket-owner"] for _, _, headers in server.seen} == {"123456789012"}
     assert [m for m, path, _ in server.seen if m == "DELETE" and "uploadId=u1" in path] == ["DELETE"]
 
 
