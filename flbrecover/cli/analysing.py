@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flbrecover.cli.options import Job, sources_of, times_of
+from flbrecover.cli.options import Job, memory_of, sources_of, times_of
 from flbrecover.errors import AgentRunningError, EvidenceError
 from flbrecover.recover.analysis import Analysis, analyse, make_plan
 from flbrecover.recover.live import changed
@@ -32,6 +32,8 @@ def options_of_call(job: Job) -> Options:
         take_ambiguous=job.given.get("ambiguous") != "upload",
         upload_ids=tuple(job.given.get("upload_ids") or ()),
         retire=bool(job.given.get("retire")),
+        full_proof=job.given.get("proof") == "full",
+        max_memory=memory_of(job.given),
     )
 
 

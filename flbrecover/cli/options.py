@@ -102,6 +102,17 @@ COMPARE = (
         show_default=True,
         help="Whole stored objects of lines that other nodes write too: skip takes them for ours, upload does not.",
     ),
+    click.option(
+        "--proof",
+        type=click.Choice(["cheap", "full"]),
+        default="cheap",
+        show_default=True,
+        help="cheap: sizes and checksums prove whole objects; full: every candidate is downloaded, its bytes decide.",
+    ),
+    click.option(
+        "--max-memory", metavar="SIZE", default="64M", show_default=True,
+        help="Memory for the index of records; beyond it, it lies in temporary files.",
+    ),
     click.option("--upload-id", "upload_ids", multiple=True, metavar="ID", help="A pending upload to take for ours."),
 )
 JSON = (click.option("--json", "as_json", is_flag=True, help="JSON lines on stdout; all else goes to stderr."),)
@@ -344,6 +355,17 @@ def window_of(given: Mapping[str, Any]) -> Window:
 
     now_ns, since, until = times_of(given)
     return Window(since, now_ns if until is None else until)
+
+
+def memory_of(given: Mapping[str, Any]) -> int:
+    """``--max-memory`` in bytes. Raises UsageError."""
+    from flbrecover.fluentbit import units
+
+    text = str(given.get("max_memory") or "64M")
+    try:
+        return max(units.size(text), 1 << 20)
+    except ValueError as e:
+        raise UsageError(f"--max-memory {text}: a size is wanted, as 64M") from e
 
 
 def sources_of(text: str | None) -> Any:

@@ -180,17 +180,27 @@ def _map(fields: Fields, escape: bool, depth: int) -> bytes:
     """Of keys that come twice the last one is written, at its own place."""
     if depth > MAX_DEPTH:
         raise _TooDeepError
+    names = [key for key, _ in fields]
+    if len(set(names)) == len(names) and JsonKey not in map(type, names):
+        return b"{" + b",".join([_key(key, escape) + _value(value, escape, depth + 1) for key, value in fields]) + b"}"
     last = {key: place for place, (key, _) in enumerate(fields) if not isinstance(key, JsonKey)}
     out = []
     for place, (key, value) in enumerate(fields):
         if isinstance(key, JsonKey):
             out.append(key + b":" + _value(value, escape, depth + 1))
         elif last[key] == place:
-            out.append(b'"' + write_string(key, escape) + b'":' + _value(value, escape, depth + 1))
+            out.append(_key(key, escape) + _value(value, escape, depth + 1))
     return b"{" + b",".join(out) + b"}"
 
 
+@lru_cache(maxsize=512)  # records of one log have the same keys
+def _key(key: bytes, escape: bool) -> bytes:
+    return b'"' + write_string(key, escape) + b'":'
+
+
 def _value(value: Value, escape: bool, depth: int) -> bytes:
+    if type(value) is bytes:
+        return b'"' + write_string(value, escape) + b'"'
     if isinstance(value, bytes):
         if isinstance(value, Ext):
             return b'"' + b"".join(_EXT_BYTES[byte] for byte in value) + b'"'

@@ -8,40 +8,72 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from flbrecover.model import BufferFile, ByteRange
-from flbrecover.reconcile.ledger import NONE, Ledger, Run
+from flbrecover.reconcile.ledger import NO_TIME, NONE, HeldRecords, Ledger, Run
 from flbrecover.reconcile.placement import Copy, Placement
 
 
 @dataclass(slots=True)
 class Holder:
-    """A buffer file and its records. ``entries[i]`` is the ledger entry of record ``i``; ``copies`` counts the
-    records that another record already holds."""
+    """A buffer file and its records: rows ``first`` on of ``records``. ``copies`` counts those that another record
+    already holds; ``varied``: not all of them have the same bytes. ``proof`` says how an object was shown to hold
+    all of them at once ("": it was not)."""
 
     number: int
     buffer: BufferFile
-    starts: array[int] = field(default_factory=lambda: array("q"))
-    ends: array[int] = field(default_factory=lambda: array("q"))
-    entries: array[int] = field(default_factory=lambda: array("q"))
+    records: HeldRecords
+    first: int
     copies: int = 0
     first_ns: int | None = None
     last_ns: int | None = None
+    varied: bool = False
+    proof: str = ""
+    _count: int = 0
+
+    @classmethod
+    def begin(cls, number: int, buffer: BufferFile, ledger: Ledger) -> Holder:
+        """A holder whose records are the next ones that the ledger gets."""
+        return cls(number, buffer, ledger.records, len(ledger.records))
 
     def __len__(self) -> int:
-        return len(self.starts)
+        return self._count
+
+    def add(self, span: ByteRange, digest: bytes) -> None:
+        self.records.add(span.start, span.end, digest)
+        self._count += 1
+
+    def span(self, index: int) -> ByteRange:
+        at = self.first + index
+        return ByteRange(self.records.starts[at], self.records.ends[at])
+
+    def entry(self, index: int) -> int:
+        """The ledger entry of record ``index``."""
+        return self.records.entries[self.first + index]
+
+    def set_entry(self, index: int, entry: int) -> None:
+        self.records.entries[self.first + index] = entry
+
+    @property
+    def entries(self) -> Sequence[int]:
+        """The entries of all records, in the file's order."""
+        return self.records.entries.raw()[self.first : self.first + self._count]
+
+    def digest(self, index: int) -> bytes:
+        return self.records.digest(self.first + index)
 
 
 def place_holder(
     ledger: Ledger, holder: Holder, records: Iterable[tuple[ByteRange, Copy]], *, precise: bool
 ) -> None:
     """Puts all records of a buffer file on the ledger, each on the entry of its source record or on one of its own."""
-    digests: list[bytes] = []
-    times: list[int | None] = []
+    times = array("q")
+    owns = array("Q")
+    first: bytes | None = None
 
     def place(copy: Copy, entry: int) -> None:
-        holder.entries[copy.index] = entry
+        holder.set_entry(copy.index, entry)
 
     placement = Placement(
         ledger,
@@ -52,45 +84,46 @@ def place_holder(
         latest=True,
     )
     for span, copy in records:
-        holder.starts.append(span.start)
-        holder.ends.append(span.end)
-        holder.entries.append(NONE)
-        digests.append(copy.digest)
-        times.append(copy.time_ns)
+        holder.add(span, copy.digest)
+        if first is None:
+            first = copy.digest
+        elif not holder.varied:
+            holder.varied = copy.digest != first
+        times.append(NO_TIME if copy.time_ns is None else copy.time_ns)
+        owns.append(copy.own)
+        if copy.time_ns is not None:
+            holder.first_ns = copy.time_ns if holder.first_ns is None else min(holder.first_ns, copy.time_ns)
+            holder.last_ns = copy.time_ns if holder.last_ns is None else max(holder.last_ns, copy.time_ns)
         placement.feed(copy)
     placement.finish()
-    known = [t for t in times if t is not None]
-    holder.first_ns, holder.last_ns = (min(known), max(known)) if known else (None, None)
-    _claim(ledger, holder, digests, times, precise)
+    _claim(ledger, holder, times, owns, precise)
 
 
-def _claim(
-    ledger: Ledger, holder: Holder, digests: Sequence[bytes], times: Sequence[int | None], precise: bool
-) -> None:
+def _claim(ledger: Ledger, holder: Holder, times: Sequence[int], owns: Sequence[int], precise: bool) -> None:
     complete = all(entry != NONE for entry in holder.entries)  # the logs show every record of this file
     doubled = holder.buffer.kind == "quarantine" and not precise
-    repeated = repeated_block(digests) if doubled else range(0)
+    repeated = repeated_block([holder.digest(i) for i in range(len(holder))]) if doubled else range(0)
     run = NONE
-    for index, digest in enumerate(digests):
-        entry = holder.entries[index]
-        if entry == NONE and precise and ledger.of_digest(digest):
-            entry = ledger.of_digest(digest)[0]
+    for index in range(len(holder)):
+        entry, digest = holder.entry(index), holder.digest(index)
+        if entry == NONE and precise and (held := ledger.of_digest(digest)):
+            entry = held[0]
         elif entry == NONE and index in repeated:
-            entry = holder.entries[index - repeated.start]
+            entry = holder.entry(index - repeated.start)
         if entry != NONE and ledger.held[entry] != NONE:
             same_bytes = ledger.digest(entry) == digest
-            another_reading = complete and ledger.held[entry] != holder.number
+            another_reading = complete and ledger.held[entry] < holder.first
             if same_bytes or another_reading:
-                holder.entries[index] = entry
+                holder.set_entry(index, entry)
                 holder.copies += 1
                 continue
             entry = NONE
         if entry == NONE:
             if run == NONE:
                 run = ledger.start_run(Run(holder.buffer.path))
-            entry = ledger.add(run, holder.buffer.tag or "", None)
-        holder.entries[index] = entry
-        ledger.hold(entry, holder.number, index, digest, times[index])
+            entry = ledger.add(run, holder.buffer.tag or "", None, own=owns[index])
+        holder.set_entry(index, entry)
+        ledger.hold(entry, holder.first + index, None if times[index] == NO_TIME else times[index])
 
 
 def repeated_block(digests: Sequence[bytes]) -> range:

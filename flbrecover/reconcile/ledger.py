@@ -10,18 +10,24 @@ Columns instead of objects: a node can hold millions of records.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from struct import Struct
 
+from flbrecover.reconcile.columns import Filter, GrowingIndex, NewColumn, SortedIndex, in_memory
+
 NONE = -1
+MIXED = -2
+MOST_FILTER = 1 << 24  # bytes
 NO_TIME = -(1 << 63)
 NO_KEY = bytes(16)
 FEW = 16  # entries of one key that are looked at one by one
+FEW_OWN = 200_000  # a set of so many numbers takes 20 MB
 MOST = 200  # entries of one key that are looked at for one copy
 _KEY = Struct(">QQ")
+_NONE = array("i", [NONE]).tobytes()
 _SPREAD = 0x9E3779B97F4A7C15  # 2^64 by the golden ratio: spreads times over all 64 bits
 _MASK = (1 << 64) - 1
 
@@ -39,56 +45,94 @@ class Run:
     timed: bool = False
 
 
-class Ledger:
-    """Entries are numbered from 0. ``stored``, ``held`` hold NONE or the number of an object or a holder.
+class HeldRecords:
+    """All records of all buffer files, one row each: its place in its file, its entry, and the digest of its bytes."""
 
-    Entries with a match key come first; :meth:`of_key` finds them once :meth:`index_keys` was called.
-    """
-
-    def __init__(self, *, time_resolution_ns: int = 1) -> None:
-        self.runs: list[Run] = []
-        self.stored = array("i")
-        self.held = array("i")
-        self.held_at = array("i")
-        self.time = array("q")
-        self.tags: list[str] = []
-        self._tag = array("i")
-        self._tag_numbers: dict[str, int] = {}
-        self._resolution = time_resolution_ns
-        self._run = array("i")
-        self._unread = bytearray()
-        self._key_high = array("Q")  # a key is 16 bytes: two numbers
-        self._key_low = array("Q")
-        self.indexed = 0  # entries that of_key knows of
-        self._sorted_high: array[int] = array("Q")
-        self._sorted_entries: memoryview | array[int] = array("i")
-        self._timed_high: array[int] = array("Q")
-        self._timed_entries: array[int] = array("i")
-        self._digest: dict[int, bytes] = {}
-        self._by_digest: dict[bytes, int | list[int]] = {}
+    def __init__(self, new: NewColumn) -> None:
+        self.starts = new("q")
+        self.ends = new("q")
+        self.entries = new("i")
+        self._high = new("Q")
+        self._low = new("Q")
 
     def __len__(self) -> int:
-        return len(self._run)
+        return len(self.starts)
+
+    def add(self, start: int, end: int, digest: bytes) -> None:
+        """One more record, that has no entry yet."""
+        self.starts.append(start)
+        self.ends.append(end)
+        self.entries.append(NONE)
+        high, low = _KEY.unpack(digest)
+        self._high.append(high)
+        self._low.append(low)
+
+    def digest(self, at: int) -> bytes:
+        return _KEY.pack(self._high[at], self._low[at])
+
+
+class Ledger:
+    """Entries are numbered from 0. ``stored`` holds NONE or the number of an object, ``held`` NONE or the number of a
+    record among the ``records`` of all buffer files.
+
+    Entries with a match key come first; :meth:`of_key` finds them once :meth:`index_keys` was called. ``own`` is what
+    :mod:`scan` compares: a hash of the part of a record that is the same in all its copies (0: not known);
+    :meth:`index_own` makes it known once all entries are there. ``new`` makes the columns.
+    """
+
+    def __init__(self, *, time_resolution_ns: int = 1, new: NewColumn = in_memory) -> None:
+        self.runs: list[Run] = []
+        self._run_starts: list[int] = []
+        self._run_tags: list[int] = []
+        self.records = HeldRecords(new)
+        self.stored = new("i")
+        self.held = new("i")
+        self.time = new("q")
+        self.own = new("Q")
+        self.tags: list[str] = []
+        self._open: list[int] = []
+        self._tag = new("i")
+        self._tag_numbers: dict[str, int] = {}
+        self._resolution = time_resolution_ns
+        self._unread = new("b")
+        self._key_high = new("Q")  # a key is 16 bytes: two numbers
+        self._key_low = new("Q")
+        self._new = new
+        self.indexed = 0  # entries that of_key knows of
+        self._keys: SortedIndex | None = None
+        self._timed: SortedIndex | None = None
+        self._digests = GrowingIndex(new)
+        self.own_filter = Filter(1)
+        self.own_set: set[int] | None = None
+        self.own_index: SortedIndex | None = None
+
+    def __len__(self) -> int:
+        return len(self._tag)
 
     def start_run(self, run: Run) -> int:
         self.runs.append(run)
+        self._run_starts.append(len(self))
+        self._run_tags.append(NONE)
         return len(self.runs) - 1
 
     def add(
-        self, run: int, tag: str, key: bytes | None, time_ns: int | None = None, *, unread: bool = False
+        self, run: int, tag: str, key: bytes | None, time_ns: int | None = None, *, unread: bool = False, own: int = 0
     ) -> int:
         """A new entry at the end of ``run`` (the latest one started). Returns its number. ``unread``: Fluent Bit never
         read its record, so no buffer of Fluent Bit's can hold it."""
-        entry = len(self._run)
-        self._unread.append(unread)
-        self._run.append(run)
+        entry = len(self._tag)
         tag_number = self._tag_numbers.setdefault(tag, len(self.tags))
         if tag_number == len(self.tags):
             self.tags.append(tag)
+            self._open.append(0)
+        self._open[tag_number] += 1
+        if self._run_tags[run] != tag_number:
+            self._run_tags[run] = tag_number if self._run_starts[run] == entry else MIXED
         self._tag.append(tag_number)
+        self._unread.append(unread)
         self.stored.append(NONE)
         self.held.append(NONE)
-        self.held_at.append(NONE)
+        self.own.append(own)
         self.time.append(NO_TIME if time_ns is None else time_ns)
         high, low = _KEY.unpack(NO_KEY if key is None else key)
         self._key_high.append(high)
@@ -99,26 +143,54 @@ class Ledger:
         """Makes the keys of all entries so far known to :meth:`of_key`: by a sorted column, which takes a tenth of the
         memory of a dictionary."""
         self.indexed = len(self)
-        entries = sorted(range(len(self)), key=self._key_high.__getitem__)
-        self._sorted_high = array("Q", (self._key_high[e] for e in entries))
-        self._sorted_entries = memoryview(array("i", entries))
-        timed = [e for e in range(len(self)) if self.runs[self._run[e]].timed]
-        timed.sort(key=self._moment_of)
-        self._timed_high = array("Q", map(self._moment_of, timed))
-        self._timed_entries = array("i", timed)
+        self._keys = SortedIndex.of(self._key_high.raw(), range(self.indexed), self._new)
+        self._timed = None
 
-    def _moment_of(self, entry: int) -> int:
-        return self._moment(self._key_high[entry], self.time[entry])
+    def index_own(self) -> None:
+        """Makes ``own`` of all entries so far known: few ones as a set, which is quickest, more by a filter."""
+        self.own_set = set(self.own.raw()) if len(self) <= FEW_OWN else None
+        self.own_filter = Filter(min(MOST_FILTER, max(1 << 13, 1 << (2 * len(self)).bit_length())))
+        self.own_filter.add_all(self.own.raw())
+        self.own_index = SortedIndex.of(self.own.raw(), range(len(self)), self._new)
+
+    def _timed_index(self) -> SortedIndex:
+        """Entries of timed runs by key and moment: for keys that very many entries have. Made when first needed."""
+        if self._timed is None:
+            moments, entries = self._new("Q"), self._new("i")
+            for number, run in enumerate(self.runs):
+                for entry in self.entries_of(number) if run.timed else ():
+                    if entry < self.indexed:
+                        moments.append(self._moment(self._key_high[entry], self.time[entry]))
+                        entries.append(entry)
+            self._timed = SortedIndex.of(moments.raw(), entries.raw(), self._new)
+        return self._timed
 
     def _moment(self, high: int, time_ns: int) -> int:
         """A key and a time at the resolution of the output's date, in one number of 64 bits."""
         return (high + _SPREAD * (time_ns // self._resolution)) & _MASK
 
     def run_of(self, entry: int) -> int:
-        return self._run[entry]
+        return bisect_right(self._run_starts, entry) - 1
 
     def tag_of(self, entry: int) -> str:
         return self.tags[self._tag[entry]]
+
+    def tags_of(self, entries: range) -> set[str]:
+        """The tags of entries of one run."""
+        number = self._run_tags[self.run_of(entries.start)]
+        return {self.tags[number]} if number != MIXED else {self.tag_of(entry) for entry in entries}
+
+    def by_tag(self, entries: range) -> Iterator[tuple[str, range]]:
+        """Entries of one run, neighbours of one tag together."""
+        if not entries:
+            return
+        number = self._run_tags[self.run_of(entries.start)]
+        if number != MIXED:
+            yield self.tags[number], entries
+            return
+        for tag, some in groupby(entries, key=self._tag.__getitem__):
+            found = list(some)
+            yield self.tags[tag], range(found[0], found[-1] + 1)
 
     def is_unread(self, entry: int) -> bool:
         return bool(self._unread[entry])
@@ -129,73 +201,97 @@ class Ledger:
 
     def entries_of(self, run: int) -> range:
         """The entries of one run: they are contiguous."""
-        return range(bisect_left(self._run, run), bisect_right(self._run, run))
+        end = self._run_starts[run + 1] if run + 1 < len(self._run_starts) else len(self)
+        return range(self._run_starts[run], end)
 
     def start_of_run(self, entry: int) -> int:
-        return bisect_left(self._run, self._run[entry])
+        return self.entries_of(self.run_of(entry)).start
 
     def end_of_run(self, entry: int) -> int:
-        return bisect_right(self._run, self._run[entry])
+        return self.entries_of(self.run_of(entry)).stop
 
-    def hold(self, entry: int, holder: int, record: int, digest: bytes, time_ns: int | None) -> None:
-        """Record number ``record`` of a holder is the copy that a recovery would upload for ``entry``."""
-        self.held[entry] = holder
-        self.held_at[entry] = record
-        self._digest[entry] = digest
-        known = self._by_digest.setdefault(digest, entry)
-        if isinstance(known, list):
-            known.append(entry)
-        elif known != entry:
-            self._by_digest[digest] = [known, entry]
+    def hold(self, entry: int, record: int, time_ns: int | None) -> None:
+        """A record of a buffer file is the copy that a recovery would upload for ``entry``."""
+        self.held[entry] = record
+        high, _ = _KEY.unpack(self.records.digest(record))
+        self._digests.add(high, entry)
         self.learn_time(entry, time_ns)
+
+    def store(self, entry: int, number: int) -> bool:
+        """Object ``number`` holds a copy of an entry. False where another one was known to do so already."""
+        if self.stored[entry] != NONE:
+            return False
+        self.stored[entry] = number
+        self._open[self._tag[entry]] -= 1
+        return True
+
+    def store_all(self, entries: range, number: int) -> int:
+        """:meth:`store` for entries of one run; gives how many it was False for."""
+        column = memoryview(self.stored.raw())[entries.start : entries.stop]
+        tag = self._run_tags[self.run_of(entries.start)]
+        if tag == MIXED or bytes(column) != _NONE * len(entries):
+            return sum(not self.store(entry, number) for entry in entries)
+        column[:] = memoryview(array("i", [number]) * len(entries))
+        self._open[tag] -= len(entries)
+        return 0
+
+    def open_entries(self, tags: Iterable[str]) -> int:
+        """How many entries of these tags no object is known to hold."""
+        return sum(self._open[self._tag_numbers[tag]] for tag in tags if tag in self._tag_numbers)
 
     def learn_time(self, entry: int, time_ns: int | None) -> None:
         """A copy tells the time of a record whose line carries none."""
-        if time_ns is not None and not self.runs[self._run[entry]].timed:
+        if time_ns is not None and not self.runs[self.run_of(entry)].timed:
             self.time[entry] = time_ns
 
     def digest(self, entry: int) -> bytes | None:
-        return self._digest.get(entry)
+        """The digest of the bytes that an entry is held with, None where no buffer file holds it."""
+        at = self.held[entry]
+        return None if at == NONE else self.records.digest(at)
 
     def of_digest(self, digest: bytes) -> Sequence[int]:
         """Entries that are held with exactly these bytes."""
-        found = self._by_digest.get(digest, ())
-        return (found,) if isinstance(found, int) else found
+        found = self._digests.find(_KEY.unpack(digest)[0])
+        return [e for e in found if self.digest(e) == digest] if found else ()
 
     def of_key(self, key: bytes) -> Sequence[int]:
         """Entries with this match key, in writing order."""
-        high, low = _KEY.unpack(key)
-        start = bisect_left(self._sorted_high, high)
-        if start == len(self._sorted_high) or self._sorted_high[start] != high:
+        if self._keys is None:
             return ()
-        found = self._sorted_entries[start : bisect_right(self._sorted_high, high, start)]
+        high, low = _KEY.unpack(key)
+        found = self._keys.find(high)
+        if not len(found):
+            return ()
         same = all(self._key_low[e] == low for e in (found[0], found[-1]))
         return found if same else [e for e in found if self._key_low[e] == low]
 
     def of_key_at(self, key: bytes, time_ns: int | None) -> list[int]:
         """Entries with this match key that :meth:`agrees_in_time` with a copy; quick where the key has thousands."""
         entries = self.of_key(key)
-        if len(entries) <= FEW or time_ns is None or not self._timed_high:
+        if len(entries) <= FEW or time_ns is None or not len(timed := self._timed_index()):
             return [e for e in islice(entries, MOST) if self.agrees_in_time(e, time_ns)]
         high, _ = _KEY.unpack(key)
         found: list[int] = []
         for moment in (self._moment(high, time_ns), self._moment(high, NO_TIME)):
-            start, end = bisect_left(self._timed_high, moment), bisect_right(self._timed_high, moment)
-            found += self._timed_entries[start : min(end, start + MOST)]
-        found += islice((e for e in entries if not self.runs[self._run[e]].timed), 0 if found else MOST)
+            found += islice(timed.find(moment), MOST)
+        found += islice((e for e in entries if not self.runs[self.run_of(e)].timed), 0 if found else MOST)
         return [e for e in found if self.has_key(e, key) and self.agrees_in_time(e, time_ns)]
 
     def has_key(self, entry: int, key: bytes) -> bool:
         return 0 <= entry < len(self) and (self._key_high[entry], self._key_low[entry]) == _KEY.unpack(key)
 
+    def has_own(self, entry: int, own: int) -> bool:
+        """Has the record of a log the same own part: all that is compared, in the same bytes?"""
+        return own != 0 and 0 <= entry < self.indexed and self.own[entry] == own
+
     def neighbours(self, first: int, second: int) -> bool:
         """Does ``second`` come right after ``first``?"""
-        return second == first + 1 and 0 <= first < len(self) - 1 and self._run[first] == self._run[second]
+        return second == first + 1 and 0 <= first < len(self) - 1 and self.run_of(first) == self.run_of(second)
 
     def agrees_in_time(self, entry: int, time_ns: int | None) -> bool:
         """Can a copy with this time be the record of ``entry``? For timed runs the times have to be the same at the
         resolution of the output's date; else the copy may only not be older than its log."""
-        run = self.runs[self._run[entry]]
+        run = self.runs[self.run_of(entry)]
         if time_ns is None:
             return True
         if run.timed:
@@ -204,4 +300,4 @@ class Ledger:
         return run.not_before_ns is None or time_ns >= run.not_before_ns
 
     def missing(self) -> Iterator[int]:
-        return (entry for entry, at in enumerate(self.stored) if at == NONE)
+        return (entry for entry, at in enumerate(self.stored.raw()) if at == NONE)

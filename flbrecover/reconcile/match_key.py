@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import xxhash
 
@@ -67,12 +68,11 @@ class MatchRule:
         values = {name: raw for name, raw in found if name in self.names}
         if not values:
             return None
-        hasher = xxhash.xxh3_128()
+        parts = []
         for name in sorted(values):
             value = json_members.canonical(values[name])
-            hasher.update(b"%d:%s%d:" % (len(name), name.encode("utf-8", "surrogatepass"), len(value)))
-            hasher.update(value)
-        return hasher.digest()
+            parts.append(b"%b%d:%b" % (_counted(name), len(value), value))
+        return digest_of(b"".join(parts))
 
     @staticmethod
     def _texts(found: Members) -> set[bytes]:
@@ -101,6 +101,11 @@ def rule_for(
     names = {name for name in made if not seen or name in seen}
     names.discard(date_key or "")
     return MatchRule(False, frozenset(names), not names, record_format)
+
+
+@lru_cache(maxsize=512)
+def _counted(name: str) -> bytes:
+    return b"%d:%s" % (len(name), name.encode("utf-8", "surrogatepass"))
 
 
 def _names(records: Iterable[bytes], record_format: Format) -> set[str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
 
 from flbrecover.reconcile.ledger import NONE, Ledger
 
@@ -19,14 +18,32 @@ LOOK_AHEAD = 16  # records that are enough to tell one place from another
 LOOK_AT = 100  # places that are tried for one record
 
 
-@dataclass(frozen=True, slots=True)
 class Copy:
-    """One record of the sequence. ``keys`` are its match keys (several where it could be of several logs)."""
+    """One record of the sequence. ``keys`` are its match keys (several where it could be of several logs), or what
+    makes them: a record is taken apart only if it has to be. ``own`` is the hash of what all copies of it have in
+    common (0: not known)."""
 
-    index: int
-    digest: bytes
-    keys: tuple[bytes, ...]
-    time_ns: int | None
+    __slots__ = ("_keys", "digest", "index", "own", "time_ns")
+
+    def __init__(
+        self,
+        index: int,
+        digest: bytes,
+        keys: tuple[bytes, ...] | Callable[[], tuple[bytes, ...]],
+        time_ns: int | None,
+        own: int = 0,
+    ) -> None:
+        self.index = index
+        self.digest = digest
+        self._keys = keys
+        self.time_ns = time_ns
+        self.own = own
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        if not isinstance(self._keys, tuple):
+            self._keys = self._keys()
+        return self._keys
 
 
 class Placement:
@@ -65,7 +82,8 @@ class Placement:
         self._strange: dict[int, Copy] = {}  # strangers since then, by index
         self._place_at = place
         self._taken = taken
-        self._own: set[int] = set()  # entries that repeated records of this sequence took
+        # A bit for each entry that a buffer file's records took: that alone does not make it taken.
+        self._own = bytearray(len(ledger) // 8 + 1 if latest else 0)
         self._previous = NONE  # entry of the record right before, if it was placed
         self._pending: list[Copy] = []
         self._loose: list[Copy] = []
@@ -99,6 +117,26 @@ class Placement:
             if len(self._strange) < MAX_PENDING:
                 self._strange[copy.index] = copy
 
+    @property
+    def previous(self) -> int:
+        """The entry of the record right before, NONE where that is not known (yet)."""
+        return NONE if self._pending else self._previous
+
+    def run(self, index: int, entries: range) -> None:
+        """Records ``index`` on are copies of ``entries``, which follow :attr:`previous` in its run: the caller has
+        compared them, and places them itself."""
+        self._previous = entries.stop - 1
+        self._last = (index + len(entries) - 1, self._previous)
+        self.placed += len(entries)
+
+    def pass_by(self, count: int) -> None:
+        """So many strangers, of whom nothing is kept."""
+        self._settle(NONE)
+        self._previous = NONE
+        self._strange = {}
+        self._last = None
+        self.strangers += count
+
     def is_uncertain(self) -> bool:
         """Could no record so far be placed, nor be found to be a stranger?"""
         self._settle(NONE)
@@ -131,9 +169,13 @@ class Placement:
         self._between(copy, entry)
         self._previous = entry
         self._last = (copy.index, entry)
-        self._own.add(entry)
+        self._take(entry)
         self.placed += 1
         self._place_at(copy, entry)
+
+    def _take(self, entry: int) -> None:
+        if self._latest:
+            self._own[entry >> 3] |= 1 << (entry & 7)
 
     def _between(self, copy: Copy, entry: int) -> None:
         """Strangers between two records that were placed are the entries between those, if they are as many: a version
@@ -150,7 +192,7 @@ class Placement:
             between = strange.get(index + there - before)
             if between is not None and self._free(between, there, exact=False):
                 self.strangers -= 1
-                self._own.add(there)
+                self._take(there)
                 self.placed += 1
                 self._place_at(between, there)
 
@@ -187,7 +229,8 @@ class Placement:
             return False
         if self._ledger.digest(entry) == copy.digest:
             return True
-        if not any(self._ledger.has_key(entry, key) for key in copy.keys):
+        same = self._ledger.has_own(entry, copy.own)
+        if not same and not any(self._ledger.has_key(entry, key) for key in copy.keys):
             return False
         return self._ledger.agrees_in_time(entry, copy.time_ns)
 
@@ -278,7 +321,7 @@ class Placement:
         return [(False, self._ledger.of_key(key)) for key in copy.keys]
 
     def _free(self, copy: Copy, entry: int, exact: bool) -> bool:
-        if entry in self._own or self._taken(entry):
+        if (self._latest and self._own[entry >> 3] >> (entry & 7) & 1) or self._taken(entry):
             return False
         if self._tags is not None and self._ledger.tag_of(entry) not in self._tags:
             return False

@@ -14,12 +14,14 @@ from flbrecover.fluentbit.interpret import sections_to_json
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.model import Problem
 from flbrecover.reconcile.plan import Action, Plan, PutRecords, Relied
-from flbrecover.reconcile.states import EntryState, Totals
-from flbrecover.recover.compare import Comparison, compare
+from flbrecover.reconcile.states import Totals
+from flbrecover.recover.compare import compare
+from flbrecover.recover.comparison import Comparison
 from flbrecover.recover.contents import Contents
 from flbrecover.recover.gone import Gone
 from flbrecover.recover.options import Options
 from flbrecover.recover.planning import Choice, Planner
+from flbrecover.recover.scratch import Scratch
 from flbrecover.recover.states import States
 from flbrecover.recover.survey import Survey
 from flbrecover.recover.uploads import UploadCase, find_uploads
@@ -44,10 +46,11 @@ class OutputAnalysis:
     def by_tag(self) -> dict[str, Totals]:
         """States of all records, by tag."""
         ledger = self.comparison.ledger
-        entries: dict[str, list[EntryState]] = {}
-        for entry in range(len(ledger)):
-            entries.setdefault(ledger.tag_of(entry), []).append(self.states[entry])
-        return {tag: Totals.of(states) for tag, states in sorted(entries.items())}
+        found: dict[str, Totals] = {}
+        for run in range(len(ledger.runs)):
+            for tag, entries in ledger.by_tag(ledger.entries_of(run)):
+                found[tag] = found.get(tag, Totals(())) + self.states.totals(entries)
+        return dict(sorted(found.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +91,11 @@ def analyse(survey: Survey, connect: Connect, options: Options, watch: Watch = u
     not a single output could be looked at."""
     analysed: list[OutputAnalysis] = []
     failed: list[tuple[S3Output, BucketError]] = []
+    scratch = Scratch(options.max_memory)
     for output in survey.pipeline.outputs:
         try:
             s3 = connect(output)
-            found = compare(survey, output, s3, options, watch)
+            found = compare(survey, output, s3, options, scratch, watch)
             tags = set(found.ledger.tags)
             uploads, problems = find_uploads(survey, output, s3, tags, named=options.upload_ids)
         except BucketError as e:
@@ -111,7 +115,7 @@ def make_plan(analysis: Analysis, choice: Choice, now_ns: int) -> tuple[Plan, di
     left: dict[str, int] = {}
     for output in analysis.outputs:
         contents = Contents(analysis.survey, output.output, plain_lines=analysis.options.plain_lines)
-        covers = analysis.options.covers
+        covers = analysis.options.covers if analysis.options.has_window else None
         planner = Planner(output.comparison, output.states, output.uploads, choice, contents, covers, len(actions))
         planned = planner.run()
         actions.extend(planned.actions)

@@ -4,7 +4,7 @@ records of all candidate objects on it."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 
 from flbrecover.bucket import columnar
@@ -18,64 +18,27 @@ from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.model import BufferFile, ByteRange, Problem, Record
 from flbrecover.reconcile.holders import Holder, place_holder
-from flbrecover.reconcile.ledger import NONE, Ledger
-from flbrecover.reconcile.match_key import MatchRule, digest_of, rule_for
-from flbrecover.reconcile.placement import Copy, Placement
-from flbrecover.reconcile.rebuild import Siblings
-from flbrecover.recover.gone import Gone, SourceBytes, left_of, source_bytes
+from flbrecover.reconcile.ledger import Ledger
+from flbrecover.reconcile.match_key import rule_for
+from flbrecover.reconcile.placement import Copy
+from flbrecover.recover.comparison import ESTIMATED, SOURCE, TAG, Comparison, ascii_path
+from flbrecover.recover.gone import SourceBytes, left_of, source_bytes
 from flbrecover.recover.log_entries import SECOND_NS, LogEntries, LogReader, Peek, unusable
 from flbrecover.recover.object_records import ObjectRecords
 from flbrecover.recover.options import Options
+from flbrecover.recover.place_objects import ObjectPlacer
+from flbrecover.recover.rules import Rules
+from flbrecover.recover.scratch import Scratch
 from flbrecover.recover.survey import Survey, takes
 from flbrecover.recover.watch import Watch, unwatched
+from flbrecover.recover.whole_objects import ContentSums, sums_of, whole_objects
 from flbrecover.recover.window import Candidate, Window, candidates, patterns_of
+
+__all__ = ["ESTIMATED", "SOURCE", "TAG", "Comparison", "ascii_path", "compare"]
 
 SAMPLE = 50
 SAMPLE_OBJECTS = 3
-SOURCE = "flbrecover-source"  # user metadata of objects that flbrecover wrote: the files that its records came from
-TAG = "flbrecover-tag"
-ESTIMATED = "flbrecover-estimated-dates"  # how many of its records have one
 KINDS = {"data": 0, "quarantine": 1, "engine": 2, "rejected": 3}  # which copy of a record is taken first
-
-
-@dataclass(slots=True)
-class Comparison:
-    """One output's records, each with its place. Numbers in ``ledger.stored`` are indexes into ``candidates``,
-    numbers in ``ledger.held`` into ``holders``. Entries below ``len(logs)`` are those of logs.
-
-    ``denied`` are the candidates that could not be read at all: what they hold nobody knows. ``uncompared`` are tags
-    whose keys cannot be recognised.
-    """
-
-    survey: Survey
-    output: S3Output
-    style: RecordStyle
-    precise: bool
-    ledger: Ledger
-    window: Window
-    logs: LogEntries = field(default_factory=LogEntries)
-    holders: list[Holder] = field(default_factory=list)
-    candidates: Sequence[Candidate] = field(default_factory=list)
-    siblings: dict[str, Siblings] = field(default_factory=dict)
-    strangers: int = 0
-    doubles: int = 0
-    loose: int = 0
-    ambiguous: int = 0
-    denied: list[Candidate] = field(default_factory=list)
-    uncompared: set[str] = field(default_factory=set)
-    gone: list[Gone] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-
-    def span(self, entry: int) -> ByteRange:
-        """Where the record of an entry lies in its log, or in its buffer file."""
-        if entry < len(self.logs):
-            return self.logs.span(entry)
-        holder, at = self.holders[self.ledger.held[entry]], self.ledger.held_at[entry]
-        return ByteRange(holder.starts[at], holder.ends[at])
-
-    def siblings_of(self, tag: str) -> Siblings:
-        record_format = format_of(self.style)
-        return self.siblings.setdefault(tag, Siblings(record_format.date_name, record_format))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +52,14 @@ class Sample:
 class Comparer:
     """The steps of one comparison; :func:`compare` runs them."""
 
-    def __init__(self, survey: Survey, output: S3Output, s3: S3, options: Options, watch: Watch) -> None:
+    def __init__(
+        self, survey: Survey, output: S3Output, s3: S3, options: Options, scratch: Scratch, watch: Watch
+    ) -> None:
+        self._scratch = scratch
         self._survey = survey
         self._output = output
         self._s3 = s3
         self._options = options
-        self._take_ambiguous = options.take_ambiguous
         self._watch = watch
         self._reader = LogReader(survey, output, plain_lines=options.plain_lines, now_ns=options.now_ns)
         self._style = RecordStyle.of(output, survey.pipeline.service)
@@ -103,7 +68,8 @@ class Comparer:
         # A buffer file's name is its own on every node; a log's path is the same on many, so it proves nothing.
         self._own_sources = {ascii_path(b.path) for b in survey.buffers}
         self._patterns: dict[str, KeyPattern] = {}
-        self._rules: dict[str, MatchRule] = {}
+        self._rules = Rules(self._style)
+        self._sums: dict[int, ContentSums | None] = {}
         self._bytes: SourceBytes = source_bytes(survey, self._style)
 
     def run(self) -> Comparison:
@@ -114,8 +80,9 @@ class Comparer:
         tags |= {g.tag for g in self._survey.gone if matches(self._output.route, g.tag)}
         precise = is_precise(r.time_ns for s in samples for r in s.records)
         found = Comparison(
-            self._survey, self._output, self._style, precise, Ledger(time_resolution_ns=self._format.resolution_ns),
-            self._window(samples, peeks), problems=problems,
+            self._survey, self._output, self._style, precise,
+            Ledger(time_resolution_ns=self._format.resolution_ns, new=self._scratch.column),
+            self._window(samples, peeks), self._scratch, LogEntries(self._scratch.column), problems=problems,
         )  # fmt: skip
         self._patterns, refused = patterns_of(self._key_format, tags)
         problems.extend(refused)
@@ -123,18 +90,12 @@ class Comparer:
         found.candidates = self._candidates(found.window)
         self._make_rules(found, samples, peeks)
         for peek in self._watch(peeks, "reading logs", len(peeks)):
-            self._reader.add(found.ledger, peek, self._rules, found.logs)
+            self._reader.add(found.ledger, peek, self._rules, found.logs, found.breathe)
         found.ledger.index_keys()
         for sample in self._watch(samples, "reading buffers", len(samples)):
             self._add_buffer(found, sample.buffer)
         self._widen(found)
-        postponed = [
-            number
-            for number in self._watch(range(len(found.candidates)), "reading objects", len(found.candidates))
-            if not self._add_object(found, number, last=False)
-        ]
-        for number in postponed:
-            self._add_object(found, number, last=True)
+        self._add_objects(found)
         found.gone = left_of(self._bytes, self._survey.gone, tags)
         problems.extend(found.logs.problems)
         return found
@@ -197,21 +158,27 @@ class Comparer:
 
     def _make_rules(self, found: Comparison, samples: list[Sample], peeks: list[Peek]) -> None:
         rendered: dict[str, list[bytes]] = {}
+        of_tag: dict[str, list[Peek]] = {}
         unsure: frozenset[str] = frozenset()
         for peek in peeks:
             unsure |= peek.unsure
             for tag, records in peek.rendered.items():
                 rendered.setdefault(tag, []).extend(records)
+                of_tag.setdefault(tag, []).append(peek)
+        buffered: dict[str, list[bytes]] = {}
+        for sample in samples:
+            buffered.setdefault(sample.buffer.tag or "", []).extend(r.data for r in sample.records)
         for tag, records in rendered.items():
-            siblings = [r.data for s in samples if s.buffer.tag == tag for r in s.records]
-            self._rules[tag] = rule_for(
+            siblings = buffered.get(tag) or self._stored_siblings(found, tag)
+            self._rules.of_tag[tag] = rule_for(
                 plain=self._style.log_key is not None,
                 date_key=self._format.date_name,
                 rendered=records,
                 unsure=unsure,
-                siblings=siblings or self._stored_siblings(found, tag),
+                siblings=siblings,
                 record_format=self._format,
             )
+            self._rules.add_cut(tag, self._format, {p.timed for p in of_tag[tag]}, records, siblings)
 
     def _stored_siblings(self, found: Comparison, tag: str) -> list[bytes]:
         siblings: list[bytes] = []
@@ -220,20 +187,16 @@ class Comparer:
             siblings += [r.data for r in islice(records, SAMPLE)]
         return siblings
 
-    def _copy(self, index: int, record: Record, rules: Iterable[MatchRule]) -> Copy:
-        data = self._style.comparable(record.data)
-        keys = tuple(dict.fromkeys(key for rule in rules for key in rule.of_copy(data)))
-        return Copy(index, digest_of(data), keys, record.time_ns)
-
     # -- placing ---------------------------------------------------------------------------------------------------
 
     def _add_buffer(self, found: Comparison, buffer: BufferFile) -> None:
-        holder = Holder(len(found.holders), buffer)
+        holder = Holder.begin(len(found.holders), buffer, found.ledger)
         records = BufferRecords(self._survey.node, buffer, self._style)
-        rules = [self._rules[buffer.tag]] if buffer.tag in self._rules else []
-        siblings = found.siblings_of(buffer.tag or "")
-        made = found.logs.made.get(buffer.tag or "", set())
-        gone = self._bytes.wanted([buffer.tag or ""])
+        tag = buffer.tag or ""
+        rules = self._rules.of([tag])
+        siblings = found.siblings_of(tag)
+        made = found.logs.made.get(tag, set())
+        gone = self._bytes.wanted([tag])
         sizes: list[list[int]] = []
 
         def copies() -> Iterator[tuple[ByteRange, Copy]]:
@@ -241,7 +204,9 @@ class Comparer:
                 siblings.feed(record.data, made)
                 if gone:
                     sizes.append(self._bytes.sizes(gone, record))
-                yield record.span, self._copy(index, record, rules)
+                if not index % 1000:
+                    found.breathe()
+                yield record.span, self._rules.copy(index, record, rules, self._rules.own(tag, record.data))
 
         place_holder(found.ledger, holder, copies(), precise=found.precise)
         found.holders.append(holder)
@@ -249,68 +214,36 @@ class Comparer:
             if entry >= len(found.logs):
                 self._bytes.count(gone, of_record)
         found.problems.extend(records.problems)
+        self._sums[holder.number] = sums_of(holder, records)
 
-    def _add_object(self, found: Comparison, number: int, *, last: bool) -> bool:
-        """Places an object's records. False: not a single one is sure; such objects take what the others leave, so it
-        is to be done again when those are through (``last``)."""
-        candidate = found.candidates[number]
-        rules = list(dict.fromkeys(self._rules[tag] for tag in candidate.tags if tag in self._rules))
+    def _add_objects(self, found: Comparison) -> None:
+        """Places the records of all candidates, until nothing is left to be looked for."""
         ledger = found.ledger
-        current: Record | None = None
-        gone = self._bytes.wanted(candidate.tags)
-        sizes: list[list[int]] = []
+        ledger.index_own()
+        if not self._options.by_bytes:
+            proven = whole_objects(found, self._s3, self._survey.node, self._sums, self._watch)
+            found.proofs.update(proven)
+        placer = ObjectPlacer(
+            found, self._s3, self._style, self._rules, self._bytes, self._own_sources,
+            take_ambiguous=self._options.take_ambiguous,
+        )  # fmt: skip
+        postponed: list[int] = []
+        numbers = [n for n in range(len(found.candidates)) if n not in found.proofs]
+        placed = placer.add_all(numbers, lambda n: not self._is_settled(found, found.candidates[n].tags))
+        for number, done in self._watch(placed, "reading objects", len(numbers)):
+            if done is None:
+                found.not_read += 1
+            elif not done:
+                postponed.append(number)
+        for number in postponed:
+            if not self._is_settled(found, found.candidates[number].tags):
+                placer.add(number, last=True)
 
-        def place(copy: Copy, entry: int) -> None:
-            if gone:  # a log or a buffer shows this record, or another object: it was counted there
-                self._bytes.count(gone, sizes[copy.index], -1)
-            if ledger.stored[entry] != NONE:
-                found.doubles += 1
-                return
-            ledger.stored[entry] = number
-            if records.metadata.get(ESTIMATED, "0") == "0":  # a guess of ours is no news: the next one is made alike
-                ledger.learn_time(entry, copy.time_ns)
-            tag = ledger.tag_of(entry)
-            if entry < len(found.logs) and current is not None and copy.index == index:
-                found.siblings_of(tag).feed(current.data, found.logs.made.get(tag, set()))
-
-        placement = Placement(
-            ledger,
-            place,
-            lambda entry: ledger.stored[entry] != NONE,
-            tags=candidate.tags,
-            precise=found.precise,
-            take_ambiguous=self._take_ambiguous,
-        )
-        records = ObjectRecords(self._s3, candidate.object, self._style)
-        names = {ascii_path(tag): tag for tag in candidate.tags}
-        index = -1
-        for index, record in enumerate(records):
-            current = record
-            if index == 0 and (own := names.get(records.metadata.get(TAG, ""))):
-                placement.restrict((own,))
-            if gone:
-                sizes.append(self._bytes.sizes(gone, record))
-                self._bytes.count(gone, sizes[-1])
-            placement.feed(self._copy(index, record, rules))
-        current = None
-        if not last and index >= 0 and placement.is_uncertain():
-            for of_record in sizes:
-                self._bytes.count(gone, of_record, -1)
+    def _is_settled(self, found: Comparison, tags: Sequence[str]) -> bool:
+        """Can an object with records of these tags tell nothing any more?"""
+        if self._options.by_bytes or self._bytes.wanted(tags):
             return False
-        placement.ours = records.metadata.get(SOURCE, "").split(",")[0] in self._own_sources
-        placement.finish()
-        found.strangers += placement.strangers
-        found.loose += placement.loose
-        found.ambiguous += placement.ambiguous
-        found.problems.extend(records.problems)
-        if records.denied:
-            found.denied.append(candidate)
-        return True
-
-
-def ascii_path(path: str) -> str:
-    """A path as objects' metadata can hold it."""
-    return path.encode("ascii", "backslashreplace").decode("ascii")
+        return not found.ledger.open_entries(tags)
 
 
 def is_precise(times: Iterable[int | None]) -> bool:
@@ -319,11 +252,13 @@ def is_precise(times: Iterable[int | None]) -> bool:
     return not known or any(t is not None and t % MILLISECOND_NS for t in known)
 
 
-def compare(survey: Survey, output: S3Output, s3: S3, options: Options, watch: Watch = unwatched) -> Comparison:
+def compare(
+    survey: Survey, output: S3Output, s3: S3, options: Options, scratch: Scratch, watch: Watch = unwatched
+) -> Comparison:
     """The comparison of one output. A window without a start begins with the evidence's first record.
 
     Raises BucketError where the bucket cannot be listed at all, ExtraMissingError where no object of this output can
     be read; a single object that cannot be read becomes a problem.
     """
     columnar.need_for(output)
-    return Comparer(survey, output, s3, options, watch).run()
+    return Comparer(survey, output, s3, options, scratch, watch).run()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from flbrecover.reconcile.plan import Dates
-from flbrecover.recover.compare import Comparison
+from flbrecover.recover.comparison import Comparison
 from flbrecover.recover.log_entries import SECOND_NS, LogRun
 
 
@@ -27,7 +27,7 @@ class Estimator:
         entries, dates = self._around(run, entry)
         return dates.of(entry - entries.start)
 
-    def dates(self, run: LogRun, entries: Sequence[int]) -> Iterator[Dates]:
+    def dates(self, run: LogRun, entries: Iterable[int]) -> Iterator[Dates]:
         """The estimated dates of those entries that have no known time, joined where they follow each other."""
         last: tuple[int, Dates] | None = None
         for entry in entries:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flbrecover.model import SourceFile
 from flbrecover.reconcile.states import EntryState
-from flbrecover.recover.compare import Comparison
+from flbrecover.recover.comparison import Comparison
 from flbrecover.recover.survey import may_retire
 
 UNREAD = "unread: Fluent Bit goes on reading there when it comes back"
@@ -18,7 +18,7 @@ def left_to_agent(comparison: Comparison, entry: int, state: EntryState, *, reti
     if state == "pending":
         return "pending: Fluent Bit completes its recorded uploads when it starts"
     if state == "buffered":
-        buffer = comparison.holders[comparison.ledger.held[entry]].buffer
+        buffer = comparison.holder_of(entry).buffer
         if buffer.problems or buffer.kind in ("quarantine", "rejected"):
             return None
         if retire and may_retire(buffer, comparison.survey.pipeline):

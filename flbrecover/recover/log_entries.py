@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from flbrecover.errors import ConfigError
 from flbrecover.evidence.source_logs import SourceRecords
@@ -17,11 +16,13 @@ from flbrecover.fluentbit.pipeline import S3Output, TailInput
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.fluentbit.values import SourceRecord
 from flbrecover.model import ByteRange, Problem, SourceFile, SourceLog
+from flbrecover.reconcile.columns import NewColumn, in_memory
 from flbrecover.reconcile.ledger import Ledger, Run
-from flbrecover.reconcile.match_key import MatchRule
+from flbrecover.recover.rules import Rules
 from flbrecover.recover.survey import Survey
 
 SAMPLE = 200
+MOST_NAMES = 4096
 MOST_REASONS = 255
 SECOND_NS = 1_000_000_000
 QUIET_NS = 60 * SECOND_NS
@@ -45,7 +46,6 @@ class Doubt:
     whole_log: bool
 
 
-@dataclass(slots=True)
 class LogEntries:
     """What a :class:`LogReader` put on the ledger: entry ``e`` lies at ``starts[e]`` to ``ends[e]`` of its run's file
     and takes ``sizes[e]`` bytes when rendered (without what only siblings know).
@@ -55,17 +55,18 @@ class LogEntries:
     have renamed or changed.
     """
 
-    runs: list[LogRun] = field(default_factory=list)
-    starts: array[int] = field(default_factory=lambda: array("q"))
-    ends: array[int] = field(default_factory=lambda: array("q"))
-    sizes: array[int] = field(default_factory=lambda: array("q"))
-    doubts: bytearray = field(default_factory=bytearray)
-    reasons: list[Doubt] = field(default_factory=list)
-    dropped: dict[str, int] = field(default_factory=dict)
-    made: dict[str, set[str]] = field(default_factory=dict)
-    additions: dict[str, Names] = field(default_factory=dict)
-    unsure: dict[str, set[str]] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    def __init__(self, new: NewColumn = in_memory) -> None:
+        self.runs: list[LogRun] = []
+        self.starts = new("q")
+        self.ends = new("q")
+        self.sizes = new("i")
+        self.doubts = new("B")
+        self.reasons: list[Doubt] = []
+        self.dropped: dict[str, int] = {}
+        self.made: dict[str, set[str]] = {}
+        self.additions: dict[str, Names] = {}
+        self.unsure: dict[str, set[str]] = {}
+        self.problems: list[Problem] = []
 
     def run_of(self, run: int) -> LogRun:
         """The log run with this number on the ledger: runs were added in the order of their numbers."""
@@ -119,6 +120,7 @@ class LogReader:
         self._format = format_of(self._style)
         self._plain = plain_lines
         self._now_ns = survey.node.moment_ns(now_ns)
+        self._known_names: set[tuple[str, ...]] = set()  # of tag and fields
 
     @property
     def notes(self) -> tuple[Problem, ...]:
@@ -180,8 +182,10 @@ class LogReader:
         formats = [p.time_format for n in names if n and (p := self._survey.pipeline.parsers.get(n))]
         return any(f and not re.search(r"%[YyGsFDcC+]", f) for f in formats)
 
-    def add(self, ledger: Ledger, peek: Peek, rules: dict[str, MatchRule], to: LogEntries) -> None:
-        """All records of a log, in writing order."""
+    def add(
+        self, ledger: Ledger, peek: Peek, rules: Rules, to: LogEntries, breathe: Callable[[], None] = lambda: None
+    ) -> None:
+        """All records of a log, in writing order. ``breathe`` is called now and then."""
         source = self.source(peek.log)
         current: SourceFile | None = None
         run = -1
@@ -198,7 +202,9 @@ class LogReader:
                         to.dropped[outcome.by] = to.dropped.get(outcome.by, 0) + 1
                     continue
                 for line in self._lines(data):
-                    self._enter(ledger, run, record, outcome, line, rules.get(outcome.tag), to)
+                    self._enter(ledger, run, record, outcome, line, rules, to)
+                if not len(to) % 1000:
+                    breathe()
         to.problems.extend(source.problems)
 
     def _is_over(self, file: SourceFile, record: SourceRecord, peek: Peek, to: LogEntries) -> bool:
@@ -223,16 +229,24 @@ class LogReader:
         record: SourceRecord,
         outcome: Outcome,
         data: bytes,
-        rule: MatchRule | None,
+        rules: Rules,
         to: LogEntries,
     ) -> None:
+        rule = rules.of_tag.get(outcome.tag)
         found = None if rule is None or rule.plain else self._format.members(data)
         if found:
-            to.made.setdefault(outcome.tag, set()).update(name for name, _ in found)
+            names = (outcome.tag, *[name for name, _ in found])
+            if names not in self._known_names:
+                to.made.setdefault(outcome.tag, set()).update(names[1:])
+                if len(self._known_names) < MOST_NAMES:
+                    self._known_names.add(names)
+            if probe := rules.probes.get(outcome.tag):
+                probe.add(found)
         key = None if rule is None else rule.of_rendered(data, found)
+        own = rules.own(outcome.tag, data)
         read_to = to.runs[-1].file.read_to
         unread = read_to is not None and record.span.start >= read_to
-        ledger.add(run, outcome.tag, key, outcome.time_ns, unread=unread)
+        ledger.add(run, outcome.tag, key, outcome.time_ns, unread=unread, own=own)
         to.starts.append(record.span.start)
         to.ends.append(record.span.end)
         to.sizes.append(len(data))

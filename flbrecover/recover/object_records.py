@@ -14,6 +14,8 @@ from flbrecover.fluentbit.record_split import Piece, Unread
 from flbrecover.model import Problem, Record, StoredObject
 from flbrecover.recover.content_hash import content_hash
 
+LONGEST_LINE = 1 << 20  # longer ones are taken one by one
+
 
 class ObjectRecords:
     """Iterating gives the records in the object's order; afterwards ``problems`` says what could not be read.
@@ -29,6 +31,7 @@ class ObjectRecords:
         self.problems: list[Problem] = []
         self.denied = False
         self.metadata: dict[str, str] = {}
+        self.too_long = False
 
     def __iter__(self) -> Iterator[Record]:
         url = f"s3://{self._stored.bucket}/{self._stored.key}"
@@ -39,6 +42,30 @@ class ObjectRecords:
                 for block in decoded(body):
                     yield from self._records(url, split.feed(block))
                 yield from self._records(url, split.rest())
+        except BodyDamaged as e:
+            self.problems.append(Problem(url, str(e), way_out="what of it can be read counts as stored, no more"))
+        except BucketError as e:
+            self.denied = True
+            self.problems.append(Problem(url, str(e)))
+
+    def line_blocks(self) -> Iterator[list[bytes]]:
+        """The lines, many at a time: what iterating gives for a format of lines, but for lines that are longer than any
+        record, which end it (``too_long`` tells)."""
+        url = f"s3://{self._stored.bucket}/{self._stored.key}"
+        held = b""
+        try:
+            with open_body(self._s3, self._stored.bucket, self._stored.key, etag=self._stored.etag) as body:
+                self.metadata = body.metadata
+                for block in decoded(body):
+                    lines = (held + block if held else block).split(b"\n")
+                    held = lines.pop()
+                    if len(held) > LONGEST_LINE or (lines and max(map(len, lines)) > LONGEST_LINE):
+                        self.too_long = True
+                        return
+                    if lines:
+                        yield lines
+            if held:
+                yield [held]
         except BodyDamaged as e:
             self.problems.append(Problem(url, str(e), way_out="what of it can be read counts as stored, no more"))
         except BucketError as e:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flbrecover.recover.scratch import DEFAULT_MEMORY
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -15,7 +17,8 @@ class Options:
     ``assume_kept``: records that a filter may have dropped on purpose are lost. ``plain_lines``: the lines of a log
     whose parser cannot be used are taken as they are. ``take_ambiguous``: whole objects of lines that anyone may have
     written count as ours. ``upload_ids``: pending uploads to take for this node's. ``retire``: buffer files that are
-    stored are moved out of Fluent Bit's way.
+    stored are moved out of Fluent Bit's way, and so have to be proven by their bytes. ``full_proof``: every object is
+    downloaded, and nothing is told from checksums. ``max_memory`` bounds the index of records (bytes).
     """
 
     now_ns: int
@@ -26,6 +29,17 @@ class Options:
     take_ambiguous: bool = True
     upload_ids: tuple[str, ...] = ()
     retire: bool = False
+    full_proof: bool = False
+    max_memory: int = DEFAULT_MEMORY
+
+    @property
+    def by_bytes(self) -> bool:
+        """Do only the bytes of objects count?"""
+        return self.full_proof or self.retire
+
+    @property
+    def has_window(self) -> bool:
+        return self.since_ns is not None or self.until_ns is not None
 
     def covers(self, time_ns: int) -> bool:
         """Does a record of this time lie in the window that was asked for?"""
@@ -40,6 +54,8 @@ class Options:
             "take_ambiguous": self.take_ambiguous,
             "upload_ids": list(self.upload_ids),
             "retire": self.retire,
+            "full_proof": self.full_proof,
+            "max_memory": self.max_memory,
         }
 
     @classmethod
@@ -53,4 +69,6 @@ class Options:
             bool(said.get("take_ambiguous", True)),
             tuple(str(upload_id) for upload_id in said.get("upload_ids", ())),
             bool(said.get("retire")),
+            bool(said.get("full_proof")),
+            int(said.get("max_memory", DEFAULT_MEMORY)),
         )

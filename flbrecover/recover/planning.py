@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from flbrecover.fluentbit.key_format import recovered_key
 from flbrecover.fluentbit.pipeline import S3Output
-from flbrecover.model import Agent, ByteRange
+from flbrecover.model import Agent
 from flbrecover.reconcile.ledger import NONE
 from flbrecover.reconcile.plan import Action, Additions, CompleteUpload, Piece, PutRecords, SourceKind
 from flbrecover.reconcile.states import EntryState, join_ranges
-from flbrecover.recover.compare import Comparison
+from flbrecover.recover.comparison import Comparison
 from flbrecover.recover.contents import Contents, sum_up
 from flbrecover.recover.estimate import Estimator
 from flbrecover.recover.left_to_agent import left_to_agent
@@ -45,7 +45,8 @@ class Planned:
 
 
 class Planner:
-    """Plans one output; actions are numbered on from ``first_number``."""
+    """Plans one output; actions are numbered on from ``first_number``. ``covers`` tells whether a time lies in the
+    window that was asked for (None: all do)."""
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class Planner:
         uploads: Sequence[UploadCase],
         choice: Choice,
         contents: Contents,
-        covers: Callable[[int], bool],
+        covers: Callable[[int], bool] | None,
         first_number: int,
     ) -> None:
         self._covers = covers
@@ -98,30 +99,47 @@ class Planner:
             )
         )
 
-    def _wanted(self, entry: int) -> bool:
-        """Is the missing record of this entry to be uploaded? Notes why not."""
+    def _wanted(self, entry: int, records: int = 1) -> bool:
+        """Is the missing record of this entry to be uploaded? Notes why not, for so many records that are alike."""
         state = self._states[entry]
         need = NEEDS.get(state)
         if need is None:
             return False
-        if not self._covers(self._time(entry)):
-            self._planned.leave("outside of the window that was asked for")
+        if not self._in_window(entry):
+            self._planned.leave("outside of the window that was asked for", records)
             return False
         if state == "pending" and "uploads" not in self._choice.sources:
-            self._planned.leave("may be in a pending upload, and uploads were not asked for")
+            self._planned.leave("may be in a pending upload, and uploads were not asked for", records)
             return False
         if need not in self._choice.sources:
-            self._planned.leave(f"{state}: not asked for (--sources)")
+            self._planned.leave(f"{state}: not asked for (--sources)", records)
             return False
         if denied := self._denied(self._comparison.ledger.tag_of(entry)):
-            self._planned.leave(f"S3 did not give out {denied}, which may hold them")
+            self._planned.leave(f"S3 did not give out {denied}, which may hold them", records)
             return False
         if self._choice.agent == "returning":
             reason = left_to_agent(self._comparison, entry, state, retire=self._choice.retire)
             if reason is not None:
-                self._planned.leave(reason)
+                self._planned.leave(reason, records)
                 return False
         return True
+
+    def _in_window(self, entry: int) -> bool:
+        return self._covers is None or self._covers(self._time(entry))
+
+    def _wanted_of(self, run: LogRun) -> Iterator[tuple[str, range]]:
+        """The entries of a log file that are to be rebuilt: neighbours of one tag that are alike, with that tag."""
+        ledger = self._comparison.ledger
+        for state, alike in self._states.stretches(ledger.entries_of(run.run)):
+            if state not in ("lost", "unread", "pending"):
+                continue
+            for tag, entries in ledger.by_tag(alike):
+                if self._covers is None:
+                    if self._wanted(entries.start, len(entries)):
+                        yield tag, entries
+                else:
+                    for some in _runs_of(entry for entry in entries if self._wanted(entry)):
+                        yield tag, some
 
     def _time(self, entry: int) -> int:
         known = self._comparison.ledger.time_of(entry)
@@ -129,7 +147,7 @@ class Planner:
             return known
         if entry < len(self._comparison.logs):
             return self._times.of(self._comparison.logs.run_of(self._comparison.ledger.run_of(entry)), entry)
-        facts = self._comparison.holders[self._comparison.ledger.held[entry]].buffer
+        facts = self._comparison.holder_of(entry).buffer
         return facts.created_ns or facts.facts.mtime_ns
 
     def _denied(self, tag: str) -> str:
@@ -144,85 +162,85 @@ class Planner:
         comparison = self._comparison
         holder = comparison.holders[number]
         ledger = comparison.ledger
-        wanted = [
-            index
-            for index, entry in enumerate(holder.entries)
-            if ledger.held[entry] == number and ledger.held_at[entry] == index and self._wanted(entry)
-        ]
+        wanted = list(
+            _runs_of(
+                index
+                for index, entry in enumerate(holder.entries)
+                if ledger.held[entry] == holder.first + index and self._wanted(entry)
+            )
+        )
         if not wanted:
             return
         stored = sum(1 for entry in holder.entries if ledger.stored[entry] != NONE)
-        whole = len(wanted) == len(holder)
+        whole = wanted == [range(len(holder))]
         reason = "no object holds any of it" if whole else f"{stored} of its {len(holder)} records are stored"
         if holder.copies and not stored:
             reason = f"{holder.copies} of its {len(holder)} records are held elsewhere too"
-        sizes = lambda i: holder.ends[i] - holder.starts[i]  # noqa: E731
-        for group in split(wanted, sizes, comparison.output.total_file_size):
-            spans = (ByteRange(holder.starts[i], holder.ends[i]) for i in group)
-            piece = Piece(holder.buffer.path, "buffer", tuple(join_ranges(spans, between=1)), len(group))
+        for group in split(wanted, lambda i: holder.span(i).length, comparison.output.total_file_size):
+            spans = (holder.span(i) for indexes in group for i in indexes)
+            ranges = tuple(join_ranges(spans, between=1))
+            piece = Piece(holder.buffer.path, "buffer", ranges, sum(map(len, group)))
             fallback = holder.buffer.created_ns or holder.buffer.facts.mtime_ns
             self._put(holder.buffer.tag or "", (piece,), reason, fallback, after=after)
 
     # -- logs ------------------------------------------------------------------------------------------------------
 
     def _add_logs(self, completed: Sequence[UploadCase]) -> None:
-        by_tag: dict[str, list[tuple[LogRun, list[int]]]] = {}
+        by_tag: dict[str, list[tuple[LogRun, list[range]]]] = {}
         for run in self._comparison.logs.runs:
-            for entry in self._comparison.ledger.entries_of(run.run):
-                if self._states[entry] in ("lost", "unread", "pending") and self._wanted(entry):
-                    runs = by_tag.setdefault(self._comparison.ledger.tag_of(entry), [])
-                    if not runs or runs[-1][0] is not run:
-                        runs.append((run, []))
-                    runs[-1][1].append(entry)
+            for tag, entries in self._wanted_of(run):
+                _append(by_tag.setdefault(tag, []), run, entries)
         for tag, runs in sorted(by_tag.items()):
             self._add_tag(tag, runs, self._after(completed, tag))
 
-    def _add_tag(self, tag: str, runs: list[tuple[LogRun, list[int]]], after: tuple[str, ...]) -> None:
+    def _add_tag(self, tag: str, runs: list[tuple[LogRun, list[range]]], after: tuple[str, ...]) -> None:
         """Rebuilt objects of one tag: cut where Fluent Bit would have cut, by size and by upload_timeout."""
         output = self._comparison.output
-        times = self._times
+        times, sizes = self._times, self._comparison.logs.sizes
+        timeout_ns = output.upload_timeout_s * SECOND_NS
         names = self._comparison.logs.additions.get(tag)
         additions = self._comparison.siblings_of(tag).additions(None if names is None else names.__contains__)
-        group: list[tuple[LogRun, list[int]]] = []
+        group: list[tuple[LogRun, list[range]]] = []
         size, first = 0, 0
-        for run, entries in runs:
-            for entry in entries:
-                time_ns = times.of(run, entry)
-                if not group:
-                    first = time_ns
-                late = time_ns - first >= output.upload_timeout_s * SECOND_NS
-                if group and (size >= output.total_file_size or late):
-                    self._put_rebuilt(tag, group, times, additions, after)
-                    group, size, first = [], 0, time_ns
-                if not group or group[-1][0] is not run:
-                    group.append((run, []))
-                group[-1][1].append(entry)
-                size += self._comparison.logs.sizes[entry] + 1
+        for run, ranges in runs:
+            for entries in ranges:
+                start = entries.start
+                for entry in entries:
+                    time_ns = times.of(run, entry)
+                    if not group and entry == start:
+                        first = time_ns
+                    elif size >= output.total_file_size or time_ns - first >= timeout_ns:
+                        if entry > start:
+                            _append(group, run, range(start, entry))
+                        self._put_rebuilt(tag, group, times, additions, after)
+                        group, size, first, start = [], 0, time_ns, entry
+                    size += sizes[entry] + 1
+                _append(group, run, range(start, entries.stop))
+                self._comparison.breathe()
         if group:
             self._put_rebuilt(tag, group, times, additions, after)
 
     def _put_rebuilt(
         self,
         tag: str,
-        group: list[tuple[LogRun, list[int]]],
+        group: list[tuple[LogRun, list[range]]],
         times: Estimator,
         additions: Additions,
         after: tuple[str, ...],
     ) -> None:
         pieces = []
-        states: set[str] = set()
-        for run, entries in group:
-            states.update(self._states[e] for e in entries)
-            spans = (self._comparison.logs.span(e) for e in entries)
+        states = {self._states[entries.start] for _, ranges in group for entries in ranges}
+        for run, ranges in group:
+            spans = (self._comparison.logs.span(e) for entries in ranges for e in entries)
             pieces.append(
                 Piece(
                     run.file.path,
                     "log",
                     tuple(join_ranges(spans, between=0)),
-                    len(entries),
+                    sum(map(len, ranges)),
                     run.log.input_number,
                     run.log.name,
-                    tuple(times.dates(run, entries)),
+                    tuple(times.dates(run, (e for entries in ranges for e in entries))),
                 )
             )
         reasons = {
@@ -231,7 +249,7 @@ class Planner:
             "pending": "only what the completed upload lacks",
         }
         reason = "; ".join(reasons[s] for s in sorted(states))
-        fallback = times.of(group[0][0], group[0][1][0])
+        fallback = times.of(group[0][0], group[0][1][0].start)
         self._put(tag, tuple(pieces), reason, fallback, after=after, additions=additions, rebuilt=True)
 
     def _put(
@@ -272,15 +290,38 @@ def first_attempt(output: S3Output) -> int:
     return 1 if output.static_file_path else 0
 
 
-def split(indexes: Sequence[int], size: Callable[[int], int], most: int) -> Iterator[list[int]]:
-    """Groups of records that are no larger than an object of this output may be."""
-    group: list[int] = []
+def split(wanted: Iterable[range], size: Callable[[int], int], most: int) -> Iterator[list[range]]:
+    """Groups of records that are no larger than an object of this output may be; never an empty one."""
+    group: list[range] = []
     total = 0
-    for index in indexes:
-        if group and total + size(index) + 1 > most:
-            yield group
-            group, total = [], 0
-        group.append(index)
-        total += size(index) + 1
+    for indexes in wanted:
+        start = indexes.start
+        for index in indexes:
+            if total and total + size(index) + 1 > most:
+                if index > start:
+                    group.append(range(start, index))
+                yield group
+                group, total, start = [], 0, index
+            total += size(index) + 1
+        group.append(range(start, indexes.stop))
     if group:
         yield group
+
+
+def _runs_of(numbers: Iterable[int]) -> Iterator[range]:
+    """Rising numbers, those that follow each other as one range."""
+    start = end = -1
+    for number in numbers:
+        if number != end:
+            if start >= 0:
+                yield range(start, end)
+            start = number
+        end = number + 1
+    if start >= 0:
+        yield range(start, end)
+
+
+def _append(runs: list[tuple[LogRun, list[range]]], run: LogRun, entries: range) -> None:
+    if not runs or runs[-1][0] is not run:
+        runs.append((run, []))
+    runs[-1][1].append(entries)

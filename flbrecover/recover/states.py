@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from flbrecover.reconcile.ledger import NONE
-from flbrecover.reconcile.states import EntryState
-from flbrecover.recover.compare import Comparison
+from flbrecover.reconcile.states import EntryState, Totals
+from flbrecover.recover.comparison import Comparison
 from flbrecover.recover.uploads import UploadCase
 
 CODES: tuple[EntryState, ...] = ("stored", "pending", "buffered", "lost", "unread", "gone", "maybe filtered")
+_FLUSHED = 1 << 16
 CODE = {state: number for number, state in enumerate(CODES)}
+
+_STORED = CODE["stored"]
 
 
 class States:
@@ -22,21 +27,53 @@ class States:
     """
 
     def __init__(self, comparison: Comparison, uploads: Iterable[UploadCase], *, assume_kept: bool) -> None:
-        self._codes = bytearray(len(comparison.ledger))
         ledger, logs = comparison.ledger, comparison.logs
-        kept = {ledger.tag_of(e) for e in range(len(logs)) if ledger.stored[e] != NONE or ledger.held[e] != NONE}
+        self._codes = comparison.scratch.column("B")
+        stored, held = ledger.stored.raw(), ledger.held.raw()
+        kept: Collection[str] = ()
+        if logs.reasons:
+            kept = {ledger.tag_of(e) for e in range(len(logs)) if stored[e] != NONE or held[e] != NONE}
+        codes = bytearray()
         for run in logs.runs:
             read_to = run.file.read_to
             for entry in ledger.entries_of(run.run):
-                self._codes[entry] = CODE[self._of_log(comparison, entry, read_to, kept, assume_kept)]
+                codes.append(CODE[self._of_log(comparison, entry, read_to, kept, assume_kept)])
+                self._flush(comparison, codes)
+        buffered = CODE["buffered"]
         for entry in range(len(logs), len(ledger)):
-            self._codes[entry] = CODE["buffered" if ledger.stored[entry] == NONE else "stored"]
+            codes.append(buffered if stored[entry] == NONE else _STORED)
+            self._flush(comparison, codes)
+        self._codes.extend(codes)
         for upload in uploads:
             if upload.state in ("can be completed", "key taken", "parts missing", "unknown"):
                 self._mark_pending(comparison, upload)
 
+    def _flush(self, comparison: Comparison, codes: bytearray) -> None:
+        if len(codes) >= _FLUSHED:
+            self._codes.extend(codes)
+            codes.clear()
+            comparison.breathe()
+
     def __getitem__(self, entry: int) -> EntryState:
         return CODES[self._codes[entry]]
+
+    def totals(self, entries: range) -> Totals:
+        """How many of these entries are in which state."""
+        counts: Counter[int] = Counter()
+        raw = self._codes.raw()
+        for start in range(entries.start, entries.stop, _FLUSHED):
+            counts.update(raw[start : min(start + _FLUSHED, entries.stop)])
+        return Totals(tuple(sorted((CODES[code], number) for code, number in counts.items())))
+
+    def stretches(self, entries: range) -> Iterator[tuple[EntryState, range]]:
+        """Neighbours in the same state, as ranges of entries."""
+        raw = self._codes.raw()
+        at = entries.start
+        while at < entries.stop:
+            code = raw[at]
+            end = _end_of_same(raw, at, entries.stop)
+            yield CODES[code], range(at, end)
+            at = end
 
     def __len__(self) -> int:
         return len(self._codes)
@@ -46,7 +83,7 @@ class States:
 
     @staticmethod
     def _of_log(
-        comparison: Comparison, entry: int, read_to: int | None, kept: set[str], assume_kept: bool
+        comparison: Comparison, entry: int, read_to: int | None, kept: Collection[str], assume_kept: bool
     ) -> EntryState:
         ledger, logs = comparison.ledger, comparison.logs
         if ledger.stored[entry] != NONE:
@@ -71,3 +108,16 @@ class States:
                 if room < 0:
                     return
             self._codes[entry] = CODE["pending"]
+
+
+def _end_of_same(codes: array[int] | memoryview, at: int, end: int) -> int:
+    """Behind the last of the codes from ``at`` on that are all the same."""
+    code, step = codes[at], 1
+    at += 1
+    while at < end:
+        some = bytes(codes[at : min(at + step, end)])
+        if some.count(code) != len(some):
+            return at + next(n for n, other in enumerate(some) if other != code)
+        at += len(some)
+        step = min(2 * step, _FLUSHED)
+    return end

@@ -112,7 +112,7 @@ def held_by_objects(output: OutputAnalysis) -> dict[int, Held]:
     """By the object's number among the candidates; objects without a record of the evidence are left out."""
     ledger = output.comparison.ledger
     found: dict[int, Held] = {}
-    for entry, number in enumerate(ledger.stored):
+    for entry, number in enumerate(ledger.stored.raw()):
         if number == NONE:
             continue
         held = found.get(number)

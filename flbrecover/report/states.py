@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flbrecover.errors import UsageError
-from flbrecover.model import ByteRange
+from flbrecover.reconcile.holders import Holder
 from flbrecover.reconcile.ledger import NONE
 from flbrecover.reconcile.plan import CompleteUpload, Plan, PutRecords
 from flbrecover.reconcile.states import Stretch, Totals, stretches
@@ -44,7 +45,7 @@ def file_rows(output: OutputAnalysis) -> Iterator[tuple[str, str, Totals]]:
     for holder in comparison.holders:
         yield holder.buffer.kind, holder.buffer.path, Totals.of(states.of(holder.entries))
     for run in comparison.logs.runs:
-        yield "log", run.file.path, Totals.of(states.of(comparison.ledger.entries_of(run.run)))
+        yield "log", run.file.path, states.totals(comparison.ledger.entries_of(run.run))
 
 
 def file_table(analysis: Analysis) -> str:
@@ -64,10 +65,9 @@ def file_stretches(output: OutputAnalysis) -> Iterator[tuple[str, str, Stretch]]
             yield "log", run.file.path, stretch
     for holder in comparison.holders:
         numbers = range(len(holder))
-        spans = lambda i, h=holder: ByteRange(h.starts[i], h.ends[i])  # noqa: E731
-        of = lambda i, h=holder: states[h.entries[i]]  # noqa: E731
-        times = lambda i, h=holder: ledger.time_of(h.entries[i])  # noqa: E731
-        for stretch in stretches(numbers, of, spans, times):
+        of = lambda i, h=holder: states[h.entry(i)]  # noqa: E731
+        times = lambda i, h=holder: ledger.time_of(h.entry(i))  # noqa: E731
+        for stretch in stretches(numbers, of, holder.span, times):
             yield holder.buffer.kind, holder.buffer.path, stretch
 
 
@@ -99,6 +99,24 @@ def stored_in(output: OutputAnalysis, holder_number: int) -> dict[str, int]:
     return found
 
 
+def proof_of(holder: Holder, totals: Totals) -> str:
+    """How the records of a buffer file were shown to be stored; "" where none is."""
+    return holder.proof or ("records" if totals["stored"] else "")
+
+
+def proof_lines(analysis: Analysis) -> Iterator[str]:
+    """By what the answer holds, where objects did not have to be downloaded for it."""
+    for output in analysis.outputs:
+        found = output.comparison
+        for proof, number in sorted(Counter(found.proofs.values()).items()):
+            yield f"{output.output.name}: {text.count(number, 'object')} shown to hold a whole buffer file by {proof}"
+        if found.not_read:
+            yield (
+                f"{output.output.name}: {text.count(found.not_read, 'object')} not read: "
+                "no record was left to look for in them"
+            )
+
+
 def plan_lines(plan: Plan, left: Mapping[str, int]) -> str:
     """The plan as a table, with what it leaves alone."""
     if not plan.actions:
@@ -121,7 +139,7 @@ def _action_row(action: PutRecords | CompleteUpload) -> list[str]:
 
 def notes(analysis: Analysis, plan: Plan | None) -> list[str]:
     """What a reader has to know besides the numbers: filters, guesses, fields that nobody knows."""
-    said = []
+    said = list(proof_lines(analysis))
     for output in analysis.outputs:
         comparison = output.comparison
         said += [
@@ -171,11 +189,11 @@ def analysis_json(analysis: Analysis) -> Iterator[tuple[str, dict[str, Any]]]:
             totals = Totals.of(output.states.of(holder.entries))
             yield "buffer_state", {
                 "output": name, "path": buffer.path, "kind": buffer.kind, "tag": buffer.tag, **_counts(totals),
-                "copies": holder.copies, "stored_in": stored_in(output, holder.number),
+                "copies": holder.copies, "proof": proof_of(holder, totals), "stored_in": stored_in(output, holder.number),
                 "first_time": iso(holder.first_ns), "last_time": iso(holder.last_ns),
             }  # fmt: skip
         for run in output.comparison.logs.runs:
-            totals = Totals.of(output.states.of(output.comparison.ledger.entries_of(run.run)))
+            totals = output.states.totals(output.comparison.ledger.entries_of(run.run))
             yield "log_state", {
                 "output": name, "path": run.file.path, "log": run.log.name, "tag": run.log.tag,
                 "read_to": run.file.read_to, "read_proof": run.file.read_proof, **_counts(totals),

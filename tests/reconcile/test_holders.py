@@ -20,7 +20,7 @@ def hold(
     ledger: Ledger, number: int, records: list[str], *, precise: bool = True, kind: BufferKind = "data"
 ) -> Holder:
     """Records are ``date/text``: the bytes are all of it, the match key is the text."""
-    holder = Holder(number, a_file(f"f{number}", kind))
+    holder = Holder.begin(number, a_file(f"f{number}", kind), ledger)
     copies = (
         (ByteRange(i * 10, i * 10 + 9), Copy(i, digest_of(r.encode()), (digest_of(r.split("/")[-1].encode()),), None))
         for i, r in enumerate(records)
@@ -35,7 +35,7 @@ def uploads(ledger: Ledger, *holders: Holder) -> list[tuple[int, int]]:
         (h.number, i)
         for h in holders
         for i, e in enumerate(h.entries)
-        if ledger.held[e] == h.number and ledger.held_at[e] == i and ledger.stored[e] == NONE
+        if ledger.held[e] == h.first + i and ledger.stored[e] == NONE
     ]
 
 

@@ -135,7 +135,8 @@ def test_the_same_fields_with_another_date_need_a_neighbour() -> None:
     """A buffered line with another date than the stored one is the same line only when its neighbours agree."""
     ledger = a_log(["one", "two", "three"])
     for entry, line in enumerate(["one", "two", "three"]):
-        ledger.hold(entry, 0, entry, digest_of(b"dated " + line.encode()), None)
+        ledger.records.add(0, 0, digest_of(b"dated " + line.encode()))
+        ledger.hold(entry, entry, None)
     assert place(ledger, ["x", "two", "y"]) == [NONE, NONE, NONE]
     assert place(ledger, ["two", "three"]) == [1, 2]
 

@@ -1,0 +1,176 @@
+"""Columns of numbers: what the ledger is made of. In memory here; :mod:`flbrecover.recover.scratch` has a kind that
+moves to disk when there are too many."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import Protocol
+
+BUCKET = 1 << 17  # entries that are sorted at a time: some 10 MB
+
+
+class Column(Protocol):
+    """A growing sequence of integers of one size. ``raw`` gives its numbers as something that C code indexes quickly;
+    it must not be kept across the next ``append`` or ``extend``."""
+
+    def append(self, value: int, /) -> None: ...
+
+    def extend(self, values: Iterable[int], /) -> None: ...
+
+    def __getitem__(self, at: int, /) -> int: ...
+
+    def __setitem__(self, at: int, value: int, /) -> None: ...
+
+    def __len__(self) -> int: ...
+
+    def raw(self) -> array[int] | memoryview: ...
+
+
+class MemoryColumn(array):  # type: ignore[type-arg]
+    """A column in memory."""
+
+    __slots__ = ()
+
+    def raw(self) -> array[int]:
+        return self
+
+
+NewColumn = Callable[[str], Column]
+"""Makes an empty column; the argument is a typecode of :mod:`array`."""
+
+
+def in_memory(typecode: str) -> Column:
+    column: Column = MemoryColumn(typecode)
+    return column
+
+
+class Filter:
+    """Says of a 64-bit key that it is surely not in a set, or that it may be. ``size`` is in bytes, a power of two."""
+
+    def __init__(self, size: int = 1 << 20) -> None:
+        self.bits = bytearray(size)
+        self.mask = size - 1
+
+    def add(self, key: int) -> None:
+        self.bits[(key >> 3) & self.mask] |= 1 << (key & 7)
+
+    def add_all(self, keys: Iterable[int]) -> None:
+        bits, mask = self.bits, self.mask
+        for key in keys:
+            bits[(key >> 3) & mask] |= 1 << (key & 7)
+
+    def __contains__(self, key: int) -> bool:
+        return bool(self.bits[(key >> 3) & self.mask] >> (key & 7) & 1)
+
+
+class SortedIndex:
+    """From 64-bit keys to the entries that have them: two columns, sorted by key, entries of one key in the order they
+    were given."""
+
+    def __init__(self, keys: Column, entries: Column) -> None:
+        self._key_column, self._entry_column = keys, entries
+        self.keys, self.entries = keys.raw(), entries.raw()
+
+    @classmethod
+    def of(cls, keys: Sequence[int] | memoryview, entries: Sequence[int] | memoryview, new: NewColumn) -> SortedIndex:
+        """Sorts in place what it is given a piece at a time, so that memory does not grow with the number of keys."""
+        size = len(keys)
+        out_keys, out_entries = new("Q"), new("i")
+        if size <= BUCKET:
+            order = sorted(range(size), key=keys.__getitem__)
+            out_keys.extend(map(keys.__getitem__, order))
+            out_entries.extend(map(entries.__getitem__, order))
+            return cls(out_keys, out_entries)
+        bits = (size // BUCKET).bit_length() + 1
+        shift = 64 - bits
+        counts = [0] * (1 << bits)
+        for key in keys:
+            counts[key >> shift] += 1
+        starts = [0]
+        for count in counts:
+            starts.append(starts[-1] + count)
+        _fill(out_keys, size)
+        _fill(out_entries, size)
+        raw_keys, raw_entries = out_keys.raw(), out_entries.raw()
+        at = starts[:-1]
+        for key, entry in zip(keys, entries, strict=True):
+            bucket = key >> shift
+            to = at[bucket]
+            raw_keys[to], raw_entries[to] = key, entry
+            at[bucket] = to + 1
+        for start, end in pairwise(starts):
+            some, of = array("Q", raw_keys[start:end]), array("i", raw_entries[start:end])
+            order = sorted(range(end - start), key=some.__getitem__)
+            raw_keys[start:end] = array("Q", map(some.__getitem__, order))
+            raw_entries[start:end] = array("i", map(of.__getitem__, order))
+        return cls(out_keys, out_entries)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def find(self, key: int) -> array[int] | memoryview:
+        """The entries of a key."""
+        start = bisect_left(self.keys, key)
+        if start == len(self.keys) or self.keys[start] != key:
+            return self.entries[:0]
+        return self.entries[start : bisect_right(self.keys, key, start)]
+
+    def between(self, key: int) -> tuple[int, int]:
+        """Where the entries of a key lie in ``entries``."""
+        start = bisect_left(self.keys, key)
+        return start, bisect_right(self.keys, key, start)
+
+
+class GrowingIndex:
+    """A :class:`SortedIndex` that takes more keys: new ones in a dictionary, older ones in sorted pieces that are
+    merged as they become many. A filter in front of it answers for most keys that are not there."""
+
+    LIMIT = 1 << 16
+    MERGED = 8
+
+    def __init__(self, new: NewColumn, filter_size: int = 1 << 20) -> None:
+        self._new = new
+        self._filter = Filter(filter_size)
+        self._young: dict[int, list[int]] = {}
+        self._young_size = 0
+        self._levels: list[list[SortedIndex]] = []
+
+    def add(self, key: int, entry: int) -> None:
+        self._filter.add(key)
+        self._young.setdefault(key, []).append(entry)
+        self._young_size += 1
+        if self._young_size >= self.LIMIT:
+            keys = array("Q", (key for key, of in self._young.items() for _ in of))
+            entries = array("i", (entry for of in self._young.values() for entry in of))
+            self._young, self._young_size = {}, 0
+            self._push(SortedIndex.of(keys, entries, self._new), 0)
+
+    def find(self, key: int) -> list[int]:
+        """The entries of a key, in the order in which they were added."""
+        if key not in self._filter:
+            return []
+        found = [e for level in reversed(self._levels) for some in level for e in some.find(key)]
+        found += self._young.get(key, ())
+        return found
+
+    def _push(self, some: SortedIndex, level: int) -> None:
+        if level == len(self._levels):
+            self._levels.append([])
+        self._levels[level].append(some)
+        if len(self._levels[level]) == self.MERGED:
+            merged, self._levels[level] = self._levels[level], []
+            keys, entries = self._new("Q"), self._new("i")
+            for one in merged:
+                keys.extend(one.keys)
+                entries.extend(one.entries)
+            self._push(SortedIndex.of(keys.raw(), entries.raw(), self._new), level + 1)
+
+
+def _fill(column: Column, size: int) -> None:
+    """Makes a column of zeros."""
+    while size > 0:
+        column.extend([0] * min(size, BUCKET))
+        size -= min(size, BUCKET)

@@ -1,0 +1,221 @@
+"""A quick first look at the lines of an object: which are surely none of ours, and which follow each other just as
+entries of the ledger do.
+
+Placement takes a record apart, which costs ten times what decompressing it does. Most records need no such thing: a
+line whose *own* part (what every copy of a record has: neither a date that only the copy has, nor what siblings add) is
+on no entry is a stranger; and where an entry is found, its neighbours mostly follow it, which comparing hashes of many
+lines at once shows. What is neither is handed over as it is. Nothing is decided here that placement would not decide.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import compress
+
+import xxhash
+
+from flbrecover.fluentbit.json_members import Members
+from flbrecover.reconcile.columns import Filter
+from flbrecover.reconcile.ledger import Ledger
+
+MOST_HELD = 10_000  # lines that are kept until it is known whether they fill a gap
+_hash = xxhash.xxh3_64_intdigest
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where the own part of a line lies: from ``head`` up to the last ``marker`` (the name of the first member that
+    siblings add), or up to the closing brace where there is none; ``whole``: all of the line."""
+
+    head: int = 0
+    marker: bytes = b""
+    whole: bool = False
+
+    def own(self, line: bytes) -> int:
+        """The hash of the own part."""
+        if self.whole:
+            return _hash(line)
+        end = line.rfind(self.marker) if self.marker else -1
+        return _hash(line[self.head : end])
+
+    def owns(self, lines: Sequence[bytes]) -> array[int]:
+        """:meth:`own` of each line."""
+        if self.whole:
+            return array("Q", map(_hash, lines))
+        head, marker = self.head, self.marker
+        if marker:
+            return array("Q", [_hash(line[head : line.rfind(marker)]) for line in lines])
+        return array("Q", [_hash(line[head:-1]) for line in lines])
+
+
+class Probe:
+    """Tells that a stored JSON line is a copy of no log line, by the value of ``name``, one of the fields that they are
+    compared by; ``field`` is that name as it is written, with its quotes. ``known`` may be shared.
+
+    It says nothing (False) of lines that could spell that value in another way than we do, and nothing at all once a
+    record without a text in that field was added.
+    """
+
+    def __init__(self, name: str, field: bytes, known: Filter) -> None:
+        self._name = name
+        self._known = known
+        self._blind = False
+        self._value = re.compile(re.escape(field) + rb':"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
+
+    def add(self, members: Members) -> None:
+        """A record of a log, as it would be written."""
+        raw = [raw for name, raw in members if name == self._name]
+        if len(raw) != 1 or not raw[0].startswith('"'):
+            self._blind = True
+            return
+        self._known.add(_hash(raw[0][1:-1].encode("utf-8", "surrogateescape")))
+
+    def is_strange(self, line: bytes) -> bool:
+        """Surely no record that was added?"""
+        if self._blind or b"\\u" in line or b"\\/" in line or b"\x7f" in line or not line.isascii():
+            return False
+        found = self._value.findall(line)
+        return bool(found) and not any(_hash(value) in self._known for value in found)
+
+
+@dataclass(frozen=True, slots=True)
+class Strangers:
+    """``count`` lines from number ``index`` on are copies of no entry."""
+
+    index: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Lines from number ``index`` on that placement has to look at."""
+
+    index: int
+    lines: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Lines from number ``index`` on have the own parts of ``entries``, one after the other, if the line before them is
+    the entry before those. ``first`` and ``last`` are the outermost lines; ``some`` are a few more from the start."""
+
+    index: int
+    entries: range
+    first: bytes
+    last: bytes
+    some: tuple[bytes, ...] = ()
+
+
+Segment = Strangers | Lines | Follow
+
+
+class Scanner:
+    """Scans objects of one key format and tag. ``is_strange`` None: the own part alone tells a stranger. ``siblings``
+    is how many lines of a run are handed over for what they carry besides."""
+
+    def __init__(self, ledger: Ledger, cut: Cut, is_strange: Callable[[bytes], bool] | None, siblings: int) -> None:
+        assert ledger.own_index is not None
+        self._cut = cut
+        self._is_strange = is_strange
+        self._siblings = siblings
+        self._filter = ledger.own_filter
+        self._index = ledger.own_index
+        self._own = ledger.own.raw()
+        self._logs = ledger.indexed
+        self._known = ledger.own_set
+        self._end_of_run = ledger.end_of_run
+
+    def scan(self, blocks: Iterable[list[bytes]]) -> Iterator[Segment]:
+        """Segments that cover all lines, in order."""
+        held: list[bytes] = []  # of strangers since the last line that was found, at most MOST_HELD
+        strange = index = 0
+        after = -1  # the entry that the next line has if it follows the last one that was found
+        for lines in blocks:
+            owns = self._cut.owns(lines)
+            hits = None
+            at = 0
+            while at < len(lines):
+                if after >= 0 and not strange:
+                    count = self._following(owns, at, after)
+                    if count:
+                        entries = range(after, after + count)
+                        some = tuple(lines[at : at + min(count, self._siblings)])
+                        self._siblings -= len(some)
+                        yield Follow(index + at, entries, lines[at], lines[at + count - 1], some)
+                        after, at = after + count, at + count
+                        continue
+                if hits is None:
+                    hits = self._hits(owns)
+                end = self._strangers(lines, hits, at)
+                if end > at:
+                    if len(held) + end - at <= MOST_HELD:
+                        held += lines[at:end]
+                    else:
+                        held = []
+                    strange += end - at
+                    at = end
+                    continue
+                entry = self._only(owns[at])
+                if strange:
+                    yield self._gap(index + at - strange, strange, held, after, entry)
+                    held, strange = [], 0
+                yield Lines(index + at, [lines[at]])
+                after = entry + 1 if entry >= 0 else -1
+                at += 1
+            index += len(lines)
+        if strange:
+            yield Strangers(index - strange, strange)
+
+    def _gap(self, index: int, count: int, held: list[bytes], after: int, entry: int) -> Segment:
+        """Strangers between two lines that were found, where as many entries lie between those, may be these entries
+        in another spelling: placement decides."""
+        if after >= 0 and entry - after == count == len(held):
+            return Lines(index, held)
+        return Strangers(index, count)
+
+    def _only(self, own: int) -> int:
+        found = self._index.find(own)
+        return found[0] if len(found) == 1 else -1
+
+    def _strangers(self, lines: list[bytes], hits: deque[int], at: int) -> int:
+        """Behind the strangers that begin at line ``at``; ``hits`` are the lines whose own parts entries may have."""
+        while hits and hits[0] < at:
+            hits.popleft()
+        end = hits[0] if hits else len(lines)
+        if self._is_strange is not None:
+            for place in range(at, end):
+                if not self._is_strange(lines[place]):
+                    return place
+        return end
+
+    def _hits(self, owns: array[int]) -> deque[int]:
+        """The lines whose own parts are those of entries, and no others."""
+        if self._known is not None:
+            return deque(compress(range(len(owns)), map(self._known.__contains__, owns)))
+        bits, mask, find = self._filter.bits, self._filter.mask, self._index.find
+        maybe = [at for at, own in enumerate(owns) if bits[(own >> 3) & mask] >> (own & 7) & 1]
+        return deque(at for at in maybe if len(find(owns[at])))
+
+    def _following(self, owns: array[int], at: int, entry: int) -> int:
+        """How many lines from ``at`` on have the own parts of ``entry`` and those after it."""
+        if entry >= len(self._own):
+            return 0
+        if not self._cut.whole and entry >= self._logs:
+            return 0  # what only buffers hold is compared with its date
+        most = min(len(owns) - at, self._end_of_run(entry - 1) - entry)
+        if most <= 0 or owns[at] != self._own[entry]:
+            return 0
+        low, high = 1, most  # so many follow surely, so many at most
+        if bytes(owns[at : at + most]) == bytes(self._own[entry : entry + most]):
+            return most
+        while low < high:
+            middle = (low + high + 1) // 2
+            if bytes(owns[at : at + middle]) == bytes(self._own[entry : entry + middle]):
+                low = middle
+            else:
+                high = middle - 1
+        return low

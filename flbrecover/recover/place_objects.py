@@ -1,0 +1,274 @@
+"""Reads candidate objects and places their records on the ledger, each with as little work as its lines need."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import islice
+
+from flbrecover.bucket.client import S3
+from flbrecover.fluentbit.formats import format_of
+from flbrecover.fluentbit.record_json import RecordStyle
+from flbrecover.model import ByteRange, Record
+from flbrecover.reconcile.ledger import NONE
+from flbrecover.reconcile.placement import Copy, Placement
+from flbrecover.reconcile.rebuild import MOST_SIBLINGS
+from flbrecover.reconcile.scan import Follow, Scanner, Segment, Strangers
+from flbrecover.recover.comparison import ESTIMATED, SOURCE, TAG, Comparison, ascii_path
+from flbrecover.recover.gone import SourceBytes
+from flbrecover.recover.object_records import ObjectRecords
+from flbrecover.recover.rules import Rules
+from flbrecover.recover.scan_worker import Scanned, ScanWorker, usable_cores, within_bound
+from flbrecover.recover.window import Candidate
+
+WORTH_A_WORKER = 32 << 20  # bytes of objects that are still to be read
+_NO_SPAN = ByteRange(0, 0)  # where in the object a line lay plays no part
+
+
+class ObjectPlacer:
+    """Places one candidate after the other. ``own_sources`` are the files that only objects of this node name."""
+
+    def __init__(
+        self,
+        found: Comparison,
+        s3: S3,
+        style: RecordStyle,
+        rules: Rules,
+        counted: SourceBytes,
+        own_sources: Collection[str],
+        *,
+        take_ambiguous: bool,
+    ) -> None:
+        self.found = found
+        self.s3 = s3
+        self.style = style
+        self.rules = rules
+        self.counted = counted
+        self.own_sources = own_sources
+        self.take_ambiguous = take_ambiguous
+
+    def add(self, number: int, *, last: bool, scanned: Scanned | None = None) -> bool:
+        """Places an object's records. False: not a single one is sure; such objects take what the others leave, so it
+        is to be done again when those are through (``last``). ``scanned`` is what a worker told of it."""
+        return _OneObject(self, number).place(last=last, scanned=scanned)
+
+    def add_all(self, numbers: Collection[int], wanted: Callable[[int], bool]) -> Iterator[tuple[int, bool | None]]:
+        """:meth:`add` for many, in order, every second one scanned by a worker where there are two cores; ``wanted`` is
+        asked right before each one is placed. Gives each number with what add gave, None for what was not wanted."""
+        todo = deque(numbers)
+        size = sum(self.found.candidates[number].object.size for number in todo)
+        two = usable_cores() > 1 and size > WORTH_A_WORKER
+        worker: ScanWorker | None = None
+        try:
+            while todo:
+                number = todo.popleft()
+                scanned = worker.answer() if worker and worker.asked == number else None
+                if not wanted(number):
+                    yield number, None
+                    continue
+                if worker is None and two:
+                    worker = ScanWorker(_Remote(self))
+                if worker and worker.asked is None:
+                    self._ask(worker, islice(todo, 0 if scanned is None else 1, None))
+                yield number, self.add(number, last=False, scanned=scanned)
+        finally:
+            if worker:
+                worker.close()
+
+    def _ask(self, worker: ScanWorker, todo: Iterator[int]) -> None:
+        """Has the worker scan what comes next; the one before that is scanned here at the same time."""
+        number = next(todo, None)
+        if number is not None and self.can_scan(number):
+            worker.ask(number, self.wanted_siblings(number))
+
+    # -- scanning --------------------------------------------------------------------------------------------------
+
+    def can_scan(self, number: int) -> bool:
+        tags = self.found.candidates[number].tags
+        return self.rules.cut_of(tags) is not None and not self.counted.wanted(tags)
+
+    def wanted_siblings(self, number: int) -> int:
+        """How many records of an object are wanted for what they carry besides our fields."""
+        tags = self.found.candidates[number].tags
+        if not self.rules.of(tags):
+            return 0
+        seen = [self.found.siblings[tag].seen if tag in self.found.siblings else 0 for tag in tags]
+        return max(0, MOST_SIBLINGS - min(seen, default=0))
+
+    def scan(self, number: int, siblings: int, records: ObjectRecords) -> Iterator[Segment]:
+        """The segments of an object that :meth:`can_scan`."""
+        tags = self.found.candidates[number].tags
+        cut = self.rules.cut_of(tags)
+        assert cut is not None
+        probes = [self.rules.probes[tag] for tag in tags if tag in self.rules.probes]
+        is_strange = (lambda line: all(p.is_strange(line) for p in probes)) if probes else None
+        return Scanner(self.found.ledger, cut, is_strange, siblings).scan(records.line_blocks())
+
+    def records(self, number: int) -> ObjectRecords:
+        return ObjectRecords(self.s3, self.found.candidates[number].object, self.style)
+
+
+class _Remote:
+    """Scans in the worker, over connections of its own."""
+
+    def __init__(self, placer: ObjectPlacer) -> None:
+        self._placer = placer
+        self._s3: S3 | None = None
+
+    def __call__(self, number: int, siblings: int) -> Scanned | None:
+        if self._s3 is None:
+            self._s3 = self._placer.s3 = self._placer.s3.reopened()
+        records = self._placer.records(number)
+        segments = within_bound(self._placer.scan(number, siblings, records))
+        self._placer.found.breathe()
+        if segments is None:
+            return None
+        return Scanned(segments, records.metadata, records.problems, records.denied, records.too_long)
+
+
+class _OneObject:
+    """The placing of one object's records, from first to last."""
+
+    def __init__(self, placer: ObjectPlacer, number: int) -> None:
+        self._placer = placer
+        self._found = placer.found
+        self._ledger = placer.found.ledger
+        self._number = number
+        self._candidate: Candidate = placer.found.candidates[number]
+        self._tags: Collection[str] = self._candidate.tags
+        self._rules = placer.rules.of(self._candidate.tags)
+        self._time_of = format_of(placer.style).time_of
+        self._current: Record | None = None
+        self._index = -1
+        self._dated = True
+        self._gone = placer.counted.wanted(self._candidate.tags)
+        self._sizes: list[list[int]] = []
+        self._placement = Placement(
+            self._ledger,
+            self._place,
+            lambda entry: self._ledger.stored[entry] != NONE,
+            tags=self._candidate.tags,
+            precise=self._found.precise,
+            take_ambiguous=placer.take_ambiguous,
+        )
+
+    def place(self, *, last: bool, scanned: Scanned | None) -> bool:
+        records = self._by_segments(scanned) if self._placer.can_scan(self._number) else self._one_by_one(0)
+        self._current = None
+        placement, found = self._placement, self._found
+        if not last and self._index >= 0 and placement.is_uncertain():
+            for of_record in self._sizes:
+                self._placer.counted.count(self._gone, of_record, -1)
+            return False
+        placement.ours = records.metadata.get(SOURCE, "").split(",")[0] in self._placer.own_sources
+        placement.finish()
+        found.strangers += placement.strangers
+        found.loose += placement.loose
+        found.ambiguous += placement.ambiguous
+        found.problems.extend(records.problems)
+        if records.denied:
+            found.denied.append(self._candidate)
+        return True
+
+    # -- all records, one by one -----------------------------------------------------------------------------------
+
+    def _one_by_one(self, start: int) -> ObjectRecords:
+        records = self._placer.records(self._number)
+        for index, record in enumerate(records):
+            if index >= start:
+                self._begin(records.metadata)
+                self._feed(index, record)
+                if not index % 1000:
+                    self._found.breathe()
+        return records
+
+    def _feed(self, index: int, record: Record) -> None:
+        self._current, self._index = record, index
+        if self._gone:
+            self._sizes.append(self._placer.counted.sizes(self._gone, record))
+            self._placer.counted.count(self._gone, self._sizes[-1])
+        self._placement.feed(self._placer.rules.copy(index, record, self._rules))
+
+    def _begin(self, metadata: Mapping[str, str]) -> None:
+        """Before the first record: an object that flbrecover wrote names its tag, and says whether its dates are guesses.
+        A guess of ours is no news: the next one is made alike."""
+        if self._index < 0:
+            self._dated = metadata.get(ESTIMATED, "0") == "0"
+            names = {ascii_path(tag): tag for tag in self._candidate.tags}
+            if own := names.get(metadata.get(TAG, "")):
+                self._tags = (own,)
+                self._placement.restrict(self._tags)
+
+    def _place(self, copy: Copy, entry: int) -> None:
+        if self._gone:  # a log or a buffer shows this record, or another object: it was counted there
+            self._placer.counted.count(self._gone, self._sizes[copy.index], -1)
+        if not self._ledger.store(entry, self._number):
+            self._found.doubles += 1
+            return
+        self._learn_time(entry, copy.time_ns)
+        if self._current is not None and copy.index == self._index:
+            self._learn(entry, self._current.data)
+
+    def _learn_time(self, entry: int, time_ns: int | None) -> None:
+        if self._dated:
+            self._ledger.learn_time(entry, time_ns)
+
+    def _learn(self, entry: int, data: bytes) -> None:
+        if entry < len(self._found.logs):
+            tag = self._ledger.tag_of(entry)
+            self._found.siblings_of(tag).feed(data, self._found.logs.made.get(tag, set()))
+
+    # -- what a scan tells of them ---------------------------------------------------------------------------------
+
+    def _by_segments(self, scanned: Scanned | None) -> ObjectRecords | Scanned:
+        """Places what a scan tells, and one by one what it cannot tell."""
+        records: ObjectRecords | Scanned
+        segments: Iterable[Segment]
+        if scanned is not None:
+            records, segments = scanned, scanned.segments
+        else:
+            records = self._placer.records(self._number)
+            segments = self._placer.scan(self._number, self._placer.wanted_siblings(self._number), records)
+        at = 0
+        for number, segment in enumerate(segments):
+            self._begin(records.metadata)
+            if not self._take(segment):
+                return self._one_by_one(segment.index)
+            at = segment.index + _length(segment)
+            if not number % 1000:
+                self._found.breathe()
+        return self._one_by_one(at) if records.too_long else records
+
+    def _take(self, segment: Segment) -> bool:
+        """Places a segment. False where it is not what it seemed: from its first line on nothing was done."""
+        if isinstance(segment, Strangers):
+            self._placement.pass_by(segment.count)
+            self._current, self._index = None, segment.index + segment.count - 1
+            return True
+        if isinstance(segment, Follow):
+            return self._follow(segment)
+        for index, line in enumerate(segment.lines, segment.index):
+            self._feed(index, Record(line, _NO_SPAN, self._time_of(line)))
+        return True
+
+    def _follow(self, segment: Follow) -> bool:
+        entries, ledger = segment.entries, self._ledger
+        if self._placement.previous != entries.start - 1 or not ledger.tags_of(entries) <= set(self._tags):
+            return False
+        first_ns, last_ns = self._time_of(segment.first), self._time_of(segment.last)
+        if not ledger.agrees_in_time(entries[0], first_ns) or not ledger.agrees_in_time(entries[-1], last_ns):
+            return False
+        self._placement.run(segment.index, entries)
+        self._found.doubles += ledger.store_all(entries, self._number)
+        self._learn_time(entries[0], first_ns)
+        self._learn_time(entries[-1], last_ns)
+        for entry, line in zip(entries, segment.some, strict=False):
+            self._learn(entry, line)
+        self._current, self._index = None, segment.index + len(entries) - 1
+        return True
+
+
+def _length(segment: Segment) -> int:
+    if isinstance(segment, Strangers):
+        return segment.count
+    return len(segment.entries) if isinstance(segment, Follow) else len(segment.lines)

@@ -1,0 +1,192 @@
+"""Columns that move to disk: an index of any number of records in a bounded part of memory.
+
+While all columns together are small they are arrays. Beyond the bound they become mapped files in a private scratch
+folder; their pages belong to the kernel's cache, and :meth:`Scratch.breathe` gives back those that this process holds
+whenever it has become larger than it may be.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from array import array
+from collections.abc import Iterable
+from contextlib import suppress
+from types import TracebackType
+from weakref import WeakSet
+
+from flbrecover.errors import FlbrecoverError
+from flbrecover.reconcile.columns import Column
+
+DEFAULT_MEMORY = 64 << 20
+_CHECKED = 1 << 12  # numbers after which a column tells how much it has grown
+_FIRST = 1 << 16  # bytes of a new file
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Scratch:
+    """Makes columns that together take at most ``memory`` bytes of memory, and any amount of disk in ``folder`` (None:
+    where temporary files go). Use it as a context manager: files vanish with it, or with the process."""
+
+    def __init__(self, memory: int = DEFAULT_MEMORY, folder: str | None = None) -> None:
+        self._memory = memory
+        self._folder = folder
+        self._columns: WeakSet[_SpillColumn] = WeakSet()
+        self._in_memory = 0
+        self.spilled = False
+        self._before = resident()
+
+    def __enter__(self) -> Scratch:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def column(self, typecode: str) -> Column:
+        """An empty column; the typecode is one of :mod:`array`."""
+        made = _SpillColumn(self, typecode)
+        self._columns.add(made)
+        if self.spilled:
+            made.spill()
+        return made
+
+    def grew(self, size: int) -> None:
+        """Columns in memory have grown by so many bytes."""
+        self._in_memory += size
+        if not self.spilled and self._in_memory > self._memory:
+            self.spilled = True
+            for column in list(self._columns):
+                column.spill()
+
+    def breathe(self) -> None:
+        """Gives back the pages of mapped columns where the process has grown beyond the bound. To be called now and
+        then; it costs some microseconds."""
+        if self.spilled and resident() - self._before > self._memory:
+            for column in list(self._columns):
+                column.release_pages()
+
+    def close(self) -> None:
+        for column in list(self._columns):
+            column.close()
+
+    def new_file(self) -> int:
+        """A file without a name, for this user only. Raises FlbrecoverError where scratch cannot be written."""
+        try:
+            fd, name = tempfile.mkstemp(prefix="flbrecover-", dir=self._folder)
+            os.unlink(name)
+        except OSError as e:
+            raise _no_room(self._folder, e) from e
+        return fd
+
+
+class _SpillColumn:
+    """An array or a mapped file. Indexing works as with an array, without negative numbers."""
+
+    def __init__(self, scratch: Scratch, typecode: str) -> None:
+        self._scratch = scratch
+        self._typecode = typecode
+        self._array = array(typecode)
+        self._item = self._array.itemsize
+        self._map: mmap.mmap | None = None
+        self._fd = -1
+        self._view: array[int] | memoryview = self._array
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, at: int) -> int:
+        if at >= self._size:
+            raise IndexError("column index out of range")
+        found: int = self._view[at]
+        return found
+
+    def __setitem__(self, at: int, value: int) -> None:
+        if at >= self._size:
+            raise IndexError("column index out of range")
+        self._view[at] = value
+
+    def append(self, value: int) -> None:
+        if self._map is None:
+            self._array.append(value)
+            self._size += 1
+            if not self._size % _CHECKED:
+                self._scratch.grew(_CHECKED * self._item)
+            return
+        if self._size == len(self._view):
+            self._grow(self._size + 1)
+        self._view[self._size] = value
+        self._size += 1
+
+    def extend(self, values: Iterable[int]) -> None:
+        some = values if isinstance(values, array) and values.typecode == self._typecode else None
+        if some is None:
+            some = array(self._typecode, values)
+        if self._map is None:
+            self._array.extend(some)
+            self._size += len(some)
+            self._scratch.grew(len(some) * self._item)
+            return
+        end = self._size + len(some)
+        if end > len(self._view):
+            self._grow(end)
+        memoryview(self._view)[self._size : end] = memoryview(some)
+        self._size = end
+
+    def raw(self) -> array[int] | memoryview:
+        return self._view if self._map is None else memoryview(self._view)[: self._size]
+
+    def spill(self) -> None:
+        """Moves the numbers to a file."""
+        if self._map is not None:
+            return
+        numbers, self._array = self._array, array(self._typecode)
+        self._fd = self._scratch.new_file()
+        self._grow(max(len(numbers), _FIRST // self._item))
+        memoryview(self._view)[: len(numbers)] = memoryview(numbers)
+
+    def release_pages(self) -> None:
+        if self._map is not None:
+            self._map.madvise(mmap.MADV_DONTNEED)  # the file keeps what was written
+
+    def close(self) -> None:
+        if self._fd < 0:
+            return
+        self._view = array(self._typecode)
+        self._size = 0
+        with suppress(BufferError):  # somebody holds a raw view still: it goes with that
+            assert self._map is not None
+            self._map.close()
+        os.close(self._fd)
+        self._fd = -1
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _grow(self, least: int) -> None:
+        """Makes room for at least so many numbers. A full disk is seen here and not later, as a signal."""
+        size = max(2 * len(self._view), least) * self._item
+        size = -(-size // _PAGE) * _PAGE
+        try:
+            os.posix_fallocate(self._fd, 0, size)
+        except OSError as e:
+            raise _no_room(self._scratch._folder, e) from e
+        self._map = mmap.mmap(self._fd, size)
+        self._view = memoryview(self._map).cast(self._typecode)  # type: ignore[call-overload]
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds (0 where the system does not tell)."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * _PAGE
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _no_room(folder: str | None, error: OSError) -> FlbrecoverError:
+    where = folder or tempfile.gettempdir()
+    return FlbrecoverError(f"scratch folder {where}: {error.strerror}; set TMPDIR to a folder with free space")

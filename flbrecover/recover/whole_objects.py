@@ -1,0 +1,223 @@
+"""Shows that an object is just what a buffer file holds, without downloading it: by sizes and checksums.
+
+In the order of their cost, each where it applies, and each only ever saying yes or nothing; nothing means that the
+records decide, as they would have anyhow.
+
+- An object stored as it is: its size, and its ETag where that is the MD5 of the content. (An ETag that is none, of an
+  encrypted object or of one in parts, is never equal to it.)
+- An object of one gzip member: its last 8 bytes, which are CRC-32 and size of the content (RFC 1952), and then its
+  first bytes, unpacked. CRC-32 alone is no proof against somebody who makes two contents of one sum.
+- An object in parts, each a gzip member: the same at the end and at the beginning of every part. What S3 appended to
+  a member is no matter: the member holds the records.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from flbrecover.bucket.client import S3
+from flbrecover.bucket.ranges import last_bytes, part_sizes, range_bytes
+from flbrecover.errors import BucketError, EvidenceError
+from flbrecover.evidence.buffer_records import BufferRecords
+from flbrecover.evidence.node import Node
+from flbrecover.model import StoredObject
+from flbrecover.reconcile.holders import Holder
+from flbrecover.recover.comparison import Comparison
+from flbrecover.recover.watch import Watch
+from flbrecover.recover.window import SLACK_NS, Candidate
+
+BY_MD5 = "MD5 (ETag) and size"
+BY_CRC = "CRC-32, size and first bytes of its gzip member"
+BY_PART = "CRC-32, size and first bytes of one of its parts"
+
+SMALL = 16 << 10  # smaller objects are read whole: that is one request as well
+TRAILER = 8  # of a gzip member
+HEAD = 4 << 10  # bytes at the beginning of a member that are unpacked
+SAMPLE = 128 << 10  # bytes of a buffer file that are compared with them
+AT_ONCE = 16
+BATCH = 512
+MOST_RATIO = 1032  # deflate cannot do better
+_GZIP = b"\x1f\x8b\x08"
+
+
+@dataclass(frozen=True, slots=True)
+class ContentSums:
+    """What identifies the content of a buffer file: its size in bytes, MD5 (hex) and CRC-32 of it."""
+
+    size: int
+    md5: str
+    crc32: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A buffer file that is still looked for."""
+
+    holder: Holder
+    sums: ContentSums
+
+    @property
+    def tag(self) -> str:
+        return self.holder.buffer.tag or ""
+
+    @property
+    def began_ns(self) -> int:
+        """No object with its content is older."""
+        created = self.holder.buffer.created_ns
+        return created if created is not None else 0
+
+
+def sums_of(holder: Holder, records: BufferRecords) -> ContentSums | None:
+    """The sums of a buffer file that was read to its end; None where an object could hold its content and not its
+    records, or the other way round: it is damaged, its content is not what is uploaded, or has no newline at its end.
+    """
+    content = holder.buffer.content
+    engine = holder.buffer.kind in ("engine", "rejected")
+    if engine or records.problems or not len(holder) or records.content_length != content.length:
+        return None
+    if holder.span(0).start != content.start or holder.span(len(holder) - 1).end != content.end - 1:
+        return None
+    return ContentSums(records.content_length, records.content_md5, records.content_crc32)
+
+
+def whole_objects(
+    found: Comparison, s3: S3, node: Node, sums: Mapping[int, ContentSums | None], watch: Watch
+) -> dict[int, str]:
+    """The candidates that hold the whole content of a buffer file, by number, with the proof. Their records are stored
+    on the ledger."""
+    return _Search(found, s3, node, sums).run(watch)
+
+
+class _Search:
+    def __init__(self, found: Comparison, s3: S3, node: Node, sums: Mapping[int, ContentSums | None]) -> None:
+        self._found = found
+        self._s3 = s3
+        self._node = node
+        self._proofs: dict[int, str] = {}
+        self._by_md5: dict[str, list[_Wanted]] = {}
+        self._by_crc: dict[tuple[int, int], list[_Wanted]] = {}  # and size
+        self._left: dict[str, int] = {}  # by tag
+        self._smallest: dict[str, int] = {}
+        self._earliest: dict[str, int] = {}
+        for holder in found.holders:
+            of = sums.get(holder.number)
+            # One and the same text again and again: its neighbours tell whose it is, if anything does.
+            if of is not None and (found.precise or holder.varied):
+                self._want(_Wanted(holder, of))
+
+    def _want(self, wanted: _Wanted) -> None:
+        tag, sums = wanted.tag, wanted.sums
+        self._by_md5.setdefault(sums.md5, []).append(wanted)
+        self._by_crc.setdefault((sums.crc32, sums.size), []).append(wanted)
+        self._left[tag] = self._left.get(tag, 0) + 1
+        self._smallest[tag] = min(sums.size, self._smallest.get(tag, sums.size))
+        self._earliest[tag] = min(wanted.began_ns, self._earliest.get(tag, wanted.began_ns))
+
+    def run(self, watch: Watch) -> dict[int, str]:
+        """The proofs by the candidates' numbers."""
+        numbers = []
+        for number, candidate in enumerate(self._found.candidates):
+            wanted = self._first(self._by_md5.get(candidate.object.etag, ()), number)
+            if wanted is not None and wanted.sums.size == candidate.object.size:
+                self._take(number, wanted, BY_MD5)
+            elif self._could_hold(candidate):
+                numbers.append(number)
+        with ThreadPoolExecutor(AT_ONCE, "proofs") as pool:
+            for start in watch(range(0, len(numbers), BATCH), "checking objects", -(-len(numbers) // BATCH)):
+                some = [n for n in numbers[start : start + BATCH] if self._could_hold(self._found.candidates[n])]
+                for number, members in zip(some, pool.map(self._members, some), strict=True):
+                    self._try(number, members)
+        return self._proofs
+
+    def _first(self, some: Iterable[_Wanted], number: int) -> _Wanted | None:
+        """The first buffer file of a candidate's tags that existed when the candidate was written."""
+        candidate = self._found.candidates[number]
+        written_ns = candidate.object.last_modified_ns + SLACK_NS
+        return next((w for w in some if w.tag in candidate.tags and w.began_ns <= written_ns), None)
+
+    def _could_hold(self, candidate: Candidate) -> bool:
+        """Could an object be the compressed content of a buffer file that is still looked for, by size and time? (One
+        in parts may hold anything.)"""
+        stored = candidate.object
+        if stored.size <= SMALL:
+            return False
+        return any(
+            ("-" in stored.etag or stored.size * MOST_RATIO >= self._smallest[tag])
+            and self._earliest[tag] <= stored.last_modified_ns + SLACK_NS
+            for tag in candidate.tags
+            if self._left.get(tag)
+        )
+
+    def _members(self, number: int) -> list[tuple[int, int, int, int]]:
+        """CRC-32 and content size of each gzip member that is known to end somewhere, with where it begins and ends:
+        of the object, or of each of its parts. Runs in a thread."""
+        stored = self._found.candidates[number].object
+        try:
+            ends = [stored.size]
+            if "-" in stored.etag:
+                sizes = part_sizes(self._s3, stored.bucket, stored.key, etag=stored.etag)
+                if sizes is None:
+                    return []
+                ends = [sum(sizes[: n + 1]) for n in range(len(sizes))]
+            found = []
+            for start, end in zip([0, *ends], ends, strict=False):
+                if end - start > TRAILER:
+                    trailer = self._bytes(stored, end - TRAILER, TRAILER)
+                    if len(trailer) == TRAILER:
+                        crc, size = int.from_bytes(trailer[:4], "little"), int.from_bytes(trailer[4:], "little")
+                        found.append((crc, size, start, end))
+            return found
+        except BucketError:  # the records decide, and say what is wrong with the object
+            return []
+
+    def _bytes(self, stored: StoredObject, start: int, length: int) -> bytes:
+        if start + length == stored.size:
+            return last_bytes(self._s3, stored.bucket, stored.key, length, etag=stored.etag)
+        return range_bytes(self._s3, stored.bucket, stored.key, start, length, etag=stored.etag)
+
+    def _try(self, number: int, members: list[tuple[int, int, int, int]]) -> None:
+        stored = self._found.candidates[number].object
+        for crc, size, start, end in members:
+            wanted = self._first(self._by_crc.get((crc, size), ()), number)
+            if wanted is not None and self._is_member(stored, start, end, wanted):
+                whole = len(members) == 1 and end - start == stored.size
+                self._take(number, wanted, BY_CRC if whole else BY_PART)
+
+    def _is_member(self, stored: StoredObject, start: int, end: int, wanted: _Wanted) -> bool:
+        """Does a gzip member begin there with the content of the buffer file, and is it no longer than that takes?
+        (What is longer has another member in front of the one that the checksum is of.)"""
+        content = wanted.holder.buffer.content
+        try:
+            packed = self._bytes(stored, start, min(HEAD, end - start))
+            with self._node.open(wanted.holder.buffer.path) as file:
+                file.seek(content.start)
+                sample = file.read(min(content.length, SAMPLE))
+        except (BucketError, EvidenceError, OSError):  # the records decide
+            return False
+        expected = len(zlib.compress(sample, 1)) / max(1, len(sample)) * content.length
+        return end - start <= 1.5 * expected + HEAD and _begins_with(packed, sample)
+
+    def _take(self, number: int, wanted: _Wanted, proof: str) -> None:
+        """The object holds all records of a buffer file. (One in parts is read all the same, for the others.)"""
+        self._by_md5[wanted.sums.md5].remove(wanted)
+        self._by_crc[wanted.sums.crc32, wanted.sums.size].remove(wanted)
+        self._left[wanted.tag] -= 1
+        for entry in wanted.holder.entries:
+            self._found.ledger.store(entry, number)
+        wanted.holder.proof = proof
+        if proof != BY_PART:
+            self._proofs[number] = proof
+
+
+def _begins_with(packed: bytes, content: bytes) -> bool:
+    """Does a gzip member that begins with ``packed`` have content that begins as ``content`` does?"""
+    if not packed.startswith(_GZIP):
+        return False
+    try:
+        unpacked = zlib.decompressobj(31).decompress(packed, max(1, len(content)))
+    except zlib.error:
+        return False
+    return bool(unpacked) and content.startswith(unpacked[: len(content)])

@@ -1,0 +1,71 @@
+"""Columns and the indexes over them: whatever is found in a dictionary is found in them, in the same order."""
+
+from __future__ import annotations
+
+from array import array
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flbrecover.reconcile import columns
+from flbrecover.reconcile.columns import Filter, GrowingIndex, SortedIndex, in_memory
+
+KEYS = st.lists(st.sampled_from([0, 1, 2, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1]) | st.integers(0, 2**64 - 1))
+
+
+@pytest.fixture(params=[2, 1 << 17], ids=["in pieces", "at once"])
+def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "BUCKET", request.param)
+
+
+def places(keys: list[int]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for place, key in enumerate(keys):
+        found.setdefault(key, []).append(place)
+    return found
+
+
+@pytest.mark.usefixtures("bucket")
+class TestSorted:
+    @given(keys=KEYS, absent=st.integers(0, 2**64 - 1))
+    def test_every_key_is_found_with_its_entries_in_order(self, keys: list[int], absent: int) -> None:
+        index = SortedIndex.of(array("Q", keys), range(len(keys)), in_memory)
+        known = places(keys)
+        assert len(index) == len(keys)
+        assert {key: list(index.find(key)) for key in known} == known
+        assert list(index.find(absent)) == known.get(absent, [])
+
+    def test_many_keys(self) -> None:
+        keys = [(n * 0x9E3779B97F4A7C15) % 2**64 for n in range(5000)] * 2
+        index = SortedIndex.of(array("Q", keys), range(len(keys)), in_memory)
+        assert all(list(index.find(key)) == [place, place + 5000] for place, key in enumerate(keys[:5000]))
+        assert list(index.keys) == sorted(keys)
+
+
+@given(keys=KEYS)
+def test_a_growing_index_is_a_dictionary(keys: list[int]) -> None:
+    class Small(GrowingIndex):
+        LIMIT = 3
+        MERGED = 2
+
+    index = Small(in_memory)
+    for place, key in enumerate(keys):
+        index.add(key, place)
+        assert index.find(key)[-1] == place
+    assert {key: index.find(key) for key in keys} == places(keys)
+    assert index.find(12345) == places(keys).get(12345, [])
+
+
+@given(keys=st.sets(st.integers(0, 2**64 - 1), max_size=300))
+def test_a_filter_knows_all_that_was_added(keys: set[int]) -> None:
+    some = Filter(64)
+    some.add_all(keys)
+    assert all(key in some for key in keys)
+
+
+def test_a_filter_denies_most_others() -> None:
+    some = Filter(1 << 12)
+    for key in range(0, 1 << 62, 1 << 55):
+        some.add(key * 31 + 7)
+    assert sum((key * 977 + 5) in some for key in range(10_000)) < 500

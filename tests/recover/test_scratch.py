@@ -1,0 +1,79 @@
+"""Columns that move to disk hold what they held in memory, and the memory that they take is bounded."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from array import array
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flbrecover.errors import FlbrecoverError
+from flbrecover.recover.scratch import Scratch, resident
+
+MANY = 1 << 20
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.just("append"), st.integers(-(2**31), 2**31 - 1))
+        | st.tuples(st.just("extend"), st.lists(st.integers(-(2**31), 2**31 - 1), max_size=5000))
+        | st.tuples(st.just("set"), st.integers(0, 10**6))
+        | st.tuples(st.sampled_from(["spill", "breathe"]), st.none()),
+        max_size=20,
+    )
+)
+def test_a_column_is_a_list(steps: list[tuple[str, object]]) -> None:
+    with Scratch(8 << 10) as scratch:
+        column, expected = scratch.column("i"), array("i")
+        for step, value in steps:
+            if step == "append":
+                column.append(value)  # type: ignore[arg-type]
+                expected.append(value)  # type: ignore[arg-type]
+            elif step == "extend":
+                column.extend(value)  # type: ignore[arg-type]
+                expected.extend(value)  # type: ignore[arg-type]
+            elif step == "set" and len(expected):
+                at = int(value) % len(expected)  # type: ignore[call-overload]
+                column[at] = expected[at] = at
+            elif step == "spill":
+                scratch.grew(1 << 20)
+            elif step == "breathe":
+                scratch.breathe()
+        assert len(column) == len(expected)
+        assert array("i", column.raw()) == expected
+        assert [column[at] for at in range(len(expected))] == list(expected)
+        with pytest.raises(IndexError):
+            column[len(expected)]
+
+
+def test_beyond_the_bound_the_numbers_are_on_disk_and_the_memory_is_given_back() -> None:
+    with Scratch(1 << 20) as scratch:
+        before = resident()
+        column = scratch.column("q")
+        for number in range(0, 8 * MANY, 1 << 16):
+            column.extend(range(number, number + (1 << 16)))
+            scratch.breathe()
+        assert scratch.spilled
+        assert resident() - before < 16 << 20 < 8 * MANY * 8
+        assert sum(column.raw()) == sum(range(8 * MANY))
+
+
+def test_nothing_is_left_in_the_folder(tmp_path: Path) -> None:
+    with Scratch(1, str(tmp_path)) as scratch:
+        column = scratch.column("Q")
+        column.extend(range(10_000))
+        assert scratch.spilled
+        assert list(tmp_path.iterdir()) == []
+        files = len(os.listdir("/proc/self/fd"))
+        del column
+        assert len(os.listdir("/proc/self/fd")) < files
+
+
+def test_a_folder_that_cannot_be_written_is_named() -> None:
+    with Scratch(1, "/proc/self/nowhere") as scratch, pytest.raises(FlbrecoverError, match="TMPDIR"):
+        scratch.column("Q").extend(range(10_000))
+    assert tempfile.gettempdir()
