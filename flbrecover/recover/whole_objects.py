@@ -37,6 +37,7 @@ SMALL = 16 << 10  # smaller objects are read whole: that is one request as well
 TRAILER = 8  # of a gzip member
 HEAD = 4 << 10  # bytes at the beginning of a member that are unpacked
 SAMPLE = 128 << 10  # bytes of a buffer file that are compared with them
+LEAST, MOST = 0.7, 1.6  # how much smaller or larger than by zlib's level 6 it may be
 AT_ONCE = 16
 BATCH = 512
 MOST_RATIO = 1032  # deflate cannot do better
@@ -187,8 +188,8 @@ class _Search:
                 self._take(number, wanted, BY_CRC if whole else BY_PART)
 
     def _is_member(self, stored: StoredObject, start: int, end: int, wanted: _Wanted) -> bool:
-        """Does a gzip member begin there with the content of the buffer file, and is it no longer than that takes?
-        (What is longer has another member in front of the one that the checksum is of.)"""
+        """Does a gzip member begin there with the content of the buffer file, and is it as long as that takes? (What is
+        longer has another member in front of the one that the checksum is of; what is shorter lacks something.)"""
         content = wanted.holder.buffer.content
         try:
             packed = self._bytes(stored, start, min(HEAD, end - start))
@@ -197,8 +198,9 @@ class _Search:
                 sample = file.read(min(content.length, SAMPLE))
         except (BucketError, EvidenceError, OSError):  # the records decide
             return False
-        expected = len(zlib.compress(sample, 1)) / max(1, len(sample)) * content.length
-        return end - start <= 1.5 * expected + HEAD and _begins_with(packed, sample)
+        expected = len(zlib.compress(sample)) / max(1, len(sample)) * content.length
+        as_long = LEAST * expected - HEAD <= end - start <= MOST * expected + HEAD
+        return as_long and _begins_with(packed, sample)
 
     def _take(self, number: int, wanted: _Wanted, proof: str) -> None:
         """The object holds all records of a buffer file. (One in parts is read all the same, for the others.)"""

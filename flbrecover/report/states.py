@@ -189,7 +189,8 @@ def analysis_json(analysis: Analysis) -> Iterator[tuple[str, dict[str, Any]]]:
             totals = Totals.of(output.states.of(holder.entries))
             yield "buffer_state", {
                 "output": name, "path": buffer.path, "kind": buffer.kind, "tag": buffer.tag, **_counts(totals),
-                "copies": holder.copies, "proof": proof_of(holder, totals), "stored_in": stored_in(output, holder.number),
+                "copies": holder.copies, "proof": proof_of(holder, totals),
+                "stored_in": stored_in(output, holder.number),
                 "first_time": iso(holder.first_ns), "last_time": iso(holder.last_ns),
             }  # fmt: skip
         for run in output.comparison.logs.runs:
