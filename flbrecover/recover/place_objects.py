@@ -190,8 +190,8 @@ class _OneObject:
         self._placement.feed(self._placer.rules.copy(index, record, self._rules))
 
     def _begin(self, metadata: Mapping[str, str]) -> None:
-        """Before the first record: an object that flbrecover wrote names its tag, and says whether its dates are guesses.
-        A guess of ours is no news: the next one is made alike."""
+        """Before the first record: an object that flbrecover wrote names its tag, and says whether its dates are
+        guesses. A guess of ours is no news: the next one is made alike."""
         if self._index < 0:
             self._dated = metadata.get(ESTIMATED, "0") == "0"
             names = {ascii_path(tag): tag for tag in self._candidate.tags}
