@@ -72,19 +72,27 @@ class Launcher:
         self._process.wait(60)
         self._process.stdout.close()
 
-    def run(self, arguments: Sequence[object], *, kill_at: int = 0, cwd: Path | None = None) -> Run:
-        (ended,) = self.together([arguments], kill_at=kill_at, cwd=cwd)
+    def run(
+        self, arguments: Sequence[object], *, kill_at: int = 0, by: int = signal.SIGKILL, cwd: Path | None = None
+    ) -> Run:
+        (ended,) = self.together([arguments], kill_at=kill_at, by=by, cwd=cwd)
         return ended
 
     def together(
-        self, commands: Sequence[Sequence[object]], *, kill_at: int = 0, cwd: Path | None = None
+        self,
+        commands: Sequence[Sequence[object]],
+        *,
+        kill_at: int = 0,
+        by: int = signal.SIGKILL,
+        cwd: Path | None = None,
     ) -> list[Run]:
-        """Starts several commands at the same moment; ``kill_at`` is for the first one alone."""
+        """Starts several commands at the same moment; ``kill_at`` is for the first one alone, ``by`` the signal. With
+        SIGINT the statements of SQLite are no points."""
         assert self._process.stdin is not None and self._process.stdout is not None
         with tempfile.TemporaryDirectory(prefix="killing-") as folder:
             jobs = [
                 {"arguments": [str(a) for a in command], "kill_at": 0 if number else kill_at,
-                 "files": f"{folder}/{number}", "cwd": str(cwd or Path.cwd())}
+                 "by": by, "files": f"{folder}/{number}", "cwd": str(cwd or Path.cwd())}
                 for number, command in enumerate(commands)
             ]  # fmt: skip
             self._process.stdin.write(json.dumps(jobs) + "\n")
@@ -104,16 +112,18 @@ class Launcher:
 class Points:
     """Counts points, notes them in a file, and kills the process at the chosen one."""
 
-    def __init__(self, kill_at: int, file: str) -> None:
+    def __init__(self, kill_at: int, by: int, file: str) -> None:
         self._kill_at = kill_at
+        self._by = by
         self._fd = os.open(file, os.O_WRONLY | os.O_CREAT, 0o600)
         self._count = 0
         self._lock = threading.Lock()
 
     def watch(self) -> None:
         sys.addaudithook(self._on_event)
-        self._sqlite_connect = sqlite3.connect
-        sqlite3.connect = self._connect  # type: ignore[assignment]
+        if self._by != signal.SIGINT:  # SQLite swallows what is raised in its trace, a Ctrl-C with it
+            self._sqlite_connect = sqlite3.connect
+            sqlite3.connect = self._connect  # type: ignore[assignment]
 
     def _on_event(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event in EVENTS:
@@ -131,20 +141,21 @@ class Points:
         with self._lock:
             self._count += 1
             if self._count == self._kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), self._by)
             os.write(self._fd, (what.encode("ascii", "backslashreplace").replace(b"\n", b" ")) + b"\n")
 
 
 def _child(job: dict[str, Any]) -> None:
     from flbrecover.cli import main
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background of a shell
     os.chdir(job["cwd"])
     for fd, suffix in ((1, ".out"), (2, ".err")):
         file = os.open(job["files"] + suffix, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(file, fd)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False))
-    Points(job["kill_at"], job["files"] + ".points").watch()
+    Points(job["kill_at"], job["by"], job["files"] + ".points").watch()
     main(job["arguments"])
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import sqlite3
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -34,11 +38,11 @@ class Killed:
         self.number += 1
         self.case = self.folder / f"case-{self.number}"
 
-    def recover(self, *, kill_at: int = 0, case: bool = True) -> Run:
+    def recover(self, *, kill_at: int = 0, by: int = signal.SIGKILL, case: bool = True) -> Run:
         where = ("--root", self.root, "--config", config(self.name), "--endpoint-url", self.url)
         kept = ("--case", self.case) if case else ()
         command = ("recover", *where, "--agent", "gone", "--yes", "--json", *kept)
-        return self.launcher.run(command, kill_at=kill_at, cwd=self.folder)
+        return self.launcher.run(command, kill_at=kill_at, by=by, cwd=self.folder)
 
     def apply(self) -> Run:
         return self.launcher.run(
@@ -108,4 +112,24 @@ def test_a_second_operator_in_the_middle_of_the_first(tmp_path: Path, moto, laun
         incident.start_over()
         assert incident.recover(kill_at=at).killed
         assert incident.recover(case=False).code == 0
+        assert incident.objects() == wanted
+
+
+def test_ctrl_c_waits_for_what_is_under_way_and_notes_it(tmp_path: Path, moto, launcher: Launcher) -> None:
+    incident = Killed("rolling-update", tmp_path, moto, launcher)
+    incident.start_over()
+    points = incident.recover(by=signal.SIGINT).points
+    wanted = incident.objects()
+    puts = [n for n, what in enumerate(points, 1) if "send b'PUT" in what]
+    for part in (3, 2):  # in the middle of the uploads, early and late
+        incident.start_over()
+        stopped = incident.recover(kill_at=puts[len(puts) // part], by=signal.SIGINT)
+        assert stopped.code == 130, stopped.err
+        assert "the same command goes on from here" in stopped.err and "Traceback" not in stopped.err
+        with closing(sqlite3.connect(incident.case / "case.db")) as db:
+            events = Counter(db.execute("select action, event from journal").fetchall())
+            ((exit_code,),) = db.execute("select exit_code from runs")
+        assert {n for n, event in events if event == "started"} == {n for n, event in events if event == "result"}
+        assert exit_code == 130
+        assert incident.apply().code == 0
         assert incident.objects() == wanted
