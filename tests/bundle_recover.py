@@ -23,7 +23,7 @@ def main() -> int:
         if collected.returncode not in (0, 4):
             return collected.returncode
         arguments[root] = bundle
-        return subprocess.run([*FLBRECOVER, *arguments], check=False).returncode
+        return subprocess.run([*FLBRECOVER, *arguments], cwd=folder, check=False).returncode  # its case goes with it
 
 
 if __name__ == "__main__":

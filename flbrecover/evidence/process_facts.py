@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from flbrecover.errors import EvidenceError
+from flbrecover.evidence.node import Node
 from flbrecover.fluentbit.secrets import MASK, is_secret, mask_argument
 
 MAX_FILES = 4096
@@ -74,13 +76,11 @@ def _started_ns(proc: Path, here: Path) -> int | None:
 
 def _version(root: Path) -> str | None:
     """Of the package that it was installed from; a Fluent Bit of a container image was mostly installed by none."""
-    status = root / "var/lib/dpkg/status"
     try:
-        fd = os.open(status, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
+        with Node(root).open("/var/lib/dpkg/status") as f:
+            m = _PACKAGE.search(f.read(_MAX_STATUS))
+    except (EvidenceError, OSError):
         return None
-    with os.fdopen(fd, "rb") as f:
-        m = _PACKAGE.search(f.read(_MAX_STATUS))
     return _text(m[1]) if m else None
 
 
