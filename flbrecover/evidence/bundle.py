@@ -19,9 +19,9 @@ from typing import Any, BinaryIO
 import zstandard
 
 from flbrecover.errors import EvidenceError, UsageError
-from flbrecover.evidence import manifest
+from flbrecover.evidence import bundle_manifest as manifest
+from flbrecover.evidence.bundle_manifest import Entry
 from flbrecover.evidence.frames import FrameReader
-from flbrecover.evidence.manifest import Entry
 from flbrecover.evidence.node import Node, Parts
 from flbrecover.model import Problem
 

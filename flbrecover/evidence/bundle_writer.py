@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
-from flbrecover.evidence import manifest
+from flbrecover.evidence import bundle_manifest as manifest
+from flbrecover.evidence.bundle_manifest import Entry
 from flbrecover.evidence.frames import FrameWriter
-from flbrecover.evidence.manifest import Entry
 
 _BLOCK = 1 << 20
 _TAR_BLOCK = 512

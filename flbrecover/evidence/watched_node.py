@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from flbrecover.errors import EvidenceError
-from flbrecover.evidence.manifest import Entry, of_stat
+from flbrecover.evidence.bundle_manifest import Entry, of_stat
 from flbrecover.evidence.node import Node, Parts
 
 

@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from flbrecover.errors import EvidenceError
 from flbrecover.evidence import process_facts
+from flbrecover.evidence.bundle_manifest import Entry
 from flbrecover.evidence.bundle_writer import BundleWriter, Total
 from flbrecover.evidence.log_folders import LogFolders
-from flbrecover.evidence.manifest import Entry
 from flbrecover.evidence.node import Node
 from flbrecover.evidence.snapshot import snapshot
 from flbrecover.evidence.watched_node import WatchedNode

@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flbrecover.errors import EvidenceError, FlbrecoverError, UsageError
-from flbrecover.evidence import manifest
+from flbrecover.evidence import bundle_manifest as manifest
 from flbrecover.evidence.bundle import BundleNode, open_root
+from flbrecover.evidence.bundle_manifest import Entry
 from flbrecover.evidence.bundle_writer import BundleWriter
 from flbrecover.evidence.frames import FRAME, FrameWriter
-from flbrecover.evidence.manifest import Entry
 from flbrecover.evidence.node import Node
 from flbrecover.evidence.watched_node import WatchedNode
 
