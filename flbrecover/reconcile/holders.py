@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from flbrecover.model import BufferFile, ByteRange
+from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.ledger import NO_TIME, NONE, HeldRecords, Ledger, Run
-from flbrecover.reconcile.placement import Copy, Placement
+from flbrecover.reconcile.placement import Placement
 
 
 @dataclass(slots=True)

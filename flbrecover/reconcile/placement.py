@@ -11,39 +11,12 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Container, Sequence
 
+from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.ledger import NONE, Ledger
 
 MAX_PENDING = 10_000  # repeated records in a row that are held back until a neighbour tells their place
 LOOK_AHEAD = 16  # records that are enough to tell one place from another
 LOOK_AT = 100  # places that are tried for one record
-
-
-class Copy:
-    """One record of the sequence. ``keys`` are its match keys (several where it could be of several logs), or what
-    makes them: a record is taken apart only if it has to be. ``own`` is the hash of what all copies of it have in
-    common (0: not known)."""
-
-    __slots__ = ("_keys", "digest", "index", "own", "time_ns")
-
-    def __init__(
-        self,
-        index: int,
-        digest: bytes,
-        keys: tuple[bytes, ...] | Callable[[], tuple[bytes, ...]],
-        time_ns: int | None,
-        own: int = 0,
-    ) -> None:
-        self.index = index
-        self.digest = digest
-        self._keys = keys
-        self.time_ns = time_ns
-        self.own = own
-
-    @property
-    def keys(self) -> tuple[bytes, ...]:
-        if not isinstance(self._keys, tuple):
-            self._keys = self._keys()
-        return self._keys
 
 
 class Placement:

@@ -17,10 +17,10 @@ from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.model import BufferFile, ByteRange, Problem, Record
+from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.holders import Holder, place_holder
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.match_key import rule_for
-from flbrecover.reconcile.placement import Copy
 from flbrecover.recover.comparison import ESTIMATED, SOURCE, TAG, Comparison, ascii_path
 from flbrecover.recover.gone import SourceBytes, left_of, source_bytes
 from flbrecover.recover.log_entries import SECOND_NS, LogEntries, LogReader, Peek, unusable

@@ -12,8 +12,8 @@ from flbrecover.fluentbit.json_string import write_string
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.model import Record
 from flbrecover.reconcile.columns import Filter
+from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.match_key import MatchRule, digest_of
-from flbrecover.reconcile.placement import Copy
 from flbrecover.reconcile.scan import Cut, Probe
 
 WHOLE = Cut(whole=True)

@@ -7,9 +7,10 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.ledger import NONE, Ledger, Run
 from flbrecover.reconcile.match_key import digest_of
-from flbrecover.reconcile.placement import Copy, Placement
+from flbrecover.reconcile.placement import Placement
 
 SECOND = 1_000_000_000
 
