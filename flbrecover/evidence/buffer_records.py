@@ -63,6 +63,15 @@ class BufferRecords:
         return [Problem(self._buffer.path, what, span) for span, what in self._ranges] + self._notes
 
     def __iter__(self) -> Iterator[Record]:
+        for item in self.batches():
+            if isinstance(item, Record):
+                yield item
+            else:
+                yield from map(self._record, item)
+
+    def batches(self) -> Iterator[Record | list[Piece]]:
+        """As iterating, but records that lie next to each other and are whole beyond doubt come as the pieces that they
+        are, many at a time: their time is not read."""
         self._start_over()
         try:
             with self._node.open(self._buffer.path) as file:
@@ -77,10 +86,14 @@ class BufferRecords:
 
     # -- the content of a store_dir file -----------------------------------------------------------------------------
 
-    def _of_content(self, file: BinaryIO) -> Iterator[Record]:
+    def _of_content(self, file: BinaryIO) -> Iterator[Record | list[Piece]]:
         split = self._format.splitter(self._buffer.content.start)
         for block in self._content(file):
-            yield from self._whole(split.feed(block))
+            pieces = list(split.feed(block))
+            if self._format.are_whole([piece[0] for piece in pieces]):
+                yield [piece for piece in pieces if isinstance(piece, Piece)]
+            else:
+                yield from self._whole(pieces)
         for piece in split.rest():
             if isinstance(piece, Unread):
                 if piece.span.end == self._buffer.content.end:

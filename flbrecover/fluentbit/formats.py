@@ -3,13 +3,13 @@ are, how one is written, and how records become an object."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from flbrecover.fluentbit import json_members, otlp_json, record_json
 from flbrecover.fluentbit.json_members import Members
-from flbrecover.fluentbit.json_whole import is_object
+from flbrecover.fluentbit.json_whole import are_objects, is_object
 from flbrecover.fluentbit.otlp_split import LogRecordSplitter
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.fluentbit.record_split import LineSplitter, Splitter
@@ -49,6 +49,10 @@ class Format(Protocol):
 
     def is_whole(self, record: bytes) -> bool:
         """Whether a record from the middle of a stream is whole, as far as its bytes show."""
+
+    def are_whole(self, records: Sequence[object]) -> bool:
+        """Whether all of these are records of bytes that :meth:`is_whole` and hold no NUL byte, as far as that can be
+        told of many at once: False says nothing."""
 
     def render(
         self, fields: Fields, time_ns: int, *, metadata: Fields = (), group: Fields | None = None
@@ -103,6 +107,9 @@ class JsonLines:
     def is_whole(self, record: bytes) -> bool:
         return not self.style.is_json or is_object(record)
 
+    def are_whole(self, records: Sequence[object]) -> bool:
+        return self.style.is_json and are_objects(records)
+
     def render(
         self, fields: Fields, time_ns: int, *, metadata: Fields = (), group: Fields | None = None
     ) -> bytes | None:
@@ -146,6 +153,9 @@ class OtlpJson:
 
     def is_whole(self, record: bytes) -> bool:
         return True  # the splitter has parsed it
+
+    def are_whole(self, records: Sequence[object]) -> bool:
+        return False  # records of one block may differ in what stands around them
 
     def render(
         self, fields: Fields, time_ns: int, *, metadata: Fields = (), group: Fields | None = None

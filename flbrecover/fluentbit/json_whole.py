@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Sequence
 
 _DECODER = json.JSONDecoder()
+# What raw_decode calls, without its wrapper: it raises StopIteration where no value begins.
+_scan: Callable[[str, int], tuple[object, int]] = vars(_DECODER)["scan_once"]
 _SMALL = 1 << 20  # up to here the standard parser may build the value; it can take 30 times the text's size
 _NEXT = re.compile(rb"[ \t\r\n]*([{}\[\],:\"]|-?[0-9a-zA-Z][0-9a-zA-Z.+-]*)")
 _STRING_STOP = re.compile(rb"[\"\\\x00-\x1f]")
@@ -38,6 +41,30 @@ def is_object(text: bytes) -> bool:
         except (ValueError, RecursionError):
             pass  # it may still be whole in Fluent Bit's dialect, or deep
     return _is_object_slow(text)
+
+
+def are_objects(texts: Sequence[object]) -> bool:
+    """Whether each of these is bytes and an object for :func:`is_object`, without a NUL byte; in a third of the time.
+    False says nothing: of texts that are not ASCII, and of long ones."""
+    try:
+        joined = b",".join(texts)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    if not texts or len(joined) > _SMALL or b"\0" in joined or not joined.isascii():
+        return False
+    chars = joined.decode("ascii")
+    at = 0
+    try:
+        for text in texts:
+            if chars[at] != "{":
+                return False
+            _, end = _scan(chars, at)
+            at += len(text) + 1  # type: ignore[arg-type]
+            if end != at - 1:
+                return False
+    except (ValueError, RecursionError, StopIteration, IndexError):
+        return False
+    return True
 
 
 def _is_object_slow(text: bytes) -> bool:

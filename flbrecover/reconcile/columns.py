@@ -134,26 +134,47 @@ class GrowingIndex:
     def __init__(self, new: NewColumn, filter_size: int = 1 << 20) -> None:
         self._new = new
         self._filter = Filter(filter_size)
-        self._young: dict[int, list[int]] = {}
+        self._young: dict[int, int | list[int]] = {}
         self._young_size = 0
         self._levels: list[list[SortedIndex]] = []
 
     def add(self, key: int, entry: int) -> None:
         self._filter.add(key)
-        self._young.setdefault(key, []).append(entry)
-        self._young_size += 1
-        if self._young_size >= self.LIMIT:
-            keys = array("Q", (key for key, of in self._young.items() for _ in of))
-            entries = array("i", (entry for of in self._young.values() for entry in of))
-            self._young, self._young_size = {}, 0
-            self._push(SortedIndex.of(keys, entries, self._new), 0)
+        known = self._young.setdefault(key, entry)
+        if isinstance(known, list):
+            known.append(entry)
+        elif known != entry:
+            self._young[key] = [known, entry]
+        self._grew(1)
+
+    def add_new(self, keys: Sequence[int], first: int) -> None:
+        """Keys that are all different and not in the index yet, for entries ``first`` on."""
+        self._filter.add_all(keys)
+        self._young.update(zip(keys, range(first, first + len(keys)), strict=True))
+        self._grew(len(keys))
+
+    def has_none_of(self, keys: Sequence[int]) -> bool:
+        """Are all these keys different, and not in the index?"""
+        return len(set(keys)) == len(keys) and not any(map(self.find, filter(self._filter.__contains__, keys)))
+
+    def _grew(self, number: int) -> None:
+        self._young_size += number
+        if self._young_size < self.LIMIT:
+            return
+        lists = [(key, of if isinstance(of, list) else [of]) for key, of in self._young.items()]
+        keys = array("Q", (key for key, of in lists for _ in of))
+        entries = array("i", (entry for _, of in lists for entry in of))
+        self._young, self._young_size = {}, 0
+        self._push(SortedIndex.of(keys, entries, self._new), 0)
 
     def find(self, key: int) -> list[int]:
         """The entries of a key, in the order in which they were added."""
         if key not in self._filter:
             return []
         found = [e for level in reversed(self._levels) for some in level for e in some.find(key)]
-        found += self._young.get(key, ())
+        young = self._young.get(key)
+        if young is not None:
+            found += young if isinstance(young, list) else [young]
         return found
 
     def _push(self, some: SortedIndex, level: int) -> None:

@@ -45,6 +45,10 @@ class Holder:
         self.records.add(span.start, span.end, digest)
         self._count += 1
 
+    def grew(self, records: int) -> None:
+        """The ledger has got so many records of this file."""
+        self._count += records
+
     def span(self, index: int) -> ByteRange:
         at = self.first + index
         return ByteRange(self.records.starts[at], self.records.ends[at])
@@ -98,6 +102,53 @@ def place_holder(
         placement.feed(copy)
     placement.finish()
     _claim(ledger, holder, times, owns, precise)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records that lie next to each other in a buffer file: where each begins and ends, its digest, its time (NO_TIME:
+    none), and the hash of its own part."""
+
+    starts: Sequence[int]
+    ends: Sequence[int]
+    digests: Sequence[bytes]
+    times: Sequence[int]
+    owns: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+
+def place_by_digest(ledger: Ledger, holder: Holder, batches: Iterable[Batch]) -> None:
+    """:func:`place_holder` for a tag without logs, where the same bytes are the same record: a record is on the entry
+    that is held with its bytes, or on a new one."""
+    run = NONE
+    for batch in batches:
+        if not holder.varied:
+            holder.varied = len(set(batch.digests)) > 1 or (len(holder) > 0 and holder.digest(0) != batch.digests[0])
+        known = [t for t in batch.times if t != NO_TIME]
+        if known:
+            holder.first_ns = min(known) if holder.first_ns is None else min(holder.first_ns, *known)
+            holder.last_ns = max(known) if holder.last_ns is None else max(holder.last_ns, *known)
+        if run == NONE:
+            run = ledger.start_run(Run(holder.buffer.path))
+        if ledger.knows_none_of(batch.digests):
+            ledger.hold_new(
+                run, holder.buffer.tag or "", batch.starts, batch.ends, batch.digests, batch.times, batch.owns
+            )
+            holder.grew(len(batch))
+            continue
+        for n, digest in enumerate(batch.digests):
+            index = len(holder)
+            holder.add(ByteRange(batch.starts[n], batch.ends[n]), digest)
+            held = ledger.of_digest(digest)
+            if held:
+                holder.set_entry(index, held[0])
+                holder.copies += 1
+                continue
+            entry = ledger.add(run, holder.buffer.tag or "", None, own=batch.owns[n])
+            holder.set_entry(index, entry)
+            ledger.hold(entry, holder.first + index, None if batch.times[n] == NO_TIME else batch.times[n])
 
 
 def _claim(ledger: Ledger, holder: Holder, times: Sequence[int], owns: Sequence[int], precise: bool) -> None:

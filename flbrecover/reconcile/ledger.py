@@ -9,6 +9,7 @@ Columns instead of objects: a node can hold millions of records.
 
 from __future__ import annotations
 
+import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -67,6 +68,18 @@ class HeldRecords:
         self._high.append(high)
         self._low.append(low)
 
+    def add_all(self, starts: Sequence[int], ends: Sequence[int], digests: Sequence[bytes], entry: int) -> array[int]:
+        """Records whose entries are ``entry`` and those after it; gives the first half of their digests."""
+        halves = array("Q", b"".join(digests))
+        if sys.byteorder == "little":
+            halves.byteswap()
+        self.starts.extend(starts)
+        self.ends.extend(ends)
+        self.entries.extend(range(entry, entry + len(starts)))
+        self._high.extend(high := halves[0::2])
+        self._low.extend(halves[1::2])
+        return high
+
     def digest(self, at: int) -> bytes:
         return _KEY.pack(self._high[at], self._low[at])
 
@@ -121,13 +134,8 @@ class Ledger:
         """A new entry at the end of ``run`` (the latest one started). Returns its number. ``unread``: Fluent Bit never
         read its record, so no buffer of Fluent Bit's can hold it."""
         entry = len(self._tag)
-        tag_number = self._tag_numbers.setdefault(tag, len(self.tags))
-        if tag_number == len(self.tags):
-            self.tags.append(tag)
-            self._open.append(0)
+        tag_number = self._tag_of_new(run, tag)
         self._open[tag_number] += 1
-        if self._run_tags[run] != tag_number:
-            self._run_tags[run] = tag_number if self._run_starts[run] == entry else MIXED
         self._tag.append(tag_number)
         self._unread.append(unread)
         self.stored.append(NONE)
@@ -138,6 +146,44 @@ class Ledger:
         self._key_high.append(high)
         self._key_low.append(low)
         return entry
+
+    def hold_new(
+        self,
+        run: int,
+        tag: str,
+        starts: Sequence[int],
+        ends: Sequence[int],
+        digests: Sequence[bytes],
+        times: Sequence[int],
+        owns: Sequence[int],
+    ) -> None:
+        """New entries at the end of ``run`` for as many records of a buffer file, which no entry has yet: as
+        :meth:`HeldRecords.add`, :meth:`add` and :meth:`hold` for each, many at a time. ``times`` may be NO_TIME."""
+        number, first, record = len(starts), len(self), len(self.records)
+        self._tag.extend([self._tag_of_new(run, tag)] * number)
+        self._open[self._tag[first]] += number
+        self._unread.extend([0] * number)
+        self.stored.extend([NONE] * number)
+        self.held.extend(range(record, record + number))
+        self.own.extend(owns)
+        self.time.extend(times)
+        self._key_high.extend([0] * number)
+        self._key_low.extend([0] * number)
+        self._digests.add_new(self.records.add_all(starts, ends, digests, first), first)
+
+    def _tag_of_new(self, run: int, tag: str) -> int:
+        """The number of the tag that the next entry of a run has."""
+        number = self._tag_numbers.setdefault(tag, len(self.tags))
+        if number == len(self.tags):
+            self.tags.append(tag)
+            self._open.append(0)
+        if self._run_tags[run] != number:
+            self._run_tags[run] = number if self._run_starts[run] == len(self) else MIXED
+        return number
+
+    def knows_none_of(self, digests: Sequence[bytes]) -> bool:
+        """Are these all different, and none of them held?"""
+        return self._digests.has_none_of([_KEY.unpack(digest)[0] for digest in digests])
 
     def index_keys(self) -> None:
         """Makes the keys of all entries so far known to :meth:`of_key`: by a sorted column, which takes a tenth of the

@@ -18,9 +18,10 @@ from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.model import BufferFile, ByteRange, Problem, Record
 from flbrecover.reconcile.copies import Copy
-from flbrecover.reconcile.holders import Holder, place_holder
-from flbrecover.reconcile.ledger import Ledger
-from flbrecover.reconcile.match_key import rule_for
+from flbrecover.reconcile.holders import Batch, Holder, place_by_digest, place_holder
+from flbrecover.reconcile.ledger import NO_TIME, Ledger
+from flbrecover.reconcile.match_key import digest_of, rule_for
+from flbrecover.reconcile.rebuild import MOST_SIBLINGS
 from flbrecover.recover.comparison import ESTIMATED, SOURCE, TAG, Comparison, ascii_path
 from flbrecover.recover.gone import SourceBytes, left_of, source_bytes
 from flbrecover.recover.log_entries import SECOND_NS, LogEntries, LogReader, Peek, unusable
@@ -208,13 +209,35 @@ class Comparer:
                     found.breathe()
                 yield record.span, self._rules.copy(index, record, rules, self._rules.own(tag, record.data))
 
-        place_holder(found.ledger, holder, copies(), precise=found.precise)
+        if found.precise and not rules and not gone and self._style.format == "json_lines":
+            place_by_digest(found.ledger, holder, self._batches(found, records, tag))
+        else:
+            place_holder(found.ledger, holder, copies(), precise=found.precise)
         found.holders.append(holder)
         for of_record, entry in zip(sizes, holder.entries, strict=False):
             if entry >= len(found.logs):
                 self._bytes.count(gone, of_record)
         found.problems.extend(records.problems)
         self._sums[holder.number] = sums_of(holder, records)
+
+    def _batches(self, found: Comparison, records: BufferRecords, tag: str) -> Iterator[Batch]:
+        """The records of a buffer file of a tag without logs, many at a time."""
+        time_of = self._format.time_of
+        cut = self._rules.cut_of((tag,))
+        siblings = found.siblings_of(tag)
+        for item in records.batches():
+            if isinstance(item, Record):
+                lines, starts, ends = [item.data], [item.span.start], [item.span.end]
+            else:
+                lines = [piece.data for piece in item]
+                starts = [piece.start for piece in item]
+                ends = [piece.start + len(piece.data) for piece in item]
+            for line in lines if siblings.seen < MOST_SIBLINGS else ():
+                siblings.feed(line, ())
+            times = [NO_TIME if (time_ns := time_of(line)) is None else time_ns for line in lines]
+            owns = cut.owns(lines) if cut is not None else [0] * len(lines)
+            found.breathe()
+            yield Batch(starts, ends, list(map(digest_of, lines)), times, owns)
 
     def _add_objects(self, found: Comparison) -> None:
         """Places the records of all candidates, until nothing is left to be looked for."""
