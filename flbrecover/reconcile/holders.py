@@ -65,6 +65,15 @@ class Holder:
         """The entries of all records, in the file's order."""
         return self.records.entries.raw()[self.first : self.first + self._count]
 
+    @property
+    def entry_range(self) -> range | None:
+        """The entries as a range, where they follow each other as the records do."""
+        if not self._count:
+            return range(0)
+        entries = self.entries
+        whole = range(entries[0], entries[0] + self._count)
+        return whole if bytes(entries) == array("i", whole).tobytes() else None
+
     def digest(self, index: int) -> bytes:
         return self.records.digest(self.first + index)
 

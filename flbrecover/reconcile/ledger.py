@@ -25,10 +25,11 @@ MOST_FILTER = 1 << 24  # bytes
 NO_TIME = -(1 << 63)
 NO_KEY = bytes(16)
 FEW = 16  # entries of one key that are looked at one by one
-FEW_OWN = 200_000  # a set of so many numbers takes 20 MB
+FEW_OWN = 100_000  # a set of so many numbers takes 10 MB
 MOST = 200  # entries of one key that are looked at for one copy
 _KEY = Struct(">QQ")
 _NONE = array("i", [NONE]).tobytes()
+_PIECE = 1 << 16
 _SPREAD = 0x9E3779B97F4A7C15  # 2^64 by the golden ratio: spreads times over all 64 bits
 _MASK = (1 << 64) - 1
 
@@ -244,6 +245,25 @@ class Ledger:
     def time_of(self, entry: int) -> int | None:
         time_ns = self.time[entry]
         return None if time_ns == NO_TIME else time_ns
+
+    def limits(self, entries: range) -> tuple[int | None, int | None]:
+        """The first and the last time of these entries; None where none is known."""
+        first = last = None
+        raw = self.time.raw()
+        for start in range(entries.start, entries.stop, _PIECE):
+            known = [t for t in raw[start : min(start + _PIECE, entries.stop)] if t != NO_TIME]
+            if known:
+                first = min(known) if first is None else min(first, *known)
+                last = max(known) if last is None else max(last, *known)
+        return first, last
+
+    def stored_stretches(self) -> Iterator[tuple[int, range]]:
+        """Objects (or NONE) with entries that they hold, neighbours together; in the order of the entries."""
+        at = 0
+        for number, same in groupby(self.stored.raw()):
+            end = at + sum(1 for _ in same)
+            yield number, range(at, end)
+            at = end
 
     def entries_of(self, run: int) -> range:
         """The entries of one run: they are contiguous."""

@@ -118,6 +118,7 @@ class _Remote:
 
     def __call__(self, number: int, siblings: int) -> Scanned | None:
         if self._s3 is None:
+            self._placer.found.scratch.release()
             self._s3 = self._placer.s3 = self._placer.s3.reopened()
         records = self._placer.records(number)
         segments = within_bound(self._placer.scan(number, siblings, records))

@@ -19,7 +19,7 @@ from weakref import WeakSet
 from flbrecover.errors import FlbrecoverError
 from flbrecover.reconcile.columns import Column
 
-DEFAULT_MEMORY = 64 << 20
+DEFAULT_MEMORY = 32 << 20
 _CHECKED = 1 << 12  # numbers after which a column tells how much it has grown
 _FIRST = 1 << 16  # bytes of a new file
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -65,8 +65,12 @@ class Scratch:
         """Gives back the pages of mapped columns where the process has grown beyond the bound. To be called now and
         then; it costs some microseconds."""
         if self.spilled and resident() - self._before > self._memory:
-            for column in list(self._columns):
-                column.release_pages()
+            self.release()
+
+    def release(self) -> None:
+        """Gives back all pages of mapped columns; they are read again when they are needed."""
+        for column in list(self._columns):
+            column.release_pages()
 
     def close(self) -> None:
         for column in list(self._columns):

@@ -6,6 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from flbrecover.reconcile.holders import Holder
 from flbrecover.reconcile.ledger import NONE
 from flbrecover.reconcile.states import EntryState, Totals
 from flbrecover.recover.comparison import Comparison
@@ -64,6 +65,11 @@ class States:
         for start in range(entries.start, entries.stop, _FLUSHED):
             counts.update(raw[start : min(start + _FLUSHED, entries.stop)])
         return Totals(tuple(sorted((CODES[code], number) for code, number in counts.items())))
+
+    def totals_of(self, holder: Holder) -> Totals:
+        """How many records of a buffer file are in which state."""
+        entries = holder.entry_range
+        return Totals.of(self.of(holder.entries)) if entries is None else self.totals(entries)
 
     def stretches(self, entries: range) -> Iterator[tuple[EntryState, range]]:
         """Neighbours in the same state, as ranges of entries."""

@@ -112,19 +112,17 @@ def held_by_objects(output: OutputAnalysis) -> dict[int, Held]:
     """By the object's number among the candidates; objects without a record of the evidence are left out."""
     ledger = output.comparison.ledger
     found: dict[int, Held] = {}
-    for entry, number in enumerate(ledger.stored.raw()):
+    for number, entries in ledger.stored_stretches():
         if number == NONE:
             continue
         held = found.get(number)
         if held is None:
-            held = found[number] = Held(tag=ledger.tag_of(entry))
-        held.records += 1
-        time_ns = ledger.time_of(entry)
-        if time_ns is not None:
-            if held.first_ns is None or time_ns < held.first_ns:
-                held.first_ns = time_ns
-            if held.last_ns is None or time_ns > held.last_ns:
-                held.last_ns = time_ns
+            held = found[number] = Held(tag=ledger.tag_of(entries.start))
+        held.records += len(entries)
+        first, last = ledger.limits(entries)
+        if first is not None and last is not None:
+            held.first_ns = first if held.first_ns is None else min(held.first_ns, first)
+            held.last_ns = last if held.last_ns is None else max(held.last_ns, last)
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flbrecover.errors import UsageError
+from flbrecover.model import ByteRange
 from flbrecover.reconcile.holders import Holder
 from flbrecover.reconcile.ledger import NONE
 from flbrecover.reconcile.plan import CompleteUpload, Plan, PutRecords
@@ -43,7 +44,7 @@ def file_rows(output: OutputAnalysis) -> Iterator[tuple[str, str, Totals]]:
     """(kind, path, totals) of every buffer file and log file."""
     comparison, states = output.comparison, output.states
     for holder in comparison.holders:
-        yield holder.buffer.kind, holder.buffer.path, Totals.of(states.of(holder.entries))
+        yield holder.buffer.kind, holder.buffer.path, states.totals_of(holder)
     for run in comparison.logs.runs:
         yield "log", run.file.path, states.totals(comparison.ledger.entries_of(run.run))
 
@@ -60,10 +61,18 @@ def file_stretches(output: OutputAnalysis) -> Iterator[tuple[str, str, Stretch]]
     """(kind, path, stretch) for all files: byte ranges of records in the same state."""
     comparison, states, ledger = output.comparison, output.states, output.comparison.ledger
     for run in comparison.logs.runs:
-        entries = ledger.entries_of(run.run)
-        for stretch in stretches(entries, states.__getitem__, comparison.logs.span, ledger.time_of):
-            yield "log", run.file.path, stretch
+        for state, entries in states.stretches(ledger.entries_of(run.run)):
+            span = ByteRange(comparison.logs.span(entries[0]).start, comparison.logs.span(entries[-1]).end)
+            yield "log", run.file.path, Stretch(state, span, len(entries), *ledger.limits(entries))
     for holder in comparison.holders:
+        whole = holder.entry_range
+        if whole is not None:
+            for state, entries in states.stretches(whole):
+                first, last = entries[0] - whole.start, entries[-1] - whole.start
+                span = ByteRange(holder.span(first).start, holder.span(last).end)
+                stretch = Stretch(state, span, len(entries), *ledger.limits(entries))
+                yield holder.buffer.kind, holder.buffer.path, stretch
+            continue
         numbers = range(len(holder))
         of = lambda i, h=holder: states[h.entry(i)]  # noqa: E731
         times = lambda i, h=holder: ledger.time_of(h.entry(i))  # noqa: E731
@@ -90,13 +99,9 @@ def stretch_table(analysis: Analysis, asked: str) -> str:
 def stored_in(output: OutputAnalysis, holder_number: int) -> dict[str, int]:
     """The objects that hold records of a buffer file, with how many."""
     comparison = output.comparison
-    found: dict[str, int] = {}
-    for entry in comparison.holders[holder_number].entries:
-        at = comparison.ledger.stored[entry]
-        if at != NONE:
-            key = comparison.candidates[at].object.key
-            found[key] = found.get(key, 0) + 1
-    return found
+    stored = comparison.ledger.stored.raw()
+    counts = Counter(map(stored.__getitem__, comparison.holders[holder_number].entries))
+    return {comparison.candidates[at].object.key: number for at, number in counts.items() if at != NONE}
 
 
 def proof_of(holder: Holder, totals: Totals) -> str:
@@ -186,7 +191,7 @@ def analysis_json(analysis: Analysis) -> Iterator[tuple[str, dict[str, Any]]]:
             yield "tag", {"output": name, "bucket": output.output.bucket, "tag": tag, **_counts(totals)}
         for holder in output.comparison.holders:
             buffer = holder.buffer
-            totals = Totals.of(output.states.of(holder.entries))
+            totals = output.states.totals_of(holder)
             yield "buffer_state", {
                 "output": name, "path": buffer.path, "kind": buffer.kind, "tag": buffer.tag, **_counts(totals),
                 "copies": holder.copies, "proof": proof_of(holder, totals),
