@@ -114,6 +114,9 @@ def _of_answer(error: ClientError, place: Place) -> BucketError:
         return BucketError(known)
     if code in ("AccessDenied", "AllAccessDisabled", "AccessDeniedException") or status == 403:
         return DeniedError(_denial(call, message, place))
+    if call == "HeadObject" and status == 400:
+        why = "expired credentials, or another --region?"  # the answer to a HEAD has no body that would say it
+        return BucketError(f"{place.url}: {call} was refused without a reason: {why}")
     said = f"{code}: {message}" if message and message != code else code or f"HTTP status {status}"
     return BucketError(f"{place.url}: {call} failed: {said} (from {place.endpoint})")
 

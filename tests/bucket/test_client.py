@@ -244,6 +244,11 @@ def test_answers_in_words(status: int, code: str | None, more: str, expected: st
         assert expected in said(lambda: list_all(s3))
 
 
+def test_a_head_that_is_refused_has_no_reason() -> None:
+    with answering(400) as s3:
+        assert "HeadObject was refused without a reason: expired credentials, or" in said(lambda: head(s3, "logs", "k"))
+
+
 def test_the_right_region_from_a_header() -> None:
     with answering(301, error_xml("PermanentRedirect"), x_amz_bucket_region="eu-north-1") as s3:
         assert "the bucket is in eu-north-1" in said(lambda: list_all(s3))
