@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -30,6 +31,7 @@ MOST = 200  # entries of one key that are looked at for one copy
 _KEY = Struct(">QQ")
 _NONE = array("i", [NONE]).tobytes()
 _PIECE = 1 << 16
+_MILLISECOND = 1_000_000
 _SPREAD = 0x9E3779B97F4A7C15  # 2^64 by the golden ratio: spreads times over all 64 bits
 _MASK = (1 << 64) - 1
 
@@ -257,6 +259,20 @@ class Ledger:
                 last = max(known) if last is None else max(last, *known)
         return first, last
 
+    def times(self, entries: range) -> Iterator[tuple[int, int]]:
+        """The known times of these entries, cut to the millisecond, each with how many have it."""
+        raw = self.time.raw()
+        for start in range(entries.start, entries.stop, _PIECE):
+            some = raw[start : min(start + _PIECE, entries.stop)]
+            counts = Counter(t - t % _MILLISECOND for t in some if t != NO_TIME)
+            yield from counts.items()
+
+    def untimed(self, entries: range) -> int:
+        """How many of these entries have no known time."""
+        raw = self.time.raw()
+        pieces = range(entries.start, entries.stop, _PIECE)
+        return sum(raw[at : min(at + _PIECE, entries.stop)].tolist().count(NO_TIME) for at in pieces)
+
     def stored_stretches(self) -> Iterator[tuple[int, range]]:
         """Objects (or NONE) with entries that they hold, neighbours together; in the order of the entries."""
         at = 0
@@ -283,6 +299,11 @@ class Ledger:
         self._digests.add(high, entry)
         self.learn_time(entry, time_ns)
 
+    def are_held(self, entries: range, record: int) -> bool:
+        """Are these entries held by ``record`` and those after it, one by one?"""
+        held = self.held.raw()[entries.start : entries.stop]
+        return bytes(held) == array("i", range(record, record + len(entries))).tobytes()
+
     def store(self, entry: int, number: int) -> bool:
         """Object ``number`` holds a copy of an entry. False where another one was known to do so already."""
         if self.stored[entry] != NONE:
@@ -292,9 +313,12 @@ class Ledger:
         return True
 
     def store_all(self, entries: range, number: int) -> int:
-        """:meth:`store` for entries of one run; gives how many it was False for."""
+        """:meth:`store` for entries that follow each other; gives how many it was False for."""
+        if not entries:
+            return 0
         column = memoryview(self.stored.raw())[entries.start : entries.stop]
-        tag = self._run_tags[self.run_of(entries.start)]
+        run = self.run_of(entries.start)
+        tag = self._run_tags[run] if self.run_of(entries[-1]) == run else MIXED
         if tag == MIXED or bytes(column) != _NONE * len(entries):
             return sum(not self.store(entry, number) for entry in entries)
         column[:] = memoryview(array("i", [number]) * len(entries))

@@ -241,8 +241,6 @@ class Comparer:
 
     def _add_objects(self, found: Comparison) -> None:
         """Places the records of all candidates, until nothing is left to be looked for."""
-        ledger = found.ledger
-        ledger.index_own()
         if not self._options.by_bytes:
             proven = whole_objects(found, self._s3, self._survey.node, self._sums, self._watch)
             found.proofs.update(proven)

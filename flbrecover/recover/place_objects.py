@@ -68,6 +68,7 @@ class ObjectPlacer:
                     yield number, None
                     continue
                 if worker is None and two:
+                    self.found.ledger.index_own()  # the worker is to have it, too
                     worker = ScanWorker(_Remote(self))
                 if worker and worker.asked is None:
                     self._ask(worker, islice(todo, 0 if scanned is None else 1, None))
@@ -98,6 +99,8 @@ class ObjectPlacer:
 
     def scan(self, number: int, siblings: int, records: ObjectRecords) -> Iterator[Segment]:
         """The segments of an object that :meth:`can_scan`."""
+        if self.found.ledger.own_index is None:
+            self.found.ledger.index_own()
         tags = self.found.candidates[number].tags
         cut = self.rules.cut_of(tags)
         assert cut is not None

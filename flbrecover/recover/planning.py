@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from flbrecover.fluentbit.key_format import recovered_key
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.model import Agent
-from flbrecover.reconcile.ledger import NONE
+from flbrecover.reconcile.holders import Holder
 from flbrecover.reconcile.plan import Action, Additions, CompleteUpload, Piece, PutRecords, SourceKind
 from flbrecover.reconcile.states import EntryState, join_ranges
 from flbrecover.recover.comparison import Comparison
@@ -161,17 +161,10 @@ class Planner:
     def _add_holder(self, number: int, after: tuple[str, ...]) -> None:
         comparison = self._comparison
         holder = comparison.holders[number]
-        ledger = comparison.ledger
-        wanted = list(
-            _runs_of(
-                index
-                for index, entry in enumerate(holder.entries)
-                if ledger.held[entry] == holder.first + index and self._wanted(entry)
-            )
-        )
+        wanted = list(self._wanted_of_holder(holder))
         if not wanted:
             return
-        stored = sum(1 for entry in holder.entries if ledger.stored[entry] != NONE)
+        stored = self._states.totals_of(holder)["stored"]
         whole = wanted == [range(len(holder))]
         reason = "no object holds any of it" if whole else f"{stored} of its {len(holder)} records are stored"
         if holder.copies and not stored:
@@ -182,6 +175,22 @@ class Planner:
             piece = Piece(holder.buffer.path, "buffer", ranges, sum(map(len, group)))
             fallback = holder.buffer.created_ns or holder.buffer.facts.mtime_ns
             self._put(holder.buffer.tag or "", (piece,), reason, fallback, after=after)
+
+    def _wanted_of_holder(self, holder: Holder) -> Iterator[range]:
+        """The records of a buffer file that are to be uploaded, neighbours together; not those that another buffer
+        file holds as well, and gives."""
+        ledger = self._comparison.ledger
+        whole = holder.entry_range
+        if whole is not None and self._covers is None and ledger.are_held(whole, holder.first):
+            for state, entries in self._states.stretches(whole):
+                if state == "buffered" and self._wanted(entries.start, len(entries)):
+                    yield range(entries.start - whole.start, entries.stop - whole.start)
+            return
+        yield from _runs_of(
+            index
+            for index, entry in enumerate(holder.entries)
+            if ledger.held[entry] == holder.first + index and self._wanted(entry)
+        )
 
     # -- logs ------------------------------------------------------------------------------------------------------
 

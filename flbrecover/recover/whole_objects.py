@@ -207,7 +207,10 @@ class _Search:
         self._by_md5[wanted.sums.md5].remove(wanted)
         self._by_crc[wanted.sums.crc32, wanted.sums.size].remove(wanted)
         self._left[wanted.tag] -= 1
-        for entry in wanted.holder.entries:
+        entries = wanted.holder.entry_range
+        if entries is not None:
+            self._found.ledger.store_all(entries, number)
+        for entry in wanted.holder.entries if entries is None else ():
             self._found.ledger.store(entry, number)
         wanted.holder.proof = proof
         if proof != BY_PART:

@@ -78,16 +78,17 @@ class TagCoverage:
         self._start = self._end = 0  # the bin of the records counted last, as times
         self._number = 0
 
-    def count(self, state: EntryState, time_ns: int, in_log: bool) -> None:
-        """One record. Neighbours are in the same state and bin nearly always: they are added up before they go in."""
+    def count(self, state: EntryState, time_ns: int, in_log: bool, number: int = 1) -> None:
+        """A record, or more of about one time. Neighbours are in the same state and bin nearly always: they are added up
+        before they go in."""
         if self._start <= time_ns < self._end and self._same == (state, in_log):
-            self._number += 1
+            self._number += number
             return
         self.flush()
         width = self.bins.width
         self._start = time_ns // width * width
         self._end = self._start + width
-        self._same, self._number = (state, in_log), 1
+        self._same, self._number = (state, in_log), number
 
     def flush(self) -> None:
         if self._number:
@@ -141,19 +142,21 @@ def coverage(output: OutputAnalysis, objects: Mapping[int, Held]) -> dict[str, T
                 time_ns = estimate.of(run, entry)
                 tag.estimated += 1
             tag.count(states[entry], time_ns, True)
-    for entry in range(len(logs), len(ledger)):
-        tag, time_ns = tags[ledger.tag_of(entry)], ledger.time_of(entry)
-        if time_ns is None:
-            tag.untimed += 1
-        else:
-            tag.count(states[entry], time_ns, False)
+    of_logs = ledger.run_of(len(logs)) if len(ledger) > len(logs) else len(ledger.runs)
+    for number in range(of_logs, len(ledger.runs)):
+        for state, alike in states.stretches(ledger.entries_of(number)):
+            for name, entries in ledger.by_tag(alike):
+                for time_ns, records in ledger.times(entries):
+                    tags[name].count(state, time_ns, False, records)
+                tags[name].untimed += ledger.untimed(entries)
     for tag in tags.values():
         tag.flush()
     for holder in comparison.holders:
-        for entry in holder.entries:
-            time_ns = ledger.time_of(entry)
-            if time_ns is not None:
-                tags[ledger.tag_of(entry)].bins.add("buffers", time_ns)
+        whole = holder.entry_range
+        for entries in [whole] if whole is not None else [range(entry, entry + 1) for entry in holder.entries]:
+            for name, some in ledger.by_tag(entries):
+                for time_ns, records in ledger.times(some):
+                    tags[name].bins.add("buffers", time_ns, records)
     for held in objects.values():
         if held.first_ns is not None:
             tags[held.tag].bins.add("objects", held.first_ns)
