@@ -62,6 +62,9 @@ class Format(Protocol):
     def time_of(self, record: bytes) -> int | None:
         """The time (ns) that a record carries, None where it carries none."""
 
+    def times_of(self, records: Sequence[bytes]) -> list[int | None]:
+        """The times that these records carry."""
+
     def members(self, record: bytes) -> Members | None:
         """A record's names and raw values; None where it has none that can be read."""
 
@@ -118,6 +121,9 @@ class JsonLines:
     def time_of(self, record: bytes) -> int | None:
         return record_json.time_of(record, self.style)
 
+    def times_of(self, records: Sequence[bytes]) -> list[int | None]:
+        return record_json.times_of(records, self.style)
+
     def members(self, record: bytes) -> Members | None:
         return json_members.members(record)
 
@@ -164,6 +170,9 @@ class OtlpJson:
 
     def time_of(self, record: bytes) -> int | None:
         return otlp_json.time_of(record)
+
+    def times_of(self, records: Sequence[bytes]) -> list[int | None]:
+        return [otlp_json.time_of(record) for record in records]
 
     def members(self, record: bytes) -> Members | None:
         return otlp_json.members(record)

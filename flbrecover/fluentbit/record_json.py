@@ -12,6 +12,7 @@ import json
 import math
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
@@ -112,6 +113,25 @@ def time_of(record: bytes, style: RecordStyle) -> int | None:
     return _parse_date(text.encode("utf-8") + b",", style.json_date_format)
 
 
+def times_of(records: Sequence[bytes], style: RecordStyle) -> list[int | None]:
+    """:func:`time_of` of each record; in a quarter of the time where all begin with a date in ISO 8601."""
+    at = len(style.opening) + 1
+    begin = {(r[:at], r[at + 19 : at + 20], r[at + 26 : at + 28]) for r in records}
+    usual = style.json_date_format == "iso8601" and style.json_date_key is not None and style.log_key is None
+    if not usual or begin != {(style.opening + b'"', b".", b'Z"')}:
+        return [time_of(record, style) for record in records]
+    fractions = [r[at + 20 : at + 26] for r in records]
+    seconds = {second: _seconds_of(second) for second in {r[at : at + 19] for r in records}}
+    if not b"".join(fractions).isdigit() or None in seconds.values():
+        return [time_of(record, style) for record in records]
+    known = {second: value * _SECOND for second, value in seconds.items() if value is not None}
+    return [known[r[at : at + 19]] + int(f) * 1000 for r, f in zip(records, fractions, strict=True)]
+
+
+def _seconds_of(text: bytes) -> int | None:
+    return _seconds(text) if _CLOCK.fullmatch(text) else None
+
+
 class _TooDeepError(ValueError):
     pass
 
@@ -138,6 +158,7 @@ _DATES = {
     "iso8601": re.compile(rb'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{6})Z"'),
     "java_sql_timestamp": re.compile(rb'"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.(\d{6})"'),
 }
+_CLOCK = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 _INTEGER = re.compile(rb"(\d{1,19})[,}]")
 _DOUBLE = re.compile(rb"(\d{1,19}\.\d{1,22}|\d(?:\.\d{1,17})?e-\d\d)[,}]")
 

@@ -222,7 +222,6 @@ class Comparer:
 
     def _batches(self, found: Comparison, records: BufferRecords, tag: str) -> Iterator[Batch]:
         """The records of a buffer file of a tag without logs, many at a time."""
-        time_of = self._format.time_of
         cut = self._rules.cut_of((tag,))
         siblings = found.siblings_of(tag)
         for item in records.batches():
@@ -234,7 +233,7 @@ class Comparer:
                 ends = [piece.start + len(piece.data) for piece in item]
             for line in lines if siblings.seen < MOST_SIBLINGS else ():
                 siblings.feed(line, ())
-            times = [NO_TIME if (time_ns := time_of(line)) is None else time_ns for line in lines]
+            times = [NO_TIME if time_ns is None else time_ns for time_ns in self._format.times_of(lines)]
             owns = cut.owns(lines) if cut is not None else [0] * len(lines)
             found.breathe()
             yield Batch(starts, ends, list(map(digest_of, lines)), times, owns)

@@ -79,8 +79,8 @@ class TagCoverage:
         self._number = 0
 
     def count(self, state: EntryState, time_ns: int, in_log: bool, number: int = 1) -> None:
-        """A record, or more of about one time. Neighbours are in the same state and bin nearly always: they are added up
-        before they go in."""
+        """A record, or more of about one time. Neighbours are in the same state and bin nearly always: they are added
+        up before they go in."""
         if self._start <= time_ns < self._end and self._same == (state, in_log):
             self._number += number
             return

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flbrecover.fluentbit import json_whole
-from flbrecover.fluentbit.json_whole import is_object
+from flbrecover.fluentbit.json_whole import are_objects, is_object
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9),
@@ -86,3 +86,17 @@ def test_what_fluent_bit_writes_is_whole(text: bytes) -> None:
 def test_what_is_not_whole(text: bytes) -> None:
     assert not is_object(text)
     assert text[:1] != b"{" or not text.isascii() or not json_whole._is_object_slow(text)
+
+
+PIECES = [
+    b"{}", b'{"a":1}', b'{"a":{"b":[1]}}', b'{"a":1},{"b":2}', b'{"a":[{"b":1}', b'{"c":2}]}', b"", b"[1]", b"1",
+    b'{"a":"\0"}', b'{"a":"caf\xc3\xa9"}',
+]  # fmt: skip
+
+
+@given(texts=st.lists(st.sampled_from(PIECES)))
+def test_many_at_once_are_whole_only_if_each_is(texts: list[bytes]) -> None:
+    if are_objects(texts):
+        assert all(map(is_object, texts))
+    elif texts and all(text.isascii() and is_object(text) for text in texts):
+        raise AssertionError("whole, and not seen to be")

@@ -1,0 +1,32 @@
+"""Times of many records at once are those of each."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flbrecover.fluentbit.record_json import RecordStyle, time_of, times_of
+
+DATES = ["2026-11-23T11:39:45.195312Z", "1970-01-01T00:00:00.000000Z", "2024-02-29T23:59:59.999999Z"]
+ODD = [
+    "2026-13-23T11:39:45.195312Z", "2026-11-23T11:39:45.+95312Z", "2026-11-23 11:39:45.195312Z",
+    "2026-11-23T11:39:45.195Z",
+]  # fmt: skip
+LINES = st.builds(
+    lambda date, more: b'{"date":"' + date.encode() + b'"' + more, st.sampled_from(DATES + ODD),
+    st.sampled_from([b',"log":"x"}', b"}", b""]),
+)  # fmt: skip
+
+
+@given(lines=st.lists(LINES | st.sampled_from([b"", b"{}", b'{"log":"x"}']), max_size=8))
+@pytest.mark.parametrize("style", [RecordStyle(), RecordStyle(json_date_format="epoch"), RecordStyle(log_key="log")])
+def test_each_has_its_own(style: RecordStyle, lines: list[bytes]) -> None:
+    assert times_of(lines, style) == [time_of(line, style) for line in lines]
+
+
+@given(dates=st.lists(st.sampled_from(DATES), min_size=1))
+def test_of_usual_ones(dates: list[str]) -> None:
+    lines = [f'{{"date":"{date}","log":"x"}}'.encode() for date in dates]
+    assert times_of(lines, RecordStyle()) == [time_of(line, RecordStyle()) for line in lines]
+    assert None not in times_of(lines, RecordStyle())
