@@ -1,5 +1,5 @@
-"""A hook of MkDocs: pages that .ci/mkdocs.yml does not name are shown under "More", so that none is ever left out; what it
-names and is not there yet is left out."""
+"""A hook of MkDocs: pages that .ci/mkdocs.yml does not name are shown under "More", so that none is ever left out; what
+it names and is not there yet is left out."""
 
 from __future__ import annotations
 

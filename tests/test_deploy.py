@@ -115,16 +115,16 @@ def test_links_lead_somewhere() -> None:
 
 def test_the_dockerfile_by_hadolint() -> None:
     hadolint = Path(sys.executable).parent / "hadolint"
-    ended = subprocess.run([hadolint, "--failure-threshold", "style", ROOT / "Dockerfile"], capture_output=True)
+    ended = subprocess.run([hadolint, "--failure-threshold", "style", ROOT / ".ci" / "Dockerfile"], capture_output=True)
     assert (ended.returncode, ended.stdout) == (0, b"")
 
 
 def test_the_image_is_made_of_what_the_context_has() -> None:
-    """And of no more than deploy/build_pyz.py builds the same wheel from."""
+    """And of no more than .ci/build_pyz.py builds the same wheel from."""
     ignored = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     assert ignored[0] == "*"
     context = {line[1:] for line in ignored if line.startswith("!")}
-    instructions = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text())
+    instructions = re.sub(r"\\\n\s*", "", (ROOT / ".ci" / "Dockerfile").read_text())
     copied = {w for line in re.findall(r"^COPY (?!--)(.*) \S+$", instructions, re.MULTILINE) for w in line.split()}
     assert copied == context and all((ROOT / name).exists() for name in context)
     assert {"pyproject.toml", "README.md", "LICENSE", "flbrecover"} == context

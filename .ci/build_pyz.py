@@ -1,8 +1,8 @@
 """Builds ``flbrecover.pyz``: flbrecover with all it needs in one file that runs with a bare Python.
 
-    python deploy/build_pyz.py                                         for this Python and machine
-    python deploy/build_pyz.py --target cp311-x86_64 cp312-aarch64 …   for others, from their wheels
-    python deploy/build_pyz.py --all                                   Python 3.10 to 3.14, x86_64 and aarch64
+    python .ci/build_pyz.py                                         for this Python and machine
+    python .ci/build_pyz.py --target cp311-x86_64 cp312-aarch64 …   for others, from their wheels
+    python .ci/build_pyz.py --all                                   Python 3.10 to 3.14, x86_64 and aarch64
 
 Packages come from pip, as it is configured. What is the same for all targets is in the file once; of botocore's
 descriptions of services only those that flbrecover calls are kept.
