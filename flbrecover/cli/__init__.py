@@ -24,6 +24,7 @@ COMMANDS = {
     "audit": "Say what a configuration will lose or store twice, and what to change.",
     "report": "Make a page for a post-mortem from a case folder.",
     "collect": "Pack the node's evidence into one file that every command takes as --root.",
+    "fleet": "Recover many nodes with Kubernetes, and report them as one.",
     "retire": "Put buffer files that a recovery has moved aside back.",
     "completion": "Print the completion script of bash, zsh or fish.",
     "demo": "Show a whole incident and its recovery on this machine, no account needed.",

@@ -24,9 +24,9 @@ def report(folder: Path, form: str, target: str | None, stdout: TextIO) -> int:
         target = str(folder / PAGE) if form == "html" else "-"
     found, pieces = _pieces(folder, form)
     if target == "-":
-        _to(stdout, pieces)
+        to_stdout(stdout, pieces)
     else:
-        _save(Path(target), pieces)
+        save(Path(target), pieces)
         show.say(f"report: {target}")
     for problem in found:
         show.say(f"problem: {problems.line(problem)}")
@@ -53,14 +53,14 @@ def _pieces(folder: Path, form: str) -> tuple[list[Problem], Iterable[str]]:
     return seen.case.problems, case_page(seen, time.time_ns())
 
 
-def _to(out: TextIO, pieces: Iterable[str]) -> None:
+def to_stdout(out: TextIO, pieces: Iterable[str]) -> None:
     """Reports are UTF-8, whatever the terminal is."""
     if out is sys.stdout and hasattr(out, "reconfigure"):
         out.reconfigure(encoding="utf-8")
     out.writelines(pieces)
 
 
-def _save(path: Path, pieces: Iterable[str]) -> None:
+def save(path: Path, pieces: Iterable[str]) -> None:
     """A half-written report never stands under its name. Raises FlbrecoverError where it cannot be written."""
     part = path.with_name(path.name + ".part")
     try:

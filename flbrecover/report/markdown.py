@@ -44,7 +44,7 @@ def plain(said: str) -> str:
     return _ACTIVE.sub(r"\\\1", text.shorten(shown(said), 4 * LONGEST))
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> Iterator[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> Iterator[str]:
     yield "| " + " | ".join(head) + " |"
     yield "|" + "|".join(" ---: " if i in right else " --- " for i in range(len(head))) + "|"
     for row in rows:
@@ -69,7 +69,7 @@ def _tags(view: CaseView) -> Iterator[str]:
         ]
         for r in rows
     ]  # fmt: skip
-    yield from _table(("tag", "records", "were missing", "back", "missing now"), cells, (1, 2, 3, 4))
+    yield from table(("tag", "records", "were missing", "back", "missing now"), cells, (1, 2, 3, 4))
     yield from _more(view.tags.total - len(rows), "tag")
     yield ""
 
@@ -86,7 +86,7 @@ def _actions(view: CaseView) -> Iterator[str]:
         ]
         for row in rows
     ]  # fmt: skip
-    yield from _table(("#", "action", "records", "key", "why", "outcome"), cells, (0, 2))
+    yield from table(("#", "action", "records", "key", "why", "outcome"), cells, (0, 2))
     yield from _more(len(view.actions) - len(rows) + view.more_actions, "action")
     yield ""
 
