@@ -137,10 +137,11 @@ def _literal(word: str) -> str:
 
 
 def _container(wanted: Wanted, node: str) -> dict[str, Any]:
+    options = [f"--case-to={wanted.case.below(node)}", *wanted.run, "--", *wanted.recover]
     container: dict[str, Any] = {
         "name": "flbrecover",
         "image": wanted.image,
-        "args": ["fleet", "run", f"--case-to={wanted.case.below(node)}", *wanted.run, "--", *map(_literal, wanted.recover)],
+        "args": ["fleet", "run", *map(_literal, options)],
         "workingDir": SCRATCH,
         "env": [
             {"name": NODE_NAME, "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},

@@ -73,8 +73,9 @@ def read_node(source: Source, folder: NodeFolder) -> NodeResult:
         problems.append(Problem(folder.node, what, unreadable=False))
     ended, cut = _runs(source, folder, problems)
     if not ended:
-        what = f"{len(cut)} run(s) begun, none of which ended" if cut else "holds no run"
-        status: Status = "half-written" if cut else "no result"
+        damaged = len(folder.runs) - len(cut)
+        what = f"none of its {len(folder.runs)} runs ended so that it can be counted" if folder.runs else "holds no run"
+        status: Status = "unknown" if damaged else "half-written" if cut else "no result"
         return NodeResult(folder.node, status, 4, runs=len(cut), problems=[*problems, Problem(folder.node, what)])
     last = ended[-1]
     problems += _repeated(folder.node, ended, cut)
