@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 RUNBOOKS = ROOT / "docs" / "runbooks"
 MANIFESTS = sorted(RUNBOOKS.glob("*.yaml"))
 VERSIONS = ("1.29", "1.33")
-PAGES = sorted([*RUNBOOKS.glob("*.md"), ROOT / "docs" / "one-file.md"])
+PAGES = sorted([*RUNBOOKS.glob("*.md"), ROOT / "docs" / "one-file.md", ROOT / "docs" / "fleet.md"])
 
 
 def manifest(path: Path) -> dict[str, Any]:
@@ -71,7 +71,10 @@ def test_a_pod_can_only_read_the_node(spec: dict[str, Any]) -> None:
 
 
 def unknown(arguments: list[str]) -> list[str]:
-    """The words of a call of flbrecover that it does not know."""
+    """The words of a call of flbrecover that it does not know. What stands behind ``--`` are options of recover."""
+    if "--" in arguments:
+        split = arguments.index("--")
+        return unknown(arguments[:split]) + unknown(["recover", *arguments[split + 1 :]])
     command: click.Command = cli
     rest = list(arguments)
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):

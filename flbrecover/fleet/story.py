@@ -80,5 +80,5 @@ def _not_known(fleet: Fleet) -> Iterator[str]:
         pieces = text.count(fleet.unreadable, "piece")
         yield f"Numbers are a lower bound: {pieces} of evidence could not be read on the nodes."
     if fleet.bad:
-        number = text.count(fleet.bad, "problem")
-        yield f"This report is not complete: {number} with the results themselves (see Problems)."
+        problems = text.count(fleet.bad, "problem")
+        yield f"This report is not complete: {problems} with the results themselves (see Problems)."

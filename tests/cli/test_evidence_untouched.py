@@ -1,6 +1,7 @@
 """No command changes a byte, a name, a time or an inode of the node, nor leaves a file in the scratch folder.
 
-That ``recover`` does not is tested on all captured incidents in test_recovery.py.
+That ``recover`` does not is tested on all captured incidents in test_recovery.py, that ``fleet run`` does not in
+tests/fleet/test_fleet_run.py.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from command import flbrecover
 
 from flbrecover.cli import COMMANDS
 
-NO_NODE = {"completion", "demo", "report"}  # makes its own; reads a case folder alone
+NO_NODE = {"completion", "demo", "report", "fleet"}  # make their own, or read what others have left
 ARGUMENTS = {
     "tail": (),
     "buffers": (),

@@ -11,9 +11,11 @@ import pytest
 from case_builder import CaseBuilder, Tag
 from cases import config, load, unpack
 from command import Ended, flbrecover
+from fleet.results import recovered, run
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 OF_A_CASE = {"case", "run", "journal", "manifest", "retired", "before", "after"}
+OF_A_FLEET = {"fleet_node", "fleet_summary"}
 HOSTPATH = DOCS.parent / "fixtures" / "audit" / "hostpath.yaml"
 SCHEMA = json.loads((DOCS / "json-output.schema.json").read_text())
 TYPES = {ref["$ref"].rpartition("/")[2] for ref in SCHEMA["oneOf"]}
@@ -104,9 +106,15 @@ def test_the_data_of_a_case(tmp_path: Path) -> None:
     assert check(flbrecover("report", folder, "--format", "json")) == OF_A_CASE
 
 
+def test_the_data_of_a_fleet(tmp_path: Path) -> None:
+    run(tmp_path, "a", recovered())
+    run(tmp_path, "b", None, ended=False)
+    assert check(flbrecover("fleet", "report", tmp_path, "--format", "json")) == OF_A_FLEET | {"problem"}
+
+
 def test_every_type_of_the_schema_is_written_by_some_command(seen: set[str]) -> None:
     # gone and gap are in the test above; an agent is a running Fluent Bit, see tests/evidence/test_processes.py
-    assert seen | OF_A_CASE | {"gone", "gap", "agent"} == TYPES
+    assert seen | OF_A_CASE | OF_A_FLEET | {"gone", "gap", "agent"} == TYPES
 
 
 def test_the_page_names_every_type() -> None:
