@@ -142,7 +142,7 @@ def _check_recover(options: Any) -> None:
     from flbrecover.cli.recover import command as recover
     from flbrecover.errors import UsageError
 
-    context = recover.make_context("recover", list(options), parent=click.get_current_context())
+    context = recover.make_context("recover", list(options), parent=click.get_current_context().find_root())
     if context.params["agent"] is None:
         raise UsageError("after --, --agent gone or --agent returning is needed: will Fluent Bit come back there?")
     for name, option in (("case_dir", "--case"), ("retire", "--retire")):
