@@ -49,11 +49,11 @@ def fleet_json(fleet: Fleet) -> tuple[str, dict[str, Any]]:
 def fleet_page(fleet: Fleet, made_ns: int) -> Iterator[str]:
     """The page in pieces."""
     said = story(fleet)
+    known = f"{fleet.seen:,}" if fleet.known == fleet.seen else f"{fleet.known:,} of {fleet.seen:,}"
     tiles = [
-        ("Nodes", f"{fleet.seen:,}", ""), ("Records", f"{fleet.records:,}", ""),
+        ("Nodes known", known, "bad" if fleet.seen > fleet.known else ""), ("Records", f"{fleet.records:,}", ""),
         ("Were missing", f"{fleet.were_missing:,}", ""), ("Back", f"{fleet.back:,}", "good" if fleet.back else ""),
         ("Missing", f"{fleet.missing:,}", "bad" if fleet.missing else ""),
-        ("Not known", f"{fleet.seen - fleet.known:,} nodes", "bad" if fleet.seen > fleet.known else ""),
     ]  # fmt: skip
     tables = [_problems(fleet), _nodes(fleet), *_tags(fleet), _buckets(fleet), _tools(fleet)]
     context = {

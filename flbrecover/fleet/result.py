@@ -74,7 +74,7 @@ def read_node(source: Source, folder: NodeFolder) -> NodeResult:
     ended, cut = _runs(source, folder, problems)
     if not ended:
         damaged = len(folder.runs) - len(cut)
-        what = f"none of its {len(folder.runs)} runs ended so that it can be counted" if folder.runs else "holds no run"
+        what = f"none of {len(folder.runs)} runs came to an end that can be counted" if folder.runs else "holds no run"
         status: Status = "unknown" if damaged else "half-written" if cut else "no result"
         return NodeResult(folder.node, status, 4, runs=len(cut), problems=[*problems, Problem(folder.node, what)])
     last = ended[-1]

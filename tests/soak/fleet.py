@@ -3,8 +3,8 @@
     python -m tests.soak.fleet --nodes 200
 
 Every node has lines and pods of its own, so that each record can be judged. All nodes share one bucket, and six of ten
-the tags, too. Judged: every line that the applications wrote is in S3 once, one report counts all of them, its exit code
-is 0, and 4 where a node is asked for that is not there. Prints what was wrong, and the figures.
+the tags, too. Judged: every line that the applications wrote is in S3 once, one report counts all of them, its exit
+code is 0, and 4 where a node is asked for that is not there. Prints what was wrong, and the figures.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def trial(number: int, at_once: int, folder: Path, weed: SeaweedFS) -> int:
     started = time.monotonic()
     fleet = SimulatedFleet(number, folder, weed.connect().client, weed.endpoint_url)
     lines = sum(len(node.lines) for node in fleet.nodes)
-    missing, twice, unwanted = fleet.judge()
-    kinds = len(set(NAMES[: number]))
+    missing, twice, _ = fleet.judge()
+    kinds = len(set(NAMES[:number]))
     print(f"{number} nodes of {kinds} incidents, {lines:,} lines, {missing:,} of them missing in S3, {twice} twice; "
           f"made in {time.monotonic() - started:.0f} s", flush=True)  # fmt: skip
     started, ended = time.monotonic(), list[Ended]()
@@ -64,7 +64,8 @@ def trial(number: int, at_once: int, folder: Path, weed: SeaweedFS) -> int:
     size = (folder / "page.html").stat().st_size
     print(f"report: exit code {report.code}, {summary['nodes']} nodes, {summary['records']:,} records, "
           f"{summary['were_missing']:,} were missing, {summary['back']:,} back, {summary['missing']:,} missing, "
-          f"{report.seconds:.1f} s, peak memory {report.peak_kib / 1024:.0f} MiB; the page has {size / 1000:.0f} kB")  # fmt: skip
+          f"{report.seconds:.1f} s, peak memory {report.peak_kib / 1024:.0f} MiB; "
+          f"the page has {size / 1000:.0f} kB")  # fmt: skip
     print(f"with a node that is not there: exit code {absent.code}")
     right = (
         found == (0, 0, 0)
