@@ -74,7 +74,9 @@ def read_node(source: Source, folder: NodeFolder) -> NodeResult:
     ended, cut = _runs(source, folder, problems)
     if not ended:
         damaged = len(folder.runs) - len(cut)
-        what = f"none of {len(folder.runs)} runs came to an end that can be counted" if folder.runs else "holds no run"
+        runs = "its run" if len(folder.runs) == 1 else f"none of its {len(folder.runs)} runs"
+        said = "did not end, or left nothing that can be counted" if runs == "its run" else "ended in a way that counts"
+        what = f"{runs} {said}" if folder.runs else "holds no run"
         status: Status = "unknown" if damaged else "half-written" if cut else "no result"
         return NodeResult(folder.node, status, 4, runs=len(cut), problems=[*problems, Problem(folder.node, what)])
     last = ended[-1]
@@ -119,7 +121,7 @@ def _repeated(node: str, ended: Sequence[Facts], cut: Sequence[str]) -> Iterator
     if later:
         yield Problem(node, f"run {later[-1]} was begun after the one that counts ({last.attempt}) and did not end")
     if len(ended) > 1 or cut:
-        what = f"{len(ended)} runs ended and {len(cut)} did not; {last.attempt} counts"
+        what = f"runs that ended: {len(ended)}, that did not: {len(cut)}; {last.attempt} counts"
         yield Problem(node, what, unreadable=False)
     for one in ended[:-1]:
         for what in _contradiction(one, last):

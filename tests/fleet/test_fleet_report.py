@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from case_builder import CaseBuilder, Tag
 from command import Ended, flbrecover, one_line
-from results import FIRST, SECOND, THIRD, partly, recovered, run
+from fleet.results import FIRST, SECOND, THIRD, partly, recovered, run
 
 from flbrecover.report.jsonl import line
 
@@ -84,7 +84,7 @@ def test_a_retried_pod_counts_once(tmp_path: Path) -> None:
     ended = report(tmp_path)
     assert ended.code == 0
     assert (node(ended, "a")["runs"], node(ended, "a")["run"]) == (2, SECOND)
-    assert "1 runs ended and 1 did not" in ended.err
+    assert "runs that ended: 1, that did not: 1" in ended.err
 
 
 def test_a_run_behind_the_one_that_counts(tmp_path: Path) -> None:
