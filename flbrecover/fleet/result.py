@@ -19,6 +19,7 @@ from flbrecover.model import Problem
 from flbrecover.report.case_data import CaseData, open_case
 from flbrecover.report.case_data_rows import Fields, SideName, Top, missing
 from flbrecover.report.case_data_story import LABELS, story
+from flbrecover.report.text import count
 
 Status = Literal[
     "complete", "recovered", "left", "partly", "open", "interrupted", "unknown", "failed", "half-written", "no result"
@@ -74,9 +75,8 @@ def read_node(source: Source, folder: NodeFolder) -> NodeResult:
     ended, cut = _runs(source, folder, problems)
     if not ended:
         damaged = len(folder.runs) - len(cut)
-        runs = "its run" if len(folder.runs) == 1 else f"none of its {len(folder.runs)} runs"
-        said = "did not end, or left nothing that can be counted" if runs == "its run" else "ended in a way that counts"
-        what = f"{runs} {said}" if folder.runs else "holds no run"
+        begun = count(len(folder.runs), "run")
+        what = f"{begun} begun, and none that can be counted" if folder.runs else "holds no run"
         status: Status = "unknown" if damaged else "half-written" if cut else "no result"
         return NodeResult(folder.node, status, 4, runs=len(cut), problems=[*problems, Problem(folder.node, what)])
     last = ended[-1]

@@ -180,15 +180,24 @@ class SimulatedFleet:
         for bucket in (BUCKET, RESULTS):
             s3.create_bucket(Bucket=bucket)
         self.nodes = [SimulatedNode(n, folder / f"n{n}", s3) for n in range(number)]
+        self._written: set[int] = set().union(*(node.lines for node in self.nodes))
         self._folder = folder
 
     @property
     def names(self) -> str:
         return ",".join(node.node for node in self.nodes)
 
-    def recover(self, at_once: int) -> Iterator[Ended]:
+    def recover(self, at_once: int, seconds: float = 1e9) -> Iterator[Ended]:
+        """Begins no node after so many seconds; ``nodes`` are then those that were reached."""
+        end = time.monotonic() + seconds
+        reached = []
         with ThreadPoolExecutor(at_once) as pool:
-            yield from pool.map(self._recover, self.nodes)
+            tasks = pool.map(lambda node: self._recover(node) if time.monotonic() < end else None, self.nodes)
+            for node, ended in zip(self.nodes, tasks, strict=True):
+                if ended is not None:
+                    reached.append(node)
+                    yield ended
+        self.nodes = reached
 
     def _recover(self, node: SimulatedNode) -> Ended:
         url = f"--endpoint-url={self._url}"
@@ -202,15 +211,24 @@ class SimulatedFleet:
             "", self._folder, "fleet", "report", f"s3://{RESULTS}/case-1/", f"--endpoint-url={self._url}", *more
         )
 
+    def missing(self) -> dict[str, int]:
+        """How many lines of each node are missing in S3."""
+        found = self._found()
+        return {node.node: len(node.lines - found.keys()) for node in self.nodes}
+
     def judge(self) -> tuple[int, int, int]:
-        """Lines that are missing in S3, that are there more than once, and that nobody wrote."""
+        """Lines of ``nodes`` that are missing in S3; lines that are there more than once, and that nobody wrote."""
         wanted: set[int] = set().union(*(node.lines for node in self.nodes))
+        found = self._found()
+        twice = sum(1 for count in found.values() if count > 1)
+        return len(wanted - found.keys()), twice, len(found.keys() - self._written)
+
+    def _found(self) -> Counter[int]:
         found: Counter[int] = Counter()
         for _, body in bodies(self._s3, [BUCKET]):
             for record in body.split(b"\n"):
                 found.update({int(number) for number in SEQ.findall(record)})
-        twice = sum(1 for count in found.values() if count > 1)
-        return len(wanted - found.keys()), twice, len(found.keys() - wanted)
+        return found
 
 
 def process(node: str, folder: Path, *arguments: str) -> Ended:

@@ -27,25 +27,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nodes", type=int, default=200)
     parser.add_argument("--at-once", type=int, default=2, help="nodes that are recovered at once")
+    parser.add_argument("--minutes", type=float, default=1e6, help="begin no node after so long: judge those reached")
     said = parser.parse_args()
     print(machine.facts())
     with tempfile.TemporaryDirectory(prefix="fleet-") as name:
         folder = Path(name)
         (folder / "weed").mkdir()
         with SeaweedFS(folder / "weed") as weed:
-            return trial(said.nodes, said.at_once, folder, weed)
+            return trial(said.nodes, said.at_once, said.minutes, folder, weed)
 
 
-def trial(number: int, at_once: int, folder: Path, weed: SeaweedFS) -> int:
+def trial(number: int, at_once: int, minutes: float, folder: Path, weed: SeaweedFS) -> int:
     started = time.monotonic()
     fleet = SimulatedFleet(number, folder, weed.connect().client, weed.endpoint_url)
-    lines = sum(len(node.lines) for node in fleet.nodes)
+    lines, before = sum(len(node.lines) for node in fleet.nodes), fleet.missing()
     missing, twice, _ = fleet.judge()
     kinds = len(set(NAMES[:number]))
     print(f"{number} nodes of {kinds} incidents, {lines:,} lines, {missing:,} of them missing in S3, {twice} twice; "
           f"made in {time.monotonic() - started:.0f} s", flush=True)  # fmt: skip
     started, ended = time.monotonic(), list[Ended]()
-    for one in fleet.recover(at_once):
+    for one in fleet.recover(at_once, minutes * 60):
         ended.append(one)
         if one.code:
             print(f"{one.node}: exit code {one.code}: {one.said[-2000:]}")
@@ -54,7 +55,9 @@ def trial(number: int, at_once: int, folder: Path, weed: SeaweedFS) -> int:
     took = time.monotonic() - started
     found = fleet.judge()
     seconds = sorted(one.seconds for one in ended)
-    print(f"recovered in {took:.0f} s, {at_once} at once; a node: median {seconds[len(seconds) // 2]:.1f} s, longest "
+    number, lines = len(fleet.nodes), sum(len(node.lines) for node in fleet.nodes)
+    missing = sum(before[node.node] for node in fleet.nodes)
+    print(f"{number} nodes with {lines:,} lines, of which {missing:,} were missing, recovered in {took:.0f} s, {at_once} at once; a node: median {seconds[len(seconds) // 2]:.1f} s, longest "
           f"{seconds[-1]:.1f} s, peak memory {max(one.peak_kib for one in ended) / 1024:.0f} MiB")  # fmt: skip
     print(f"lines missing {found[0]}, twice {found[1]}, written by nobody {found[2]}")
     report = fleet.report(f"--nodes={fleet.names}", "--format=json")
