@@ -58,7 +58,8 @@ def trial(number: int, at_once: int, minutes: float, folder: Path, weed: Seaweed
     number, lines = len(fleet.nodes), sum(len(node.lines) for node in fleet.nodes)
     missing = sum(before[node.node] for node in fleet.nodes)
     print(f"{number} nodes with {lines:,} lines, of which {missing:,} were missing, recovered in {took:.0f} s, "
-          f"{at_once} at once; a node: median {seconds[len(seconds) // 2]:.1f} s, longest {seconds[-1]:.1f} s, peak memory {max(one.peak_kib for one in ended) / 1024:.0f} MiB")  # fmt: skip
+          f"{at_once} at once; a node: median {seconds[len(seconds) // 2]:.1f} s, longest {seconds[-1]:.1f} s, "
+          f"peak memory {max(one.peak_kib for one in ended) / 1024:.0f} MiB")  # fmt: skip
     print(f"lines missing {found[0]}, twice {found[1]}, written by nobody {found[2]}")
     report = fleet.report(f"--nodes={fleet.names}", "--format=json")
     summary = json.loads(report.said.splitlines()[-1])
