@@ -39,7 +39,9 @@ class Identity:
 ADMIN = Identity("admin", "demo-admin", "demo-admin-secret", ("Admin", "Read", "List", "Tagging", "Write"))
 READ_ONLY = Identity("read-only", "demo-reader", "demo-reader-secret", ("Read", "List"))
 WRITE_ONLY = Identity("write-only", "demo-writer", "demo-writer-secret", ("Write",))
-IDENTITIES = (ADMIN, READ_ONLY, WRITE_ONLY)
+_RECOVERY_ACTIONS = ("Read:my-bucket", "List:my-bucket", "Write:my-bucket")
+RECOVERY = Identity("recovery", "demo-recovery", "demo-recovery-secret", _RECOVERY_ACTIONS)
+IDENTITIES = (ADMIN, READ_ONLY, WRITE_ONLY, RECOVERY)
 
 
 def credentials(identity: Identity = ADMIN) -> dict[str, str]:

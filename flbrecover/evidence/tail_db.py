@@ -27,6 +27,9 @@ _MIN_SIZE = 512  # the smallest page; SQLite takes less for an empty database
 _STEPS = 1_000_000  # of SQLite's machine between two looks at the budget
 _MAX_STEPS = 500  # of these: a million rows take about twenty
 _SQLITE_LIMIT_LENGTH = 0
+# Switched on and off by Python 3.12 and later; the numbers are SQLite's own (sqlite3.h).
+_DBCONFIG_OFF = (1003, 1015)  # triggers, views
+_DBCONFIG_DEFENSIVE = 1010
 _WAL_MAGIC = (0x377F0682, 0x377F0683)
 
 
@@ -83,6 +86,10 @@ def _open(copy: Path) -> sqlite3.Connection:
     con.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
     if set_limit := getattr(con, "setlimit", None):  # Python 3.11
         set_limit(_SQLITE_LIMIT_LENGTH, _MAX_CELL)
+    if set_config := getattr(con, "setconfig", None):
+        set_config(_DBCONFIG_DEFENSIVE, True)
+        for switch in _DBCONFIG_OFF:
+            set_config(switch, False)
     steps = iter(range(_MAX_STEPS))
     con.set_progress_handler(lambda: next(steps, None) is None, _STEPS)
     try:
