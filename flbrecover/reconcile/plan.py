@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from flbrecover.errors import PlanError
@@ -120,7 +121,7 @@ class Relied:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """``since_ns`` to ``until_ns`` is the window that was compared, ``sections`` the configuration it was made with."""
 
@@ -143,7 +144,7 @@ class Plan:
     def completions(self) -> tuple[CompleteUpload, ...]:
         return tuple(a for a in self.actions if isinstance(a, CompleteUpload))
 
-    @property
+    @cached_property
     def id(self) -> str:
         """What objects' metadata and reports call this plan: the first 16 digits of its checksum."""
         return checksum(_body(self))[:16]
