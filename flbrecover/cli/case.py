@@ -27,6 +27,7 @@ from flbrecover.recover.journal import CaseJournal
 from flbrecover.recover.manifest import Manifest
 
 _ROOT = "root"
+_PROVISIONAL = "provisional plan "  # and its id: a note a plan, so that no crash can leave one for another
 
 
 class Case:
@@ -53,15 +54,24 @@ class Case:
         self.code = code
         return code
 
-    def save_plan(self, plan: Plan) -> None:
-        """Keeps the plan, unless it is the one that the case holds. Raises UsageError where it holds another one."""
-        held = self.plan
+    @property
+    def settled_plan(self) -> Plan | None:
+        """The plan that the case holds, unless it is provisional: made while S3 kept something back."""
+        plan = self.plan
+        return None if plan is None or self.folder.db.fact(_PROVISIONAL + plan.id) else plan
+
+    def save_plan(self, plan: Plan, *, provisional: bool = False) -> None:
+        """Keeps the plan, unless it is the one that the case holds; a provisional one gives way to any other. Raises
+        UsageError where the case holds another settled one."""
+        held = self.settled_plan
         if held is not None and held.id != plan.id:
             raise UsageError(
                 f"--case {self.path}: holds another plan ({held.id}); go on with that one by "
                 f"`flbrecover apply {self.path}`, or name a new folder"
             )
         if held is None:
+            if provisional:
+                self.folder.db.say(_PROVISIONAL + plan.id, "S3 kept something back")
             with self.folder.writing(case_folder.PLAN) as file:
                 file.write(to_json(plan))
         if journal.held(self.folder.db) != plan.id:

@@ -49,7 +49,7 @@ def command(
         plans = [plan_for(job, analysis, agent) for agent in agents]
         if case is not None:
             if given["agent"]:
-                case.save_plan(plans[0][0])
+                case.save_plan(plans[0][0], provisional=analysis.unanswered)
             case.save_lines(BEFORE, lambda file: show.diff_json(file, analysis, plans))
         if plan_file:
             save(Path(plan_file), plans[0][0])

@@ -68,7 +68,7 @@ def _recover(
         show.diff_text(sys.stdout, analysis, [(plan, left)], log_file=None, files=False)
     if case is not None and held is None:
         case.save_lines(BEFORE, lambda file: show.diff_json(file, analysis, [(plan, left)]))
-        case.save_plan(plan)
+        case.save_plan(plan, provisional=analysis.unanswered)
     if dry_run or case is None:
         show.say("dry run: nothing was uploaded")
         return exit_code(analysis, left=len(plan.actions) + analysis.gone_ranges)

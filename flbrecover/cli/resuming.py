@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 def plan_to_go_on_with(case: Case | None, job: Job, agent: Agent) -> Plan | None:
-    """The plan that the case holds, None where it holds none yet. Raises UsageError for one that was made for another
-    question: the same command goes on, another one needs a case of its own."""
-    plan = None if case is None else case.plan
+    """The plan that the case holds, None where it holds none yet, or one that was made while S3 kept something back: it
+    is made anew. Raises UsageError for one that was made for another question: the same command goes on, another one
+    needs a case of its own."""
+    plan = None if case is None else case.settled_plan
     if case is None or plan is None:
         return None
     differs = {

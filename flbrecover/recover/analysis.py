@@ -63,6 +63,11 @@ class Analysis:
     failed: tuple[tuple[S3Output, BucketError], ...]
 
     @property
+    def unanswered(self) -> bool:
+        """Did S3 keep something back, so that asking it again may give another plan?"""
+        return bool(self.failed) or any(output.comparison.denied for output in self.outputs)
+
+    @property
     def problems(self) -> list[Problem]:
         found = list(self.survey.problems)
         for output in self.outputs:

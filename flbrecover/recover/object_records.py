@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from flbrecover.bucket.client import S3
-from flbrecover.bucket.reading import BodyDamaged, decoded, open_body
+from flbrecover.bucket.reading import BodyDamaged, MissingError, decoded, open_body
 from flbrecover.errors import BucketError
 from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.pipeline import S3Output
@@ -14,6 +14,7 @@ from flbrecover.fluentbit.record_split import Piece, Unread
 from flbrecover.model import Problem, Record, StoredObject
 from flbrecover.recover.content_hash import content_hash
 
+GONE = "deleted since it was listed"
 LONGEST_LINE = 1 << 20  # longer ones are taken one by one
 
 
@@ -42,11 +43,8 @@ class ObjectRecords:
                 for block in decoded(body):
                     yield from self._records(url, split.feed(block))
                 yield from self._records(url, split.rest())
-        except BodyDamaged as e:
-            self.problems.append(Problem(url, str(e), way_out="what of it can be read counts as stored, no more"))
-        except BucketError as e:
-            self.denied = True
-            self.problems.append(Problem(url, str(e)))
+        except (BodyDamaged, BucketError) as e:
+            self._ended_early(url, e)
 
     def line_blocks(self) -> Iterator[list[bytes]]:
         """The lines, many at a time: what iterating gives for a format of lines, but for lines that are longer than any
@@ -66,11 +64,17 @@ class ObjectRecords:
                         yield lines
             if held:
                 yield [held]
-        except BodyDamaged as e:
-            self.problems.append(Problem(url, str(e), way_out="what of it can be read counts as stored, no more"))
-        except BucketError as e:
+        except (BodyDamaged, BucketError) as e:
+            self._ended_early(url, e)
+
+    def _ended_early(self, url: str, error: BodyDamaged | BucketError) -> None:
+        if isinstance(error, BodyDamaged):
+            self.problems.append(Problem(url, str(error), way_out="what of it can be read counts as stored, no more"))
+        elif isinstance(error, MissingError):  # deleted since it was listed: it stores nothing any more
+            self.problems.append(Problem(url, f"{GONE}: {error}", unreadable=False))
+        else:
             self.denied = True
-            self.problems.append(Problem(url, str(e)))
+            self.problems.append(Problem(url, str(error)))
 
     def _records(self, url: str, pieces: Iterable[Piece | Unread]) -> Iterator[Record]:
         for piece in pieces:

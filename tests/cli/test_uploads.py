@@ -95,5 +95,5 @@ def test_without_permission_the_nodes_note_is_shown_all_the_same(root: Path, wee
     assert denied.code == 4
     assert "access denied: IAM action s3:ListBucketMultipartUploads on arn:aws:s3:::my-bucket" in denied.text
     assert "access denied: IAM action s3:ListMultipartUploadParts on arn:aws:s3:::my-bucket/log/" in denied.text
-    assert KEY in denied.text and "S3 was not asked about it" in denied.text
+    assert f"unknown: s3://my-bucket/{KEY}" in denied.text and "S3 did not say what became of it" in denied.text
     assert "no pending multipart uploads" not in denied.text

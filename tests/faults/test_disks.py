@@ -54,19 +54,16 @@ def test_evidence_on_a_broken_disk(small: SmallIncident, proxy: FaultProxy, tmp_
     small.load()
     proxy.watch()
     with disks.broken(tmp_path, small.root) as root:
-        conf = ("--bucket", "my-bucket", "--db", "/var/log/flb.db", "--store-dir", "/var/log/s3/temp")
-        more = ("--path", "/var/log/containers/test*.log", "--input-tag", "test.*")
-        where = ("--root", root, *conf, *more)
-        for command in ("tail", "buffers"):
-            ended = flbrecover(command, *where)
+        tail = ("--db", "/var/log/flb.db", "--path", "/var/log/containers/test*.log", "--input-tag", "test.*")
+        buffers = ("--store-dir", "/var/log/s3/temp", "--bucket", "my-bucket")
+        for command, options in (("tail", tail), ("buffers", buffers)):
+            ended = flbrecover(command, "--root", root, *options)
             assert ended.code == 4 and "Input/output error" in ended.text + ended.err, ended
             assert not told(ended)
         before = small.judge()
-        key = ("--key-format", "/logs/$TAG[5]/$UUID-%Y%m%dT%H%M%S.gz", "--tag-delimiters", ".-")
-        ended = flbrecover(
-            "recover", *where, *key, "--endpoint-url", proxy.endpoint_url, "--agent", "gone", "--yes",
-            "--case", tmp_path / "case",
-        )  # fmt: skip
+        keys = ("--key-format", "/logs/$TAG[5]/$UUID-%Y%m%dT%H%M%S.gz", "--tag-delimiters", ".-")
+        s3 = ("--endpoint-url", proxy.endpoint_url, "--agent", "gone", "--yes", "--case", tmp_path / "case")
+        ended = flbrecover("recover", "--root", root, *tail, *buffers, *keys, *s3)
         assert ended.code == 4 and "Input/output error" in ended.text + ended.err, ended
         assert not told(ended)
         assert small.judge() == before

@@ -92,10 +92,6 @@ def faulted(
         second = recover(incident, proxy.endpoint_url, "--case", case, *more)
         codes.append(second.code)
         wrong += told(second)
-        if "another --case makes a new one" in second.err:  # its plan was made while S3 failed
-            shutil.rmtree(case)
-            second = recover(incident, proxy.endpoint_url, "--case", case, *more)
-            codes.append(second.code)
         wrong += at_the_end(second, incident.judge())
     return Trial(f"{incident.name}: {what}", tuple(codes), tuple(wrong))
 
@@ -112,7 +108,7 @@ def told(ended: Ended) -> list[str]:
     said = ended.text + ended.err
     if re.search(r"Traceback|Exception in thread|Error\(|<\?xml", said):
         wrong.append(f"not for a person: {said}")
-    if ended.code and not re.search("flbrecover: |problem: |FAILED|STILL MISSING", said):
+    if ended.code and not re.search("flbrecover: |problem: |damage[ :]|FAILED|STILL MISSING", said):
         wrong.append(f"exit code {ended.code} without a reason: {said}")
     wrong += [f"a line of {len(line)} characters" for line in said.splitlines() if len(line) > LONGEST_LINE]
     return wrong
