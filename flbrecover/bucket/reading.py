@@ -74,6 +74,10 @@ class Body:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the reading; the connection goes with it unless the body was read to its end."""
         self._raw.close()
 
     def __iter__(self) -> Iterator[bytes]:

@@ -51,6 +51,8 @@ def apply_and_prove(
 ) -> int:
     """Uploads, compares the evidence with S3 once more and, if asked, moves aside what S3 has. Gives the exit code."""
     failed = 0
+    if before is not None:
+        before.put_aside()
     results = carry_out(
         plan, job.survey, job.connect, time.time_ns(), WATCH, before=before, journal=case.journal, jobs=jobs
     )

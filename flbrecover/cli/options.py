@@ -110,7 +110,7 @@ COMPARE = (
         help="cheap: sizes and checksums prove whole objects; full: every candidate is downloaded, its bytes decide.",
     ),
     click.option(
-        "--max-memory", metavar="SIZE", default="32M", show_default=True,
+        "--max-memory", metavar="SIZE", default="16M", show_default=True,
         help="Memory for the index of records; beyond it, it lies in temporary files.",
     ),
     click.option("--upload-id", "upload_ids", multiple=True, metavar="ID", help="A pending upload to take for ours."),
@@ -361,7 +361,7 @@ def memory_of(given: Mapping[str, Any]) -> int:
     """``--max-memory`` in bytes. Raises UsageError."""
     from flbrecover.fluentbit import units
 
-    text = str(given.get("max_memory") or "32M")
+    text = str(given.get("max_memory") or "16M")
     try:
         return max(units.size(text), 1 << 20)
     except ValueError as e:

@@ -18,7 +18,7 @@ from flbrecover.fluentbit import chunk_file
 from flbrecover.fluentbit.engine_chunk import HALF, Event, EventDecoder, final_nuls
 from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.record_json import RecordStyle
-from flbrecover.fluentbit.record_split import Piece, Unread
+from flbrecover.fluentbit.record_split import Lines, LineSplitter, Piece, Unread
 from flbrecover.model import BufferFile, ByteRange, Problem, Record
 
 MAX_RANGES = 1000  # of damaged bytes that are listed one by one
@@ -67,10 +67,10 @@ class BufferRecords:
             if isinstance(item, Record):
                 yield item
             else:
-                yield from map(self._record, item)
+                yield from map(self._record, item.pieces())
 
-    def batches(self) -> Iterator[Record | list[Piece]]:
-        """As iterating, but records that lie next to each other and are whole beyond doubt come as the pieces that they
+    def batches(self) -> Iterator[Record | Lines]:
+        """As iterating, but records that lie next to each other and are whole beyond doubt come as the lines that they
         are, many at a time: their time is not read."""
         self._start_over()
         try:
@@ -86,14 +86,16 @@ class BufferRecords:
 
     # -- the content of a store_dir file -----------------------------------------------------------------------------
 
-    def _of_content(self, file: BinaryIO) -> Iterator[Record | list[Piece]]:
+    def _of_content(self, file: BinaryIO) -> Iterator[Record | Lines]:
         split = self._format.splitter(self._buffer.content.start)
         for block in self._content(file):
-            pieces = list(split.feed(block))
-            if self._format.are_whole([piece[0] for piece in pieces]):
-                yield [piece for piece in pieces if isinstance(piece, Piece)]
+            found = split.lines(block) if isinstance(split, LineSplitter) else None
+            if found is None:
+                yield from self._whole(split.feed(block))
+            elif self._format.are_whole(found.lines):
+                yield found
             else:
-                yield from self._whole(pieces)
+                yield from self._whole(found.pieces())
         for piece in split.rest():
             if isinstance(piece, Unread):
                 if piece.span.end == self._buffer.content.end:

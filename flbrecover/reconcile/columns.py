@@ -7,7 +7,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from typing import Protocol
+from typing import Protocol, cast
 
 BUCKET = 1 << 17  # entries that are sorted at a time: some 10 MB
 
@@ -129,7 +129,7 @@ class GrowingIndex:
     merged as they become many. A filter in front of it answers for most keys that are not there."""
 
     LIMIT = 1 << 16
-    MERGED = 8
+    MERGED = 16
 
     def __init__(self, new: NewColumn, filter_size: int = 1 << 20) -> None:
         self._new = new
@@ -155,15 +155,23 @@ class GrowingIndex:
 
     def has_none_of(self, keys: Sequence[int]) -> bool:
         """Are all these keys different, and not in the index?"""
-        return len(set(keys)) == len(keys) and not any(map(self.find, filter(self._filter.__contains__, keys)))
+        if len(set(keys)) < len(keys) or not self._young.keys().isdisjoint(keys):
+            return False
+        if not self._levels:
+            return True
+        bits, mask = self._filter.bits, self._filter.mask
+        return not any(map(self.find, [key for key in keys if bits[(key >> 3) & mask] >> (key & 7) & 1]))
 
     def _grew(self, number: int) -> None:
         self._young_size += number
         if self._young_size < self.LIMIT:
             return
-        lists = [(key, of if isinstance(of, list) else [of]) for key, of in self._young.items()]
-        keys = array("Q", (key for key, of in lists for _ in of))
-        entries = array("i", (entry for _, of in lists for entry in of))
+        if len(self._young) == self._young_size:  # one entry a key
+            keys, entries = array("Q", self._young), array("i", cast("Iterable[int]", self._young.values()))
+        else:
+            lists = [(key, of if isinstance(of, list) else [of]) for key, of in self._young.items()]
+            keys = array("Q", (key for key, of in lists for _ in of))
+            entries = array("i", (entry for _, of in lists for entry in of))
         self._young, self._young_size = {}, 0
         self._push(SortedIndex.of(keys, entries, self._new), 0)
 

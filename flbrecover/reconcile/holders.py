@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from flbrecover.model import BufferFile, ByteRange
 from flbrecover.reconcile.copies import Copy
-from flbrecover.reconcile.ledger import NO_TIME, NONE, HeldRecords, Ledger, Run
+from flbrecover.reconcile.ledger import NO_TIME, NONE, Halves, HeldRecords, Ledger, Run
 from flbrecover.reconcile.placement import Placement
 
 
@@ -141,10 +141,9 @@ def place_by_digest(ledger: Ledger, holder: Holder, batches: Iterable[Batch]) ->
             holder.last_ns = max(known) if holder.last_ns is None else max(holder.last_ns, *known)
         if run == NONE:
             run = ledger.start_run(Run(holder.buffer.path))
-        if ledger.knows_none_of(batch.digests):
-            ledger.hold_new(
-                run, holder.buffer.tag or "", batch.starts, batch.ends, batch.digests, batch.times, batch.owns
-            )
+        halves = Halves.of(batch.digests)
+        if ledger.knows_none_of(halves):
+            ledger.hold_new(run, holder.buffer.tag or "", batch.starts, batch.ends, halves, batch.times, batch.owns)
             holder.grew(len(batch))
             continue
         for n, digest in enumerate(batch.digests):

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from struct import Struct
+from typing import NamedTuple
 
 from flbrecover.reconcile.columns import Filter, GrowingIndex, NewColumn, SortedIndex, in_memory
 
@@ -31,7 +32,6 @@ MOST = 200  # entries of one key that are looked at for one copy
 _KEY = Struct(">QQ")
 _NONE = array("i", [NONE]).tobytes()
 _PIECE = 1 << 16
-_MILLISECOND = 1_000_000
 _SPREAD = 0x9E3779B97F4A7C15  # 2^64 by the golden ratio: spreads times over all 64 bits
 _MASK = (1 << 64) - 1
 
@@ -47,6 +47,20 @@ class Run:
     name: str
     not_before_ns: int | None = None
     timed: bool = False
+
+
+class Halves(NamedTuple):
+    """Digests of many records, each as two numbers."""
+
+    high: array[int]
+    low: array[int]
+
+    @classmethod
+    def of(cls, digests: Iterable[bytes]) -> Halves:
+        numbers = array("Q", b"".join(digests))
+        if sys.byteorder == "little":
+            numbers.byteswap()
+        return cls(numbers[0::2], numbers[1::2])
 
 
 class HeldRecords:
@@ -71,17 +85,13 @@ class HeldRecords:
         self._high.append(high)
         self._low.append(low)
 
-    def add_all(self, starts: Sequence[int], ends: Sequence[int], digests: Sequence[bytes], entry: int) -> array[int]:
-        """Records whose entries are ``entry`` and those after it; gives the first half of their digests."""
-        halves = array("Q", b"".join(digests))
-        if sys.byteorder == "little":
-            halves.byteswap()
+    def add_all(self, starts: Sequence[int], ends: Sequence[int], digests: Halves, entry: int) -> None:
+        """Records whose entries are ``entry`` and those after it."""
         self.starts.extend(starts)
         self.ends.extend(ends)
         self.entries.extend(range(entry, entry + len(starts)))
-        self._high.extend(high := halves[0::2])
-        self._low.extend(halves[1::2])
-        return high
+        self._high.extend(digests.high)
+        self._low.extend(digests.low)
 
     def digest(self, at: int) -> bytes:
         return _KEY.pack(self._high[at], self._low[at])
@@ -156,7 +166,7 @@ class Ledger:
         tag: str,
         starts: Sequence[int],
         ends: Sequence[int],
-        digests: Sequence[bytes],
+        digests: Halves,
         times: Sequence[int],
         owns: Sequence[int],
     ) -> None:
@@ -172,7 +182,8 @@ class Ledger:
         self.time.extend(times)
         self._key_high.extend([0] * number)
         self._key_low.extend([0] * number)
-        self._digests.add_new(self.records.add_all(starts, ends, digests, first), first)
+        self.records.add_all(starts, ends, digests, first)
+        self._digests.add_new(digests.high, first)
 
     def _tag_of_new(self, run: int, tag: str) -> int:
         """The number of the tag that the next entry of a run has."""
@@ -184,9 +195,9 @@ class Ledger:
             self._run_tags[run] = number if self._run_starts[run] == len(self) else MIXED
         return number
 
-    def knows_none_of(self, digests: Sequence[bytes]) -> bool:
+    def knows_none_of(self, digests: Halves) -> bool:
         """Are these all different, and none of them held?"""
-        return self._digests.has_none_of([_KEY.unpack(digest)[0] for digest in digests])
+        return self._digests.has_none_of(digests.high)
 
     def index_keys(self) -> None:
         """Makes the keys of all entries so far known to :meth:`of_key`: by a sorted column, which takes a tenth of the
@@ -259,19 +270,16 @@ class Ledger:
                 last = max(known) if last is None else max(last, *known)
         return first, last
 
-    def times(self, entries: range) -> Iterator[tuple[int, int]]:
-        """The known times of these entries, cut to the millisecond, each with how many have it."""
-        raw = self.time.raw()
+    def times(self, entries: range, width: int) -> Counter[int | None]:
+        """How many of these entries are in which multiple of ``width`` ns; None: have no known time."""
+        counts: Counter[int | None] = Counter()
+        raw, cut = self.time.raw(), width.__rfloordiv__
         for start in range(entries.start, entries.stop, _PIECE):
-            some = raw[start : min(start + _PIECE, entries.stop)]
-            counts = Counter(t - t % _MILLISECOND for t in some if t != NO_TIME)
-            yield from counts.items()
-
-    def untimed(self, entries: range) -> int:
-        """How many of these entries have no known time."""
-        raw = self.time.raw()
-        pieces = range(entries.start, entries.stop, _PIECE)
-        return sum(raw[at : min(at + _PIECE, entries.stop)].tolist().count(NO_TIME) for at in pieces)
+            counts.update(map(cut, raw[start : min(start + _PIECE, entries.stop)]))
+        untimed = counts.pop(NO_TIME // width, 0)
+        if untimed:
+            counts[None] = untimed
+        return counts
 
     def stored_stretches(self) -> Iterator[tuple[int, range]]:
         """Objects (or NONE) with entries that they hold, neighbours together; in the order of the entries."""

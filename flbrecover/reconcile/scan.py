@@ -150,7 +150,7 @@ class Scanner:
                         continue
                 if hits is None:
                     hits = self._hits(owns)
-                end = self._strangers(lines, hits, at)
+                end = self._strangers(lines, owns, hits, at)
                 if end > at:
                     if len(held) + end - at <= MOST_HELD:
                         held += lines[at:end]
@@ -181,9 +181,9 @@ class Scanner:
         found = self._index.find(own)
         return found[0] if len(found) == 1 else -1
 
-    def _strangers(self, lines: list[bytes], hits: deque[int], at: int) -> int:
+    def _strangers(self, lines: list[bytes], owns: array[int], hits: deque[int], at: int) -> int:
         """Behind the strangers that begin at line ``at``; ``hits`` are the lines whose own parts entries may have."""
-        while hits and hits[0] < at:
+        while hits and (hits[0] < at or not len(self._index.find(owns[hits[0]]))):
             hits.popleft()
         end = hits[0] if hits else len(lines)
         if self._is_strange is not None:
@@ -193,12 +193,11 @@ class Scanner:
         return end
 
     def _hits(self, owns: array[int]) -> deque[int]:
-        """The lines whose own parts are those of entries, and no others."""
+        """The lines whose own parts are those of entries, and a few others."""
         if self._known is not None:
             return deque(compress(range(len(owns)), map(self._known.__contains__, owns)))
-        bits, mask, find = self._filter.bits, self._filter.mask, self._index.find
-        maybe = [at for at, own in enumerate(owns) if bits[(own >> 3) & mask] >> (own & 7) & 1]
-        return deque(at for at in maybe if len(find(owns[at])))
+        bits, mask = self._filter.bits, self._filter.mask
+        return deque([at for at, own in enumerate(owns) if bits[(own >> 3) & mask] >> (own & 7) & 1])
 
     def _following(self, owns: array[int], at: int, entry: int) -> int:
         """How many lines from ``at`` on have the own parts of ``entry`` and those after it."""

@@ -62,6 +62,12 @@ class Analysis:
     outputs: tuple[OutputAnalysis, ...]
     failed: tuple[tuple[S3Output, BucketError], ...]
 
+    def put_aside(self) -> None:
+        """Moves what it knows of each record to disk, where it can still be read: another comparison is to be made."""
+        for output in self.outputs:
+            output.comparison.scratch.spill()
+            output.comparison.scratch.release()
+
     @property
     def unanswered(self) -> bool:
         """Did S3 keep something back, so that asking it again may give another plan?"""

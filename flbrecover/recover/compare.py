@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import add
 
 from flbrecover.bucket import columnar
 from flbrecover.bucket.client import S3
@@ -228,9 +229,8 @@ class Comparer:
             if isinstance(item, Record):
                 lines, starts, ends = [item.data], [item.span.start], [item.span.end]
             else:
-                lines = [piece.data for piece in item]
-                starts = [piece.start for piece in item]
-                ends = [piece.start + len(piece.data) for piece in item]
+                lines, starts = item
+                ends = list(map(add, starts, map(len, lines)))
             for line in lines if siblings.seen < MOST_SIBLINGS else ():
                 siblings.feed(line, ())
             times = [NO_TIME if time_ns is None else time_ns for time_ns in self._format.times_of(lines)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -45,22 +46,39 @@ class Contents:
             else:
                 yield from self._of_log(piece, tag, additions)
 
-    def blocks(self, pieces: Sequence[Piece], tag: str, additions: Additions) -> Iterator[bytes]:
-        """The content of the object, before compression."""
-        return self.joined(self.records(pieces, tag, additions))
+    def blocks(
+        self, pieces: Sequence[Piece], tag: str, additions: Additions, tally: Tally | None = None
+    ) -> Iterator[bytes]:
+        """The content of the object, before compression. ``tally`` counts its records."""
+        if self._style.format == "json_lines" and all(piece.kind == "buffer" for piece in pieces):
+            for piece in pieces:
+                yield from self._lines_of_buffer(piece, tally)
+            return
+        records = self.records(pieces, tag, additions)
+        yield from self._format.joined(records if tally is None else tally.counted(records))
 
-    def joined(self, records: Iterable[Record]) -> Iterator[bytes]:
-        """The content of an object with these records, before compression."""
-        return self._format.joined(records)
+    def _lines_of_buffer(self, piece: Piece, tally: Tally | None) -> Iterator[bytes]:
+        """As :meth:`_of_buffer`, joined, many lines at a time."""
+        wanted = Ranges(piece.ranges)
+        for item in self._buffer_records(piece).batches():
+            if isinstance(item, Record):
+                lines = [item.data] if wanted.take(item.span.start) else []
+            else:
+                lines = [line for some in wanted.among(item.starts) for line in item.lines[some]]
+            if lines and tally is not None:
+                tally.add(self._format.times_of(lines))
+            if lines:
+                yield b"\n".join((*lines, b""))
 
     def _of_buffer(self, piece: Piece) -> Iterator[Record]:
+        wanted = Ranges(piece.ranges)
+        return (record for record in self._buffer_records(piece) if wanted.take(record.span.start))
+
+    def _buffer_records(self, piece: Piece) -> BufferRecords:
         buffer = self._buffers.get(piece.path)
         if buffer is None:
             raise PlanError(f"{piece.path}: the plan relies on this buffer file, and it is not there any more")
-        wanted = Ranges(piece.ranges)
-        for record in BufferRecords(self._survey.node, buffer, self._style):
-            if wanted.take(record.span.start):
-                yield record
+        return BufferRecords(self._survey.node, buffer, self._style)
 
     def _of_log(self, piece: Piece, tag: str, additions: Additions) -> Iterator[Record]:
         log, file = self._source(piece)
@@ -100,6 +118,36 @@ class Ranges:
             self._at += 1
         return self._at < len(self._ranges) and self._ranges[self._at].start <= start
 
+    def among(self, starts: Sequence[int]) -> Iterator[slice]:
+        """Which of the records that start here, in rising order, are wanted."""
+        while starts and self._at < len(self._ranges):
+            wanted = self._ranges[self._at]
+            yield slice(bisect_left(starts, wanted.start), bisect_left(starts, wanted.end))
+            if wanted.end > starts[-1]:
+                return
+            self._at += 1
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many records there were, and their first and last time (ns since the epoch; None: none had one)."""
+
+    records: int = 0
+    first_ns: int | None = None
+    last_ns: int | None = None
+
+    def add(self, times: Sequence[int | None]) -> None:
+        self.records += len(times)
+        known = [t for t in times if t is not None]
+        if known:
+            self.first_ns = min(known) if self.first_ns is None else min(self.first_ns, *known)
+            self.last_ns = max(known) if self.last_ns is None else max(self.last_ns, *known)
+
+    def counted(self, records: Iterable[Record]) -> Iterator[Record]:
+        for record in records:
+            self.add((record.time_ns,))
+            yield record
+
 
 def _dates(dates: Sequence[Dates]) -> Iterator[int]:
     for some in dates:
@@ -119,21 +167,8 @@ class Summed:
 
 
 def sum_up(contents: Contents, pieces: Sequence[Piece], tag: str, additions: Additions) -> Summed:
-    hasher = content_hash(contents.format)
-    records = size = 0
-    first: int | None = None
-    last: int | None = None
-
-    def counted() -> Iterator[Record]:
-        nonlocal records, first, last
-        for record in contents.records(pieces, tag, additions):
-            records += 1
-            if record.time_ns is not None:
-                first = record.time_ns if first is None else min(first, record.time_ns)
-                last = record.time_ns if last is None else max(last, record.time_ns)
-            yield record
-
-    for block in contents.joined(counted()):
+    hasher, tally, size = content_hash(contents.format), Tally(), 0
+    for block in contents.blocks(pieces, tag, additions, tally):
         hasher.update(block)
         size += len(block)
-    return Summed(records, size, hasher.hexdigest(), first, last)
+    return Summed(tally.records, size, hasher.hexdigest(), tally.first_ns, tally.last_ns)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from flbrecover.bucket.client import S3
-from flbrecover.bucket.reading import BodyDamaged, MissingError, decoded, open_body
+from flbrecover.bucket.reading import Body, BodyDamaged, MissingError, decoded, open_body
 from flbrecover.errors import BucketError
 from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.pipeline import S3Output
@@ -25,8 +26,11 @@ class ObjectRecords:
     in the object itself is not stored, for nobody can read it. ``metadata`` is the object's own, once reading began.
     """
 
-    def __init__(self, s3: S3, stored: StoredObject, style: RecordStyle) -> None:
-        self._s3 = s3
+    def __init__(
+        self, s3: S3, stored: StoredObject, style: RecordStyle, opened: Callable[[], Body] | None = None
+    ) -> None:
+        """``opened`` gives the body where somebody has opened it already."""
+        self._open = opened or partial(open_body, s3, stored.bucket, stored.key, etag=stored.etag)
         self._stored = stored
         self._format = format_of(style)
         self.problems: list[Problem] = []
@@ -38,7 +42,7 @@ class ObjectRecords:
         url = f"s3://{self._stored.bucket}/{self._stored.key}"
         split = self._format.splitter()
         try:
-            with open_body(self._s3, self._stored.bucket, self._stored.key, etag=self._stored.etag) as body:
+            with self._open() as body:
                 self.metadata = body.metadata
                 for block in decoded(body):
                     yield from self._records(url, split.feed(block))
@@ -52,7 +56,7 @@ class ObjectRecords:
         url = f"s3://{self._stored.bucket}/{self._stored.key}"
         held = b""
         try:
-            with open_body(self._s3, self._stored.bucket, self._stored.key, etag=self._stored.etag) as body:
+            with self._open() as body:
                 self.metadata = body.metadata
                 for block in decoded(body):
                     lines = (held + block if held else block).split(b"\n")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 
 from flbrecover.bucket.client import S3
@@ -18,6 +18,7 @@ from flbrecover.reconcile.scan import Follow, Scanner, Segment, Strangers
 from flbrecover.recover.comparison import ESTIMATED, SOURCE, TAG, Comparison, ascii_path
 from flbrecover.recover.gone import SourceBytes
 from flbrecover.recover.object_records import ObjectRecords
+from flbrecover.recover.read_ahead import AHEAD, ReadAhead
 from flbrecover.recover.rules import Rules
 from flbrecover.recover.scan_worker import Scanned, ScanWorker, usable_cores, within_bound
 from flbrecover.recover.window import Candidate
@@ -47,22 +48,29 @@ class ObjectPlacer:
         self.counted = counted
         self.own_sources = own_sources
         self.take_ambiguous = take_ambiguous
+        self.ahead = ReadAhead(s3, found.candidates)
 
     def add(self, number: int, *, last: bool, scanned: Scanned | None = None) -> bool:
         """Places an object's records. False: not a single one is sure; such objects take what the others leave, so it
         is to be done again when those are through (``last``). ``scanned`` is what a worker told of it."""
         return _OneObject(self, number).place(last=last, scanned=scanned)
 
-    def add_all(self, numbers: Collection[int], wanted: Callable[[int], bool]) -> Iterator[tuple[int, bool | None]]:
+    def add_all(self, numbers: Sequence[int], wanted: Callable[[int], bool]) -> Iterator[tuple[int, bool | None]]:
         """:meth:`add` for many, in order, every second one scanned by a worker where there are two cores; ``wanted`` is
         asked right before each one is placed. Gives each number with what add gave, None for what was not wanted."""
-        todo = deque(numbers)
-        size = sum(self.found.candidates[number].object.size for number in todo)
+        size = sum(self.found.candidates[number].object.size for number in numbers)
         two = usable_cores() > 1 and size > WORTH_A_WORKER
         worker: ScanWorker | None = None
+
+        def todo(start: int, *, workers: bool) -> Iterator[int]:
+            """What is done here from there on, or by the worker."""
+            for place in range(start, len(numbers)):
+                number = numbers[place]
+                if workers == bool(two and place % 2 and self.can_scan(number)) and wanted(number):
+                    yield number
+
         try:
-            while todo:
-                number = todo.popleft()
+            for place, number in enumerate(numbers):
                 scanned = worker.answer() if worker and worker.asked == number else None
                 if not wanted(number):
                     yield number, None
@@ -70,18 +78,14 @@ class ObjectPlacer:
                 if worker is None and two:
                     self.found.ledger.index_own()  # the worker is to have it, too
                     worker = ScanWorker(_Remote(self))
-                if worker and worker.asked is None:
-                    self._ask(worker, islice(todo, 0 if scanned is None else 1, None))
+                if worker and worker.asked is None and (theirs := [*islice(todo(place + 1, workers=True), AHEAD)]):
+                    worker.ask(theirs, self.wanted_siblings(theirs[0]))
+                self.ahead.expect(islice(todo(place, workers=False), AHEAD))
                 yield number, self.add(number, last=False, scanned=scanned)
         finally:
+            self.ahead.close()
             if worker:
                 worker.close()
-
-    def _ask(self, worker: ScanWorker, todo: Iterator[int]) -> None:
-        """Has the worker scan what comes next; the one before that is scanned here at the same time."""
-        number = next(todo, None)
-        if number is not None and self.can_scan(number):
-            worker.ask(number, self.wanted_siblings(number))
 
     # -- scanning --------------------------------------------------------------------------------------------------
 
@@ -109,7 +113,8 @@ class ObjectPlacer:
         return Scanner(self.found.ledger, cut, is_strange, siblings).scan(records.line_blocks())
 
     def records(self, number: int) -> ObjectRecords:
-        return ObjectRecords(self.s3, self.found.candidates[number].object, self.style)
+        opened = partial(self.ahead.body, number)
+        return ObjectRecords(self.s3, self.found.candidates[number].object, self.style, opened)
 
 
 class _Remote:
@@ -119,10 +124,13 @@ class _Remote:
         self._placer = placer
         self._s3: S3 | None = None
 
-    def __call__(self, number: int, siblings: int) -> Scanned | None:
+    def __call__(self, numbers: Sequence[int], siblings: int) -> Scanned | None:
         if self._s3 is None:
             self._placer.found.scratch.release()
             self._s3 = self._placer.s3 = self._placer.s3.reopened()
+            self._placer.ahead = ReadAhead(self._s3, self._placer.found.candidates)
+        number = numbers[0]
+        self._placer.ahead.expect(numbers)
         records = self._placer.records(number)
         segments = within_bound(self._placer.scan(number, siblings, records))
         self._placer.found.breathe()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -31,8 +31,8 @@ class Scanned:
     too_long: bool
 
 
-Scan = Callable[[int, int], Scanned | None]
-"""Scans a candidate, given its number and how many lines of siblings are wanted."""
+Scan = Callable[[Sequence[int], int], Scanned | None]
+"""Scans the first of these candidates, the others are likely to be next; and how many lines of siblings are wanted."""
 
 
 class ScanWorker:
@@ -46,10 +46,11 @@ class ScanWorker:
         there.close()
         self.asked: int | None = None
 
-    def ask(self, number: int, siblings: int) -> None:
+    def ask(self, numbers: Sequence[int], siblings: int) -> None:
+        """Has it scan the first of these candidates, and know of those that are likely to be next."""
         try:
-            self._here.send((number, siblings))
-            self.asked = number
+            self._here.send((numbers, siblings))
+            self.asked = numbers[0]
         except OSError:
             self.asked = None
 
@@ -92,7 +93,7 @@ def _serve(scan: Scan, connection: Connection, parents_end: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     while True:
         try:
-            number, siblings = connection.recv()
-            connection.send(scan(number, siblings))
+            numbers, siblings = connection.recv()
+            connection.send(scan(numbers, siblings))
         except (EOFError, OSError):
             return

@@ -19,7 +19,7 @@ from weakref import WeakSet
 from flbrecover.errors import FlbrecoverError
 from flbrecover.reconcile.columns import Column
 
-DEFAULT_MEMORY = 32 << 20
+DEFAULT_MEMORY = 16 << 20
 _CHECKED = 1 << 12  # numbers after which a column tells how much it has grown
 _FIRST = 1 << 16  # bytes of a new file
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -57,9 +57,13 @@ class Scratch:
         """Columns in memory have grown by so many bytes."""
         self._in_memory += size
         if not self.spilled and self._in_memory > self._memory:
-            self.spilled = True
-            for column in list(self._columns):
-                column.spill()
+            self.spill()
+
+    def spill(self) -> None:
+        """Moves all columns to disk, and those to come. Raises FlbrecoverError where scratch cannot be written."""
+        self.spilled = True
+        for column in list(self._columns):
+            column.spill()
 
     def breathe(self) -> None:
         """Gives back the pages of mapped columns where the process has grown beyond the bound. To be called now and

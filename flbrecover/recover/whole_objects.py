@@ -54,6 +54,18 @@ class ContentSums:
 
 
 @dataclass(frozen=True, slots=True)
+class _Member:
+    """A gzip member that ends at ``end`` of its object: CRC-32 and size of its content; the bytes at ``start``, where
+    it begins if nothing else lies before it, are read only where a buffer file has these sums."""
+
+    crc32: int
+    size: int
+    start: int
+    end: int
+    packed: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class _Wanted:
     """A buffer file that is still looked for."""
 
@@ -152,9 +164,9 @@ class _Search:
             if self._left.get(tag)
         )
 
-    def _members(self, number: int) -> list[tuple[int, int, int, int]]:
-        """CRC-32 and content size of each gzip member that is known to end somewhere, with where it begins and ends:
-        of the object, or of each of its parts. Runs in a thread."""
+    def _members(self, number: int) -> list[_Member]:
+        """The gzip members that are known to end somewhere: the object's, or that of each of its parts. Runs in a
+        thread."""
         stored = self._found.candidates[number].object
         try:
             ends = [stored.size]
@@ -169,7 +181,9 @@ class _Search:
                     trailer = self._bytes(stored, end - TRAILER, TRAILER)
                     if len(trailer) == TRAILER:
                         crc, size = int.from_bytes(trailer[:4], "little"), int.from_bytes(trailer[4:], "little")
-                        found.append((crc, size, start, end))
+                        known = (crc, size) in self._by_crc
+                        packed = self._bytes(stored, start, min(HEAD, end - start)) if known else b""
+                        found.append(_Member(crc, size, start, end, packed))
             return found
         except BucketError:  # the records decide, and say what is wrong with the object
             return []
@@ -179,28 +193,27 @@ class _Search:
             return last_bytes(self._s3, stored.bucket, stored.key, length, etag=stored.etag)
         return range_bytes(self._s3, stored.bucket, stored.key, start, length, etag=stored.etag)
 
-    def _try(self, number: int, members: list[tuple[int, int, int, int]]) -> None:
+    def _try(self, number: int, members: list[_Member]) -> None:
         stored = self._found.candidates[number].object
-        for crc, size, start, end in members:
-            wanted = self._first(self._by_crc.get((crc, size), ()), number)
-            if wanted is not None and self._is_member(stored, start, end, wanted):
-                whole = len(members) == 1 and end - start == stored.size
+        for member in members:
+            wanted = self._first(self._by_crc.get((member.crc32, member.size), ()), number)
+            if wanted is not None and self._holds(member, wanted):
+                whole = len(members) == 1 and member.end - member.start == stored.size
                 self._take(number, wanted, BY_CRC if whole else BY_PART)
 
-    def _is_member(self, stored: StoredObject, start: int, end: int, wanted: _Wanted) -> bool:
+    def _holds(self, member: _Member, wanted: _Wanted) -> bool:
         """Does a gzip member begin there with the content of the buffer file, and is it as long as that takes? (What is
         longer has another member in front of the one that the checksum is of; what is shorter lacks something.)"""
-        content = wanted.holder.buffer.content
+        content, length = wanted.holder.buffer.content, member.end - member.start
         try:
-            packed = self._bytes(stored, start, min(HEAD, end - start))
             with self._node.open(wanted.holder.buffer.path) as file:
                 file.seek(content.start)
                 sample = file.read(min(content.length, SAMPLE))
-        except (BucketError, EvidenceError, OSError):  # the records decide
+        except (EvidenceError, OSError):  # the records decide
             return False
         expected = len(zlib.compress(sample)) / max(1, len(sample)) * content.length
-        as_long = LEAST * expected - HEAD <= end - start <= MOST * expected + HEAD
-        return as_long and _begins_with(packed, sample)
+        as_long = LEAST * expected - HEAD <= length <= MOST * expected + HEAD
+        return as_long and _begins_with(member.packed, sample)
 
     def _take(self, number: int, wanted: _Wanted, proof: str) -> None:
         """The object holds all records of a buffer file. (One in parts is read all the same, for the others.)"""

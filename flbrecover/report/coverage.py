@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flbrecover.reconcile.ledger import NONE
+from flbrecover.reconcile.ledger import NONE, Ledger
 from flbrecover.reconcile.states import EntryState
 from flbrecover.recover.analysis import OutputAnalysis
 from flbrecover.recover.estimate import Estimator
@@ -29,6 +29,7 @@ WIDTHS = (
 
 MOST_BINS = 200  # of one tag
 FEWEST_BINS = 8
+FIRST = 256  # entries that are counted at once
 ALL_BINS = 200_000  # of all tags of an output, so that memory has a limit
 
 
@@ -146,21 +147,37 @@ def coverage(output: OutputAnalysis, objects: Mapping[int, Held]) -> dict[str, T
     for number in range(of_logs, len(ledger.runs)):
         for state, alike in states.stretches(ledger.entries_of(number)):
             for name, entries in ledger.by_tag(alike):
-                for time_ns, records in ledger.times(entries):
-                    tags[name].count(state, time_ns, False, records)
-                tags[name].untimed += ledger.untimed(entries)
+                tag = tags[name]
+                for time_ns, records in _times(ledger, entries, tag.bins):
+                    if time_ns is None:
+                        tag.untimed += records
+                    else:
+                        tag.count(state, time_ns, False, records)
     for tag in tags.values():
         tag.flush()
     for holder in comparison.holders:
         whole = holder.entry_range
         for entries in [whole] if whole is not None else [range(entry, entry + 1) for entry in holder.entries]:
             for name, some in ledger.by_tag(entries):
-                for time_ns, records in ledger.times(some):
-                    tags[name].bins.add("buffers", time_ns, records)
+                for time_ns, records in _times(ledger, some, tags[name].bins):
+                    if time_ns is not None:
+                        tags[name].bins.add("buffers", time_ns, records)
     for held in objects.values():
         if held.first_ns is not None:
             tags[held.tag].bins.add("objects", held.first_ns)
     return tags
+
+
+def _times(ledger: Ledger, entries: range, bins: Bins) -> Iterator[tuple[int | None, int]]:
+    """The times of these entries, no finer than the bins, each with how many have it (None: no time). A few at first:
+    bins become as wide as they have to be soon, and then there is little to add to them."""
+    at, size = entries.start, FIRST
+    while at < entries.stop:
+        some = range(at, min(at + size, entries.stop))
+        width = bins.width
+        for multiple, records in ledger.times(some, width).items():
+            yield None if multiple is None else multiple * width, records
+        at, size = some.stop, 2 * size
 
 
 def coverage_json(output: OutputAnalysis, objects: Mapping[int, Held]) -> Iterator[dict[str, Any]]:

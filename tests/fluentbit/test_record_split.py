@@ -31,6 +31,19 @@ def test_lines_come_back_whatever_the_blocks(lines: list[bytes], rest: bytes, si
         assert data[piece.span.start - 7 : piece.span.end - 7] == piece.data
 
 
+@settings(max_examples=200)
+@given(data=st.text("ab\n", max_size=60), cuts=st.lists(st.integers(1, 30), max_size=30), many=st.data())
+def test_many_lines_at_once_are_the_same_lines(data: str, cuts: list[int], many: st.DataObject) -> None:
+    """In any mixture with one by one, and where lines are too long."""
+    one, other = LineSplitter(7, limit=12), LineSplitter(7, limit=12)
+    left = data.encode()
+    for cut in [*cuts, len(left)]:
+        block, left = left[:cut], left[cut:]
+        found = other.lines(block) if many.draw(st.booleans()) else None
+        assert [*one.feed(block)] == [*(other.feed(block) if found is None else found.pieces())]
+    assert [*one.rest()] == [*other.rest()]
+
+
 def test_an_empty_line_is_a_record() -> None:
     assert run(LineSplitter(), b"\n\na\n", 64) == [Piece(b"", 0), Piece(b"", 1), Piece(b"a", 2)]
 

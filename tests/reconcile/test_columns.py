@@ -57,6 +57,25 @@ def test_a_growing_index_is_a_dictionary(keys: list[int]) -> None:
     assert index.find(12345) == places(keys).get(12345, [])
 
 
+@given(batches=st.lists(KEYS, max_size=8))
+def test_keys_that_are_new_are_added_many_at_a_time(batches: list[list[int]]) -> None:
+    class Small(GrowingIndex):
+        LIMIT = 5
+        MERGED = 2
+
+    index, known = Small(in_memory), dict[int, list[int]]()
+    for number, keys in enumerate(batches):
+        new = len(set(keys)) == len(keys) and not set(keys) & known.keys()
+        assert index.has_none_of(keys) == new
+        for place, key in enumerate(keys, number * 1000):
+            known.setdefault(key, []).append(place)
+            if not new:
+                index.add(key, place)
+        if new:
+            index.add_new(keys, number * 1000)
+        assert {key: index.find(key) for key in known} == known
+
+
 @given(keys=st.sets(st.integers(0, 2**64 - 1), max_size=300))
 def test_a_filter_knows_all_that_was_added(keys: set[int]) -> None:
     some = Filter(64)
