@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
 import pytest
 from chunk_builder import chunk, put, store_name
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flbrecover.evidence import store_dir
 from flbrecover.evidence.node import Node
 from flbrecover.fluentbit.pipeline import Pipeline, S3Output, Service
 from flbrecover.model import ByteRange

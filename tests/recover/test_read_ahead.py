@@ -17,8 +17,8 @@ from flbrecover.recover.window import Candidate
 
 
 def candidate(bucket: FreshBucket, number: int) -> Candidate:
-    body = content(number)
-    return Candidate(StoredObject(bucket.name, f"{number}", len(body), bucket.put(f"{number}", body), 0), ("app",), None)
+    body, key = content(number), f"{number}"
+    return Candidate(StoredObject(bucket.name, key, len(body), bucket.put(key, body), 0), ("app",), None)
 
 
 def content(number: int) -> bytes:
