@@ -109,8 +109,7 @@ class ObjectPlacer:
         cut = self.rules.cut_of(tags)
         assert cut is not None
         probes = [self.rules.probes[tag] for tag in tags if tag in self.rules.probes]
-        is_strange = (lambda line: all(p.is_strange(line) for p in probes)) if probes else None
-        return Scanner(self.found.ledger, cut, is_strange, siblings).scan(records.line_blocks())
+        return Scanner(self.found.ledger, cut, probes, siblings).scan(records.line_blocks())
 
     def records(self, number: int) -> ObjectRecords:
         opened = partial(self.ahead.body, number)
