@@ -13,9 +13,9 @@ from xml.etree import ElementTree
 
 from botocore.utils import parse_timestamp
 
+from flbrecover.bucket.answers import UnreadableAnswerError
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.denied import explained
-from flbrecover.bucket.transport import UnreadableAnswerError
 from flbrecover.errors import BucketError
 from flbrecover.model import StoredObject
 

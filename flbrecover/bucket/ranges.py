@@ -13,10 +13,10 @@ from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NotConnectedError
 from urllib3.exceptions import HTTPError
 
+from flbrecover.bucket.answers import Answer, UnreadableAnswerError
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.denied import ChangedError, explained
 from flbrecover.bucket.listing import etag_of, time_ns
-from flbrecover.bucket.transport import Answer, UnreadableAnswerError
 from flbrecover.errors import BucketError
 from flbrecover.model import StoredObject
 

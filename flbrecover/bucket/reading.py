@@ -12,6 +12,7 @@ from botocore.exceptions import HTTPClientError
 from urllib3.exceptions import HTTPError
 
 from flbrecover.bucket import decoding
+from flbrecover.bucket.answers import Answer
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.decoding import MAX_OUTPUT, BodyDamaged, BodyFormatError
 from flbrecover.bucket.denied import ChangedError, MissingError, explained
@@ -25,7 +26,6 @@ from flbrecover.bucket.ranges import (
     part_sizes,
     range_bytes,
 )
-from flbrecover.bucket.transport import Answer
 from flbrecover.errors import BucketError
 
 __all__ = [

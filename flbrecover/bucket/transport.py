@@ -7,7 +7,6 @@ that a call of botocore's client costs. Credentials, endpoints, proxies, certifi
 from __future__ import annotations
 
 import os
-import random
 import socket
 import ssl
 import threading
@@ -16,12 +15,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
-from xml.etree import ElementTree
 
 from botocore.awsrequest import AWSPreparedRequest
-from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, HTTPClientError, SSLError
+from botocore.exceptions import ClientError, HTTPClientError, SSLError
 from botocore.exceptions import ConnectionError as NotConnectedError
 from botocore.httpsession import URLLib3Session, get_cert_path
 from botocore.utils import get_environ_proxies
@@ -29,41 +27,20 @@ from urllib3.exceptions import HTTPError
 
 from flbrecover import __version__
 from flbrecover.bucket import session as sessions
+from flbrecover.bucket.answers import Answer, BotocoreReply, Reply, error_of, whole_content
 from flbrecover.bucket.connections import MOST_IDLE, Connections
+from flbrecover.bucket.retries import ELSEWHERE, EXPIRED, headers_of, is_passing, pause_after
 from flbrecover.bucket.session import Identity
 from flbrecover.bucket.signing import EMPTY_SHA256, Keys, query_string, quoted_key, signed
 from flbrecover.bucket.site import Site
 
 if TYPE_CHECKING:
-    from botocore.awsrequest import AWSResponse
     from botocore.session import Session
 
 LARGE = 1024**2  # bytes of a body from which the server is asked before it is sent
-LONGEST_PAUSE = 20.0  # seconds between two attempts
-MAX_ANSWER = 64 * 1024**2  # bytes of an answer that is no object; a page of a listing has less than 2 MB
-MAX_ERROR = 64 * 1024  # bytes of an error's body that are read
 
-_RETRIED_STATUS = frozenset({429, 500, 502, 503, 504, 509})
-_RETRIED_CODES = frozenset({
-    "RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete", "Throttling", "ThrottlingException",
-    "ThrottledException", "RequestThrottled", "RequestThrottledException", "TooManyRequestsException",
-    "RequestLimitExceeded", "BandwidthLimitExceeded", "SlowDown", "InternalError", "ServiceUnavailable",
-})  # fmt: skip
-_EXPIRED = frozenset({
-    "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired", "InvalidAccessKeyId",
-    "InvalidClientTokenId", "InvalidToken",
-    "400",  # the answer to a HEAD has no code
-})  # fmt: skip
-_ELSEWHERE = frozenset({
-    "PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
-    "301", "307", "400",
-})  # fmt: skip
 _LIST_BY_BYTE = frozenset({"AmazonS3", "MinIO"})
 _SKEWED = "RequestTimeTooSkewed"
-
-
-class UnreadableAnswerError(BotoCoreError):
-    fmt = "the answer cannot be read: {what}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,29 +50,6 @@ class Limits:
     connect_seconds: float
     read_seconds: float
     attempts: int
-
-
-class Reply(Protocol):
-    """An answer whose body is still to be read. Who does not read it to its end closes it."""
-
-    status: int
-    headers: dict[str, str]  # names in lower case
-
-    def read(self, most: int, /) -> bytes:
-        """The next bytes, fewer than ``most`` only at the end. Raises exceptions of botocore or of urllib3."""
-
-    def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What S3 answered to a request that it took. Names of ``headers`` are in lower case. ``content`` is the whole
-    body, or empty where it is still to be read from ``raw``."""
-
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
-    raw: Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +151,13 @@ class Transport:
             except ClientError as e:
                 if self._helped(e, request, keys, site, tried):
                     continue
-                if not _is_passing(e) or tried.sent >= self._limits.attempts:
+                if not is_passing(e) or tried.sent >= self._limits.attempts:
                     raise
-                pause = _pause(tried.sent, _headers(e).get("retry-after"))
+                pause = pause_after(tried.sent, headers_of(e).get("retry-after"))
             except (HTTPClientError, NotConnectedError, HTTPError):
                 if tried.sent >= self._limits.attempts:
                     raise
-                pause = _pause(tried.sent, None)
+                pause = pause_after(tried.sent, None)
             time.sleep(pause)
 
     # -- one attempt -------------------------------------------------------------------------------------------------
@@ -228,10 +182,10 @@ class Transport:
             reply = self._by_botocore(site, request, target, headers)
         self._way.server = reply.headers.get("server", "")
         if not 200 <= reply.status < 300:
-            raise _error(reply, request)
+            raise error_of(reply, request.operation, request.method)
         if request.stream:
             return Answer(reply.status, reply.headers, b"", reply)
-        return Answer(reply.status, reply.headers, _content(reply, request.method), reply)
+        return Answer(reply.status, reply.headers, whole_content(reply, request.method), reply)
 
     def _direct(self, site: Site) -> Connections | None:
         """Connections without a proxy; None where there has to be one."""
@@ -256,7 +210,7 @@ class Transport:
             request.body or None,
             True,
         )
-        return _BotocoreReply(self._http(site).send(prepared))
+        return BotocoreReply(self._http(site).send(prepared))
 
     def _http(self, site: Site) -> URLLib3Session:
         way = self._way
@@ -291,14 +245,14 @@ class Transport:
     def _helped(self, error: ClientError, request: _Request, used: Keys, site: Site, tried: _Tried) -> bool:
         """Whether something was changed, so that the same request may be taken now."""
         code = str(error.response["Error"].get("Code", ""))
-        if code in _EXPIRED and not tried.refreshed:
+        if code in EXPIRED and not tried.refreshed:
             tried.refreshed = True
             return self._refresh(used)
         if code == _SKEWED and not tried.clock_set:
             tried.clock_set = True
-            return self._set_clock(_headers(error).get("date"))
-        region = _headers(error).get("x-amz-bucket-region") or error.response["Error"].get("Region")
-        if code in _ELSEWHERE and isinstance(region, str) and region != site.scope.region and not tried.redirected:
+            return self._set_clock(headers_of(error).get("date"))
+        region = headers_of(error).get("x-amz-bucket-region") or error.response["Error"].get("Region")
+        if code in ELSEWHERE and isinstance(region, str) and region != site.scope.region and not tried.redirected:
             tried.redirected = True
             self._way.sites[request.bucket] = self._find_site(request.bucket, region)
             return True
@@ -323,22 +277,6 @@ class Transport:
         return True
 
 
-class _BotocoreReply:
-    """An answer that botocore's session gives."""
-
-    def __init__(self, answer: AWSResponse) -> None:
-        self.status = answer.status_code
-        self.headers = {name.lower(): value for name, value in answer.headers.items()}
-        self._raw = answer.raw
-
-    def read(self, most: int) -> bytes:
-        data: bytes = self._raw.read(most)
-        return data
-
-    def close(self) -> None:
-        self._raw.close()
-
-
 def _connections(root: str, session: Session, limits: Limits) -> Connections | None:
     if get_environ_proxies(root).get(urlsplit(root).scheme):
         return None
@@ -355,49 +293,3 @@ def _connections(root: str, session: Session, limits: Limits) -> Connections | N
 def _read_all(body: BinaryIO) -> bytes:
     body.seek(0)
     return body.read()
-
-
-def _content(reply: Reply, method: str) -> bytes:
-    """The whole body. One that is shorter than announced is a connection that was cut."""
-    content = b"" if method == "HEAD" else reply.read(MAX_ANSWER + 1)
-    if len(content) > MAX_ANSWER:
-        reply.close()
-        raise UnreadableAnswerError(what=f"it has over {MAX_ANSWER} bytes")
-    announced = reply.headers.get("content-length")
-    if method != "HEAD" and announced is not None and announced.isdigit() and len(content) != int(announced):
-        reply.close()
-        raise ConnectionClosedError(endpoint_url="", error=EOFError("the answer ended early"))
-    return content
-
-
-def _error(reply: Reply, request: _Request) -> ClientError:
-    """As botocore's parser makes it."""
-    found = {"Code": str(reply.status), "Message": ""}
-    try:
-        body = b"" if request.method == "HEAD" else reply.read(MAX_ERROR)
-        root = ElementTree.fromstring(body)
-    except (NotConnectedError, HTTPClientError, HTTPError, OSError, ElementTree.ParseError, ValueError, LookupError):
-        pass  # HTML of a proxy, or nothing: the status says enough
-    else:
-        inner = root.find("{*}Error")
-        for element in root if inner is None else inner:
-            found[element.tag.rpartition("}")[2]] = element.text or ""
-    if reply.headers.get("content-length") != "0" and request.method != "HEAD":
-        reply.close()
-    metadata = {"HTTPStatusCode": reply.status, "HTTPHeaders": reply.headers}
-    return ClientError({"Error": found, "ResponseMetadata": metadata}, request.operation)  # type: ignore[typeddict-item]
-
-
-def _headers(error: ClientError) -> dict[str, str]:
-    return error.response["ResponseMetadata"]["HTTPHeaders"]
-
-
-def _is_passing(error: ClientError) -> bool:
-    code, status = error.response["Error"].get("Code", ""), error.response["ResponseMetadata"]["HTTPStatusCode"]
-    return status in _RETRIED_STATUS or code in _RETRIED_CODES
-
-
-def _pause(sent: int, retry_after: str | None) -> float:
-    """Seconds: random up to a bound that doubles, as botocore's standard mode; not less than the server asks for."""
-    least = float(retry_after) if retry_after is not None and retry_after.isdigit() else 0.0
-    return min(max(random.random() * float(2 ** (sent - 1)), least), LONGEST_PAUSE)

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flbrecover.cli.options import Job, memory_of, sources_of, times_of
+from flbrecover.cli.job import Job
+from flbrecover.cli.values import memory_of, sources_of, times_of
 from flbrecover.errors import AgentRunningError, EvidenceError
 from flbrecover.recover.analysis import Analysis, analyse, make_plan
 from flbrecover.recover.live import changed

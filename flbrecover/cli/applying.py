@@ -11,7 +11,7 @@ import click
 
 from flbrecover.cli import show
 from flbrecover.cli.analysing import WATCH, exit_code, with_problems
-from flbrecover.cli.options import Job
+from flbrecover.cli.job import Job
 from flbrecover.cli.retiring import retire_stored
 from flbrecover.errors import UsageError
 from flbrecover.reconcile.plan import Plan

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import click
 
 from flbrecover.cli import options as o
+from flbrecover.cli.job import environment
 from flbrecover.errors import UsageError
 
 MAX_STDIN = 16 * 1024 * 1024
@@ -59,7 +60,7 @@ def command(
     said = versions.parse(version) if version is not None else None
     if version is not None and said is None:
         raise UsageError(f"--fluent-bit {version}: a version is wanted, as 3.1.9")
-    env = o.environment(given["env"], of_this_process=False)
+    env = environment(given["env"], of_this_process=False)
     if root is not None:
         report = live.audit(open_root(root), given["config"], env, version=said)
     else:

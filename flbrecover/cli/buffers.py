@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from flbrecover.cli import options as o
+from flbrecover.cli.job import Job
 
 if TYPE_CHECKING:
     from flbrecover.fluentbit.pipeline import Pipeline
@@ -34,7 +35,7 @@ def command(context: click.Context, /, as_json: bool, **given: Any) -> int:
     from flbrecover.recover.buffer_contents import contents
     from flbrecover.report import buffers
 
-    job = o.Job(with_a_bucket(given))
+    job = Job(with_a_bucket(given))
     job.need_storage()
     write = buffers.write_json if as_json else buffers.write_text
     failed = write(sys.stdout, job.survey, contents(job.survey, WATCH), job.notes)
@@ -56,7 +57,7 @@ def cat(context: click.Context, /, file: str, **given: Any) -> int:
     from flbrecover.report import problems
     from flbrecover.report.buffers import write_records
 
-    job = o.Job({**given, **context.obj})
+    job = Job({**given, **context.obj})
     buffer = look_at(job.node, file, given["tag"])
     records = records_of(job.node, buffer, pipeline_of(job))
     write_records(sys.stdout, records)
@@ -71,7 +72,7 @@ def with_a_bucket(given: dict[str, Any]) -> dict[str, Any]:
     return {**given, "bucket": "(not given)"} if by_hand and given["bucket"] is None else given
 
 
-def pipeline_of(job: o.Job) -> Pipeline:
+def pipeline_of(job: Job) -> Pipeline:
     """The configuration, if there is one: only how records are written depends on it."""
     from flbrecover.cli.show import say
     from flbrecover.errors import ConfigError

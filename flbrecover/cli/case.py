@@ -17,7 +17,7 @@ from click.core import ParameterSource
 from flbrecover import __version__
 from flbrecover.bucket.denied import without_secrets
 from flbrecover.cli import show
-from flbrecover.cli.options import Job
+from flbrecover.cli.job import Job
 from flbrecover.cli.planned import read_plan
 from flbrecover.errors import EvidenceError, FlbrecoverError, UsageError
 from flbrecover.reconcile.plan import Plan, to_json

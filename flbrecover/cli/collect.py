@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flbrecover.cli import options as o
+from flbrecover.cli.job import Job
+from flbrecover.cli.values import moment
 from flbrecover.errors import FlbrecoverError, UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _WatchedJob(o.Job):
+class _WatchedJob(Job):
     """A job whose node remembers what is asked of it."""
 
     @cached_property
@@ -40,7 +42,7 @@ class _WatchedJob(o.Job):
 
 
 @dataclass(frozen=True)
-class _MaskedJob(o.Job):
+class _MaskedJob(Job):
     """The same job once more, now that the node gives out the configuration without its secrets."""
 
     watched: WatchedNode
@@ -105,7 +107,7 @@ def _bounds(max_size: str | None, since: str | None) -> Bounds:
         max_bytes = None if max_size is None else size(max_size)
     except ValueError as e:
         raise UsageError(f"--max-size {max_size}: not a size; write 500M or 20G") from e
-    return Bounds(max_bytes, max_size or "", o.moment(since, "--since", time.time_ns()), since or "")
+    return Bounds(max_bytes, max_size or "", moment(since, "--since", time.time_ns()), since or "")
 
 
 def _unchanged(job: _WatchedJob) -> list[Problem]:

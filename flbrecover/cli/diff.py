@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flbrecover.cli import options as o
+from flbrecover.cli.job import Job
 
 if TYPE_CHECKING:
     from flbrecover.model import Agent
@@ -37,7 +38,7 @@ def command(
 
     if plan_file and not given["agent"]:
         raise UsageError("--plan needs --agent gone or --agent returning: a plan is for one of the two")
-    job = o.Job(given)
+    job = Job(given)
     job.need_outputs()
     with opened(job, Path(case_dir)) if case_dir else nullcontext() as case:
         if case is not None:

@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from flbrecover.cli import options as o
+from flbrecover.cli import values
+from flbrecover.cli.job import Job
 
 
 @click.command(name="objects")
@@ -26,9 +28,9 @@ def command(tags: tuple[str, ...], this_node: bool, as_json: bool, **given: Any)
     from flbrecover.recover.stored_keys import StoredKeys, of_tags, window_of
     from flbrecover.report import objects, problems
 
-    job = o.Job(given)
+    job = Job(given)
     job.need_outputs()
-    window = o.window_of(given)
+    window = values.window_of(given)
     survey = job.survey if this_node or window.start_ns is None else None
     if survey is not None:
         window = window_of(survey, window)

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from flbrecover.cli.options import Job
+from flbrecover.cli.job import Job
 from flbrecover.errors import PlanError
 from flbrecover.fluentbit.interpret import interpret, sections_from_json
 from flbrecover.fluentbit.pipeline import Pipeline

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flbrecover.cli import options as o
+from flbrecover.cli.job import Job
 
 if TYPE_CHECKING:
     from flbrecover.cli.case import Case
@@ -30,7 +31,7 @@ def command(case_dir: str | None, dry_run: bool, yes: bool, jobs: int, as_json: 
     from flbrecover.cli.case import opened
     from flbrecover.cli.retiring import check_retire
 
-    job = o.Job(given)
+    job = Job(given)
     job.need_outputs()
     agent = agent_of(given["agent"])
     refuse_running(job, agent, retire=given["retire"])
@@ -42,7 +43,7 @@ def command(case_dir: str | None, dry_run: bool, yes: bool, jobs: int, as_json: 
 
 
 def _recover(
-    job: o.Job, agent: Agent, case: Case | None, *, dry_run: bool, yes: bool, jobs: int, as_json: bool
+    job: Job, agent: Agent, case: Case | None, *, dry_run: bool, yes: bool, jobs: int, as_json: bool
 ) -> int:
     from flbrecover.cli import show
     from flbrecover.cli.analysing import WATCH, analyse_job, exit_code, plan_for

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flbrecover.cli.analysing import options_of_call
-from flbrecover.cli.options import Job, sources_of
+from flbrecover.cli.job import Job
+from flbrecover.cli.values import sources_of
 from flbrecover.errors import UsageError
 from flbrecover.fluentbit.interpret import sections_to_json
 

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from flbrecover.cli import show
 from flbrecover.cli.analysing import running_error
 from flbrecover.cli.case import Case
-from flbrecover.cli.options import Job
+from flbrecover.cli.job import Job
 from flbrecover.errors import EvidenceError, UsageError
 from flbrecover.recover.analysis import Analysis
 from flbrecover.recover.retirable import retirable

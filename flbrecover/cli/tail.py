@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from flbrecover.cli import options as o
+from flbrecover.cli.job import Job
 
 
 @click.command(name="tail")
@@ -23,7 +24,7 @@ def command(as_json: bool, **given: Any) -> int:
     from flbrecover.recover.survey import survey
     from flbrecover.report import tail
 
-    job = o.Job(given)
+    job = Job(given)
     job.need_inputs()
     service = replace(job.pipeline.service, storage_path=None)
     found = survey(job.node, replace(job.pipeline, service=service, outputs=()))

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from flbrecover.cli import options as o
+from flbrecover.cli.job import Job
 
 
 @click.command(name="uploads")
@@ -24,7 +25,7 @@ def command(upload_ids: tuple[str, ...], as_json: bool, **given: Any) -> int:
     from flbrecover.recover.uploads import UploadCase, find_uploads
     from flbrecover.report import uploads
 
-    job = o.Job(given)
+    job = Job(given)
     job.need_outputs()
     survey = job.survey
     cases: list[UploadCase] = []

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Protocol, cast
 
+NONE = -1  # no row, no entry
 BUCKET = 1 << 17  # entries that are sorted at a time: some 10 MB
 
 

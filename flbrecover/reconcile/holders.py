@@ -11,8 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from flbrecover.model import BufferFile, ByteRange
+from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
-from flbrecover.reconcile.ledger import NO_TIME, NONE, Halves, HeldRecords, Ledger, Run
+from flbrecover.reconcile.held_records import Halves, HeldRecords
+from flbrecover.reconcile.ledger import NO_TIME, Ledger, Run
 from flbrecover.reconcile.placement import Placement
 
 

@@ -9,7 +9,6 @@ Columns instead of objects: a node can hold millions of records.
 
 from __future__ import annotations
 
-import sys
 from array import array
 from bisect import bisect_right
 from collections import Counter
@@ -17,11 +16,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from struct import Struct
-from typing import NamedTuple
 
-from flbrecover.reconcile.columns import Filter, GrowingIndex, NewColumn, SortedIndex, in_memory
+from flbrecover.reconcile.columns import NONE, Filter, GrowingIndex, NewColumn, SortedIndex, in_memory
+from flbrecover.reconcile.held_records import Halves, HeldRecords
 
-NONE = -1
 MIXED = -2
 MOST_FILTER = 1 << 24  # bytes
 NO_TIME = -(1 << 63)
@@ -47,54 +45,6 @@ class Run:
     name: str
     not_before_ns: int | None = None
     timed: bool = False
-
-
-class Halves(NamedTuple):
-    """Digests of many records, each as two numbers."""
-
-    high: array[int]
-    low: array[int]
-
-    @classmethod
-    def of(cls, digests: Iterable[bytes]) -> Halves:
-        numbers = array("Q", b"".join(digests))
-        if sys.byteorder == "little":
-            numbers.byteswap()
-        return cls(numbers[0::2], numbers[1::2])
-
-
-class HeldRecords:
-    """All records of all buffer files, one row each: its place in its file, its entry, and the digest of its bytes."""
-
-    def __init__(self, new: NewColumn) -> None:
-        self.starts = new("q")
-        self.ends = new("q")
-        self.entries = new("i")
-        self._high = new("Q")
-        self._low = new("Q")
-
-    def __len__(self) -> int:
-        return len(self.starts)
-
-    def add(self, start: int, end: int, digest: bytes) -> None:
-        """One more record, that has no entry yet."""
-        self.starts.append(start)
-        self.ends.append(end)
-        self.entries.append(NONE)
-        high, low = _KEY.unpack(digest)
-        self._high.append(high)
-        self._low.append(low)
-
-    def add_all(self, starts: Sequence[int], ends: Sequence[int], digests: Halves, entry: int) -> None:
-        """Records whose entries are ``entry`` and those after it."""
-        self.starts.extend(starts)
-        self.ends.extend(ends)
-        self.entries.extend(range(entry, entry + len(starts)))
-        self._high.extend(digests.high)
-        self._low.extend(digests.low)
-
-    def digest(self, at: int) -> bytes:
-        return _KEY.pack(self._high[at], self._low[at])
 
 
 class Ledger:

@@ -11,8 +11,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Container, Sequence
 
+from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
-from flbrecover.reconcile.ledger import NONE, Ledger
+from flbrecover.reconcile.ledger import Ledger
 
 MAX_PENDING = 10_000  # repeated records in a row that are held back until a neighbour tells their place
 LOOK_AHEAD = 16  # records that are enough to tell one place from another

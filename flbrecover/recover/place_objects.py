@@ -10,8 +10,8 @@ from flbrecover.bucket.client import S3
 from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.model import ByteRange, Record
+from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
-from flbrecover.reconcile.ledger import NONE
 from flbrecover.reconcile.placement import Placement
 from flbrecover.reconcile.rebuild import MOST_SIBLINGS
 from flbrecover.reconcile.scan import Follow, Scanner, Segment, Strangers

@@ -6,8 +6,8 @@ from array import array
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.holders import Holder
-from flbrecover.reconcile.ledger import NONE
 from flbrecover.reconcile.states import EntryState, Totals
 from flbrecover.recover.comparison import Comparison
 from flbrecover.recover.uploads import UploadCase

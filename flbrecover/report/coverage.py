@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flbrecover.reconcile.ledger import NONE, Ledger
+from flbrecover.reconcile.columns import NONE
+from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.states import EntryState
 from flbrecover.recover.analysis import OutputAnalysis
 from flbrecover.recover.estimate import Estimator

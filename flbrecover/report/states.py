@@ -8,8 +8,8 @@ from typing import Any
 
 from flbrecover.errors import UsageError
 from flbrecover.model import ByteRange
+from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.holders import Holder
-from flbrecover.reconcile.ledger import NONE
 from flbrecover.reconcile.plan import CompleteUpload, Plan, PutRecords
 from flbrecover.reconcile.states import Stretch, Totals, stretches
 from flbrecover.recover.analysis import Analysis, OutputAnalysis

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from flbrecover.model import BufferFile, BufferKind, ByteRange, FileFacts
+from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.holders import Holder, place_holder, repeated_block
-from flbrecover.reconcile.ledger import NONE, Ledger, Run
+from flbrecover.reconcile.ledger import Ledger, Run
 from flbrecover.reconcile.match_key import digest_of
 
 

@@ -7,8 +7,9 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
-from flbrecover.reconcile.ledger import NONE, Ledger, Run
+from flbrecover.reconcile.ledger import Ledger, Run
 from flbrecover.reconcile.match_key import digest_of
 from flbrecover.reconcile.placement import Placement
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cases import config, unpack
 
-from flbrecover.cli.options import Job
+from flbrecover.cli.job import Job
 from flbrecover.evidence.node import Node
 from flbrecover.recover.case_folder import CaseFolder, open_case
 from flbrecover.recover.live import changed
