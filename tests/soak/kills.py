@@ -238,7 +238,7 @@ def prepare(given: dict[str, Any]) -> None:
     time.sleep = lambda seconds: sleep(min(seconds, 0.002))  # type: ignore[assignment]
     with contextlib.suppress(FileNotFoundError):
         os.unlink(given["points"])
-    Points(given.get("kill_at", 0), given["points"]).watch()
+    Points(given.get("kill_at", 0), signal.SIGKILL, given["points"]).watch()
 
 
 def _kill(pid: int) -> None:
