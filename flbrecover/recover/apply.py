@@ -30,6 +30,7 @@ from flbrecover.recover.analysis import Connect, hash_of
 from flbrecover.recover.compare import ESTIMATED, SOURCE, TAG, ascii_path
 from flbrecover.recover.content_hash import ContentHash, content_hash
 from flbrecover.recover.contents import Contents
+from flbrecover.recover.interrupts import InterruptsHeld
 from flbrecover.recover.object_records import content_sha256
 from flbrecover.recover.planning import first_attempt, identity
 from flbrecover.recover.survey import Survey
@@ -153,12 +154,13 @@ class Apply:
                     while waiting and len(running) < self._jobs:
                         lane = waiting.popleft()
                         action = actions[lane[0]]
-                        running[self._start(pool, action, settled=action.number in settled)] = lane
+                        with InterruptsHeld():
+                            running[self._start(pool, action, settled=action.number in settled)] = lane
                     ended, _ = wait(running, return_when=FIRST_COMPLETED)
                     for future in ended:
-                        lane = running[future]
-                        self._journal.ended(future.result())
-                        del running[future]
+                        with InterruptsHeld():
+                            self._journal.ended(future.result())
+                            lane = running.pop(future)
                         yield lane.popleft(), future.result()
                         if lane:
                             waiting.appendleft(lane)
