@@ -15,6 +15,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from multiprocessing import get_context
@@ -72,8 +73,8 @@ def world(spec: Spec, data: Path, server: BenchmarkServer, say: Callable[[str], 
         for number in range(spec.apps)
     ]
     total = Counts()
-    with get_context("fork").Pool(WORKERS) as pool:
-        for app, counts in pool.imap_unordered(make, apps):
+    with ProcessPoolExecutor(WORKERS, get_context("fork")) as pool:  # says so where a worker is killed
+        for app, counts in pool.map(make, apps):
             server.upload(app.staging, spec.name)
             shutil.rmtree(app.staging)
             for name in Counts.__slots__:
