@@ -15,6 +15,7 @@ from flbrecover.reconcile.states import EntryState, join_ranges
 from flbrecover.recover.comparison import Comparison
 from flbrecover.recover.contents import Contents, sum_up
 from flbrecover.recover.estimate import Estimator
+from flbrecover.recover.groups import runs_of, split
 from flbrecover.recover.left_to_agent import left_to_agent
 from flbrecover.recover.log_entries import SECOND_NS, LogRun
 from flbrecover.recover.states import States
@@ -138,7 +139,7 @@ class Planner:
                     if self._wanted(entries.start, len(entries)):
                         yield tag, entries
                 else:
-                    for some in _runs_of(entry for entry in entries if self._wanted(entry)):
+                    for some in runs_of(entry for entry in entries if self._wanted(entry)):
                         yield tag, some
 
     def _time(self, entry: int) -> int:
@@ -186,7 +187,7 @@ class Planner:
                 if state == "buffered" and self._wanted(entries.start, len(entries)):
                     yield range(entries.start - whole.start, entries.stop - whole.start)
             return
-        yield from _runs_of(
+        yield from runs_of(
             index
             for index, entry in enumerate(holder.entries)
             if ledger.held[entry] == holder.first + index and self._wanted(entry)
@@ -297,37 +298,6 @@ def first_attempt(output: S3Output) -> int:
     """The first key that is tried. The plain key of ``static_file_path`` is the one that every Fluent Bit with this
     configuration writes next: what is put there will be overwritten."""
     return 1 if output.static_file_path else 0
-
-
-def split(wanted: Iterable[range], size: Callable[[int], int], most: int) -> Iterator[list[range]]:
-    """Groups of records that are no larger than an object of this output may be; never an empty one."""
-    group: list[range] = []
-    total = 0
-    for indexes in wanted:
-        start = indexes.start
-        for index in indexes:
-            if total and total + size(index) + 1 > most:
-                if index > start:
-                    group.append(range(start, index))
-                yield group
-                group, total, start = [], 0, index
-            total += size(index) + 1
-        group.append(range(start, indexes.stop))
-    if group:
-        yield group
-
-
-def _runs_of(numbers: Iterable[int]) -> Iterator[range]:
-    """Rising numbers, those that follow each other as one range."""
-    start = end = -1
-    for number in numbers:
-        if number != end:
-            if start >= 0:
-                yield range(start, end)
-            start = number
-        end = number + 1
-    if start >= 0:
-        yield range(start, end)
 
 
 def _append(runs: list[tuple[LogRun, list[range]]], run: LogRun, entries: range) -> None:

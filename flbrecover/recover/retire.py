@@ -10,7 +10,6 @@ This is the only module that changes the node. The ``case.db`` is told, but not 
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import time
@@ -25,11 +24,12 @@ from flbrecover.evidence.node import Node
 from flbrecover.model import FileFacts
 from flbrecover.recover.case_db import fsync_folder
 from flbrecover.recover.case_folder import CaseFolder
+from flbrecover.recover.whole_copy import PART, copy_whole, private, sha256_of, untouched
 
 BLOCK = 1 << 20
 LARGEST_NOTE = 1 << 20
 _LEFT = "left "  # + a folder: when its last change was, once its files were moved
-_COPY, _PART = ".flbrecover", ".part"
+_COPY = ".flbrecover"
 _NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
@@ -150,7 +150,7 @@ class Retirer:
             raise _ChangedError("it is a symbolic link")
         with self._node.open(facts.path) as file:
             st = os.fstat(file.fileno())
-            digest = _sha256(file)
+            digest = sha256_of(file)
         now = (st.st_dev, st.st_ino, st.st_size, st.st_mtime_ns)
         if now != (facts.device, facts.inode, facts.size, facts.mtime_ns) or sha256 not in (None, digest):
             raise _ChangedError("it was changed during the run")
@@ -167,7 +167,7 @@ class Retirer:
         fsync_folder(self._home.parent)
         number = max((int(path.stem) for path in self._home.iterdir() if path.stem.isdecimal()), default=0) + 1
         part = self._home / f"{number:06d}.json.part"
-        with open(part, "w", encoding="ascii", opener=_private) as file:
+        with open(part, "w", encoding="ascii", opener=private) as file:
             json.dump(asdict(note), file)
             file.flush()
             os.fsync(file.fileno())
@@ -184,7 +184,7 @@ class Retirer:
             if e.errno != errno.EXDEV:
                 raise
             with self._node.open(note.path) as source:
-                _copy(source, target, note)
+                copy_whole(source, target, note)
             os.unlink(name, dir_fd=fd)
         fsync_folder(self._home)
         os.fsync(fd)
@@ -193,12 +193,12 @@ class Retirer:
 
     def _put_back(self, note: Note, number: int) -> None:
         file = self._file(number)
-        with open(file, "rb", opener=_untouched) as source:
-            if _sha256(source) != note.sha256:
+        with open(file, "rb", opener=untouched) as source:
+            if sha256_of(source) != note.sha256:
                 raise EvidenceError(f"{file}: not the bytes that were moved aside; it was left there")
             self._make_folder(note)
             with self._folder_of(note.path) as (fd, name):
-                for left in (name + _COPY, name + _COPY + _PART):  # of a run that was killed
+                for left in (name + _COPY, name + _COPY + PART):  # of a run that was killed
                     with suppress(FileNotFoundError):
                         os.unlink(left, dir_fd=fd)
                 if not self._is_there(note):  # else that run has put it there already
@@ -220,7 +220,7 @@ class Retirer:
             if e.errno not in _NO_LINKS:
                 raise
         part = self._node.host_path(str(PurePosixPath(note.path).parent)) / (name + _COPY)
-        _copy(source, part, note)
+        copy_whole(source, part, note)
         try:
             os.link(part.name, name, src_dir_fd=fd, dst_dir_fd=fd, follow_symlinks=False)
         except FileExistsError as e:
@@ -243,7 +243,7 @@ class Retirer:
         """Does the very content stand under its name on the node?"""
         try:
             with self._node.open(note.path) as file:
-                return os.fstat(file.fileno()).st_size == note.size and _sha256(file) == note.sha256
+                return os.fstat(file.fileno()).st_size == note.size and sha256_of(file) == note.sha256
         except EvidenceError:
             return False
 
@@ -279,7 +279,7 @@ class Retirer:
     def _read_note(self, number: int) -> Note:
         path = self._file(number, ".json")
         try:
-            with open(path, "rb", opener=_untouched) as file:
+            with open(path, "rb", opener=untouched) as file:
                 return Note(**json.loads(file.read(LARGEST_NOTE)))
         except (OSError, ValueError, TypeError) as e:
             raise FlbrecoverError(f"{path}: not the note of a retired file ({e})") from e
@@ -293,42 +293,3 @@ class _ChangedError(Exception):
     """A file that is not what was proved to be stored."""
 
 
-def _copy(source: BinaryIO, target: Path, note: Note) -> None:
-    """A whole copy under its name, with mode, owner and times, on the disk; or nothing, and OSError."""
-    part = target.with_name(target.name + _PART)
-    part.unlink(missing_ok=True)
-    source.seek(0)
-    with open(part, "wb", opener=_private) as file:
-        while block := source.read(BLOCK):
-            file.write(block)
-        file.flush()
-        with suppress(PermissionError):  # not root: it stays ours
-            os.fchown(file.fileno(), note.uid, note.gid)
-        os.fchmod(file.fileno(), note.mode & 0o7777)
-        os.utime(file.fileno(), ns=(note.atime_ns, note.mtime_ns))
-        os.fsync(file.fileno())
-    with open(part, "rb", opener=_untouched) as file:
-        if _sha256(file) != note.sha256:
-            raise OSError(errno.EIO, "the copy has other bytes than the file")
-    part.replace(target)
-    fsync_folder(target.parent)
-
-
-def _sha256(file: BinaryIO) -> str:
-    hasher = hashlib.sha256()
-    file.seek(0)
-    while block := file.read(BLOCK):
-        hasher.update(block)
-    return hasher.hexdigest()
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-
-
-def _untouched(path: str, flags: int) -> int:
-    flags |= os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        return os.open(path, flags | getattr(os, "O_NOATIME", 0))
-    except PermissionError:  # O_NOATIME is for the owner and root alone
-        return os.open(path, flags)
