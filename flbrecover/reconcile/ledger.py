@@ -21,7 +21,7 @@ from flbrecover.reconcile.columns import NONE, Filter, GrowingIndex, NewColumn, 
 from flbrecover.reconcile.held_records import Halves, HeldRecords
 
 MIXED = -2
-MOST_FILTER = 1 << 24  # bytes
+MOST_FILTER = 1 << 23  # bytes
 NO_TIME = -(1 << 63)
 NO_KEY = bytes(16)
 FEW = 16  # entries of one key that are looked at one by one

@@ -77,7 +77,8 @@ class ObjectPlacer:
                     continue
                 if worker is None and two:
                     self.found.ledger.index_own()  # the worker is to have it, too
-                    worker = ScanWorker(_Remote(self))
+                    with self.found.scratch.still():
+                        worker = ScanWorker(_Remote(self))
                 if worker and worker.asked is None and (theirs := [*islice(todo(place + 1, workers=True), AHEAD)]):
                     worker.ask(theirs, self.wanted_siblings(theirs[0]))
                 self.ahead.expect(islice(todo(place, workers=False), AHEAD))
@@ -126,6 +127,7 @@ class _Remote:
     def __call__(self, numbers: Sequence[int], siblings: int) -> Scanned | None:
         if self._s3 is None:
             self._placer.found.scratch.release()
+            self._placer.found.scratch.look()
             self._s3 = self._placer.s3 = self._placer.s3.reopened()
             self._placer.ahead = ReadAhead(self._s3, self._placer.found.candidates)
         number = numbers[0]

@@ -1,8 +1,8 @@
 """Columns that move to disk: an index of any number of records in a bounded part of memory.
 
 While all columns together are small they are arrays. Beyond the bound they become mapped files in a private scratch
-folder; their pages belong to the kernel's cache, and :meth:`Scratch.breathe` gives back those that this process holds
-whenever it has become larger than it may be.
+folder; their pages belong to the kernel's cache, and those that this process holds are given back whenever it has grown
+larger than it may be: by :meth:`Scratch.breathe`, and by a thread that looks now and then, for loops in C do not.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+import threading
 from array import array
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 from flbrecover.errors import FlbrecoverError
 from flbrecover.reconcile.columns import Column
@@ -22,6 +23,7 @@ from flbrecover.reconcile.columns import Column
 DEFAULT_MEMORY = 16 << 20
 _CHECKED = 1 << 12  # numbers after which a column tells how much it has grown
 _FIRST = 1 << 16  # bytes of a new file
+_LOOK_SECONDS = 0.05
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -33,6 +35,9 @@ class Scratch:
         self._memory = memory
         self._folder = folder
         self._columns: WeakSet[_SpillColumn] = WeakSet()
+        self._lock = threading.Lock()  # of _columns
+        self._stop: threading.Event | None = None
+        self._looking: threading.Thread | None = None
         self._in_memory = 0
         self.spilled = False
         self._before = resident()
@@ -48,7 +53,8 @@ class Scratch:
     def column(self, typecode: str) -> Column:
         """An empty column; the typecode is one of :mod:`array`."""
         made = _SpillColumn(self, typecode)
-        self._columns.add(made)
+        with self._lock:
+            self._columns.add(made)
         if self.spilled:
             made.spill()
         return made
@@ -61,9 +67,41 @@ class Scratch:
 
     def spill(self) -> None:
         """Moves all columns to disk, and those to come. Raises FlbrecoverError where scratch cannot be written."""
-        self.spilled = True
-        for column in list(self._columns):
+        if not self.spilled:
+            self.spilled = True
+            self.look()
+        for column in self._all():
             column.spill()
+
+    def look(self) -> None:
+        """Begins to look after the memory of this process; needed in a process that was forked, else done by itself."""
+        if self.spilled:
+            self._stop = threading.Event()
+            of = (ref(self), self._stop)  # it keeps nothing alive
+            self._looking = threading.Thread(target=_look_after, args=of, name="scratch", daemon=True)
+            self._looking.start()
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """While a process is forked: no thread of ours is in the middle of anything."""
+        looking = self._end_looking()
+        try:
+            yield
+        finally:
+            if looking:
+                self.look()
+
+    def _end_looking(self) -> bool:
+        if self._stop is None or self._looking is None:
+            return False
+        self._stop.set()
+        self._looking.join()
+        self._stop = self._looking = None
+        return True
+
+    def _all(self) -> list[_SpillColumn]:
+        with self._lock:
+            return list(self._columns)
 
     def breathe(self) -> None:
         """Gives back the pages of mapped columns where the process has grown beyond the bound. To be called now and
@@ -73,11 +111,12 @@ class Scratch:
 
     def release(self) -> None:
         """Gives back all pages of mapped columns; they are read again when they are needed."""
-        for column in list(self._columns):
+        for column in self._all():
             column.release_pages()
 
     def close(self) -> None:
-        for column in list(self._columns):
+        self._end_looking()
+        for column in self._all():
             column.close()
 
     def new_file(self) -> int:
@@ -157,8 +196,11 @@ class _SpillColumn:
         memoryview(self._view)[: len(numbers)] = memoryview(numbers)
 
     def release_pages(self) -> None:
-        if self._map is not None:
-            self._map.madvise(mmap.MADV_DONTNEED)  # the file keeps what was written
+        """Any thread may ask for it."""
+        held = self._map
+        if held is not None:
+            with suppress(ValueError):  # it was closed a moment ago
+                held.madvise(mmap.MADV_DONTNEED)  # the file keeps what was written
 
     def close(self) -> None:
         if self._fd < 0:
@@ -184,6 +226,15 @@ class _SpillColumn:
             raise _no_room(self._scratch._folder, e) from e
         self._map = mmap.mmap(self._fd, size)
         self._view = memoryview(self._map).cast(self._typecode)  # type: ignore[call-overload]
+
+
+def _look_after(which: ref[Scratch], stop: threading.Event) -> None:
+    while not stop.wait(_LOOK_SECONDS):
+        scratch = which()
+        if scratch is None:
+            return
+        scratch.breathe()
+        del scratch
 
 
 def resident() -> int:

@@ -77,3 +77,29 @@ def test_a_folder_that_cannot_be_written_is_named() -> None:
     with Scratch(1, "/proc/self/nowhere") as scratch, pytest.raises(FlbrecoverError, match="TMPDIR"):
         scratch.column("Q").extend(range(10_000))
     assert tempfile.gettempdir()
+
+
+def test_a_loop_that_never_looks_up_does_not_grow_either() -> None:
+    """Sorting and summing touch every page of a column: they are given back all the same."""
+    with Scratch(1 << 20) as scratch:
+        column = scratch.column("q")
+        for number in range(0, 8 * MANY, 1 << 16):
+            column.extend(range(number, number + (1 << 16)))
+        scratch.release()
+        before, most = resident(), 0
+        raw = column.raw()
+        for start in range(0, 8 * MANY, 1 << 12):
+            assert raw[start] == start
+            sum(raw[start : start + (1 << 12)])
+            most = max(most, resident())
+    assert most - before < 40 << 20  # of 64 MB
+
+
+def test_what_nobody_holds_any_more_is_not_looked_after() -> None:
+    scratch = Scratch(1)
+    scratch.column("q").extend(range(1000))
+    thread = scratch._looking
+    assert thread is not None and thread.is_alive()
+    del scratch
+    thread.join(60)
+    assert not thread.is_alive()
