@@ -1,4 +1,4 @@
-"""Mutated buffer files, engine chunks, notes of uploads, objects, tail DBs, configurations, plans and log lines.
+"""Mutated buffer files, engine chunks, notes of uploads, objects, DBs, configurations, plans, bundles and log lines.
 
     python -m tests.soak.fuzz --count 1000000
 
@@ -29,7 +29,7 @@ from soak.targets import TARGETS, Target, folder_in_memory
 
 SHARES = {
     "buffer": 0.2, "note": 0.1, "chunk": 0.15, "body": 0.2, "database": 0.03, "configuration": 0.1, "plan": 0.07,
-    "line": 0.15,
+    "bundle": 0.05, "line": 0.1,
 }  # fmt: skip
 WARM_UP = 2000  # inputs before memory is looked at first
 GROWTH = 16 << 20  # bytes of resident memory that may be caches

@@ -81,4 +81,3 @@ class Mutator:
     _kinds: tuple[Callable[[Mutator, bytearray, random.Random], None], ...] = (
         _bit, _bit, _byte, _number, _number, _cut, _remove, _repeat, _zero, _splice, _word,
     )  # fmt: skip
-

@@ -29,6 +29,7 @@ from flbrecover.fluentbit.pipeline import Pipeline
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.fluentbit.record_split import Unread
 from flbrecover.reconcile import plan as plans
+from soak import bundles
 
 FIXTURES = Path(__file__).parent.parent.parent / "fixtures"
 JSON = RecordStyle()
@@ -287,6 +288,10 @@ _ALL = (
         (b"[OUTPUT]\n", b"@INCLUDE ", b"@SET a=${a}\n", b"${", b"*a", b"&a ", b"- ", b": ", b"{", b"(a+)+$", b"%Y"),
     ),
     Target("plan", _plans, _plan, (b"null", b"[]", b"{}", b"-1", b"1e999", b'"', b"18446744073709551616", b"\\ud800")),
+    Target(
+        "bundle", bundles.seeds, bundles.read,
+        (b'"/', b"..", b'"kind":"symlink","target":"', b'"other"', b'"at":', b"null", b"-1", b"1e999", b"\\ud800"),
+    ),
     Target("line", _lines, _line, (b'{"log":"', b"\\u", b"\\ud800", b"=", b'"', b"[", b"{", b"1e999", b" F ")),
 )  # fmt: skip
 TARGETS = {target.name: target for target in _ALL}
