@@ -17,6 +17,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -73,9 +74,15 @@ class Launcher:
         self._process.stdout.close()
 
     def run(
-        self, arguments: Sequence[object], *, kill_at: int = 0, by: int = signal.SIGKILL, cwd: Path | None = None
+        self,
+        arguments: Sequence[object],
+        *,
+        kill_at: int = 0,
+        by: int = signal.SIGKILL,
+        cwd: Path | None = None,
+        memory: int = 0,
     ) -> Run:
-        (ended,) = self.together([arguments], kill_at=kill_at, by=by, cwd=cwd)
+        (ended,) = self.together([arguments], kill_at=kill_at, by=by, cwd=cwd, memory=memory)
         return ended
 
     def together(
@@ -85,14 +92,16 @@ class Launcher:
         kill_at: int = 0,
         by: int = signal.SIGKILL,
         cwd: Path | None = None,
+        memory: int = 0,
     ) -> list[Run]:
         """Starts several commands at the same moment; ``kill_at`` is for the first one alone, ``by`` the signal. With
-        SIGINT the statements of SQLite are no points."""
+        SIGINT the statements of SQLite are no points. ``memory``: bytes of addresses that a run gets beyond those that
+        it begins with; 0 for no limit."""
         assert self._process.stdin is not None and self._process.stdout is not None
         with tempfile.TemporaryDirectory(prefix="killing-") as folder:
             jobs = [
                 {"arguments": [str(a) for a in command], "kill_at": 0 if number else kill_at,
-                 "by": by, "files": f"{folder}/{number}", "cwd": str(cwd or Path.cwd())}
+                 "by": by, "files": f"{folder}/{number}", "cwd": str(cwd or Path.cwd()), "memory": memory}
                 for number, command in enumerate(commands)
             ]  # fmt: skip
             self._process.stdin.write(json.dumps(jobs) + "\n")
@@ -156,6 +165,9 @@ def _child(job: dict[str, Any]) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False))
     Points(job["kill_at"], job["by"], job["files"] + ".points").watch()
+    if job["memory"]:
+        has = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (has + job["memory"],) * 2)
     main(job["arguments"])
 
 

@@ -3,6 +3,7 @@ is fast."""
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 from collections.abc import Sequence
@@ -29,6 +30,11 @@ COMMANDS = {
     "completion": "Print the completion script of bash, zsh or fish.",
     "demo": "Show a whole incident and its recovery on this machine, no account needed.",
 }
+
+OUT_OF_MEMORY = (
+    "out of memory; what was done is safe, the same command goes on from here: give it more "
+    "(the limit of the container, ulimit -v), or ask for less (--jobs 1, a smaller --max-memory)"
+)
 
 
 class Commands(click.Group):
@@ -81,4 +87,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone (`| head`); nothing is left to say
         sys.exit(1)
+    except Exception as e:
+        if not _is_out_of_memory(e):
+            raise
+        click.echo(f"flbrecover: {OUT_OF_MEMORY}", err=True)
+        sys.exit(1)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _is_out_of_memory(e: Exception) -> bool:
+    """Memory that the system did not give, as Python, the kernel, threads and OpenSSL say it."""
+    said = str(e)
+    return (
+        isinstance(e, MemoryError)
+        or getattr(e, "errno", None) == errno.ENOMEM
+        or any(words in said for words in ("can't start new thread", "malloc failure"))
+    )

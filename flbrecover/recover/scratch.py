@@ -208,8 +208,8 @@ class _SpillColumn:
         self._view = array(self._typecode)
         self._size = 0
         with suppress(BufferError):  # somebody holds a raw view still: it goes with that
-            assert self._map is not None
-            self._map.close()
+            if self._map is not None:  # else there was no room for the first one
+                self._map.close()
         os.close(self._fd)
         self._fd = -1
 
