@@ -50,7 +50,7 @@ class Body:
     ``metadata`` of them) are known once it is open.
     """
 
-    def __init__(self, s3: S3, bucket: str, key: str, etag: str | None) -> None:
+    def __init__(self, s3: S3, bucket: str, key: str, etag: str | None, size: int | None) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._key = key
@@ -63,7 +63,7 @@ class Body:
         self._raw = answer.raw
         with explained(s3.place(bucket, key)):
             self.facts = facts_of(bucket, key, answer)
-        self.size = self.facts.object.size
+        self.size = self.facts.object.size if size is None else size
         self.etag = self.facts.object.etag
         self.content_encoding = self.facts.content_encoding
         self.metadata = self.facts.metadata
@@ -105,12 +105,15 @@ class Body:
         whole, crc = self._position, 0
         self._wanted, self._position = self.etag, 0
         self._raw.close()
-        self._raw = self._get().raw
+        answer = self._get()
+        self._raw = answer.raw
+        place = self._s3.place(self._bucket, self._key)
+        with explained(place):
+            same_size = facts_of(self._bucket, self._key, answer).object.size == self.size
         for block in self._blocks(whole):
             crc = zlib.crc32(block, crc)
-        if crc != self._crc:
-            url = self._s3.place(self._bucket, self._key).url
-            raise CorruptedError(f"{url}: two reads gave different bytes: they are changed on their way; try again")
+        if crc != self._crc or not same_size:
+            raise CorruptedError(f"{place.url}: two reads gave different bytes: they are changed on their way; try again")
 
     def _blocks(self, end: int | None = None) -> Iterator[bytes]:
         end = self.size if end is None else end
@@ -153,10 +156,11 @@ class Body:
                 size -= len(block)
 
 
-def open_body(s3: S3, bucket: str, key: str, *, etag: str | None = None) -> Body:
-    """An object's body as a context manager. ``etag`` is the one that was listed: another object under the key is a
-    ChangedError. Raises BucketError, MissingError where there is no object."""
-    return Body(s3, bucket, key, etag)
+def open_body(s3: S3, bucket: str, key: str, *, etag: str | None = None, size: int | None = None) -> Body:
+    """An object's body as a context manager. ``etag`` and ``size`` are those that were listed: another object under
+    the key is a ChangedError, and a body that ends before ``size`` was cut, whatever its headers say. Raises
+    BucketError, MissingError where there is no object."""
+    return Body(s3, bucket, key, etag, size)
 
 
 def decoded(chunks: Iterable[bytes], *, encoding: str | None = None, max_output: int = MAX_OUTPUT) -> Iterator[bytes]:

@@ -49,7 +49,7 @@ class ReadAhead:
 
     def _open(self, number: int) -> Body:
         stored = self._candidates[number].object
-        return open_body(self._s3, stored.bucket, stored.key, etag=stored.etag)
+        return open_body(self._s3, stored.bucket, stored.key, etag=stored.etag, size=stored.size)
 
 
 def _close_body(opening: Future[Body]) -> None:

@@ -185,6 +185,38 @@ def test_bytes_that_were_changed_on_their_way_are_no_content_and_no_damage(store
             assert b"".join(decoded(body)) == CONTENT
 
 
+def shortening(content: bytes, to: int) -> Callable[[BaseHTTPRequestHandler], None]:
+    """A server whose first answer ends early, under headers that say that this is all."""
+    left = [1]
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        wanted = handler.headers.get("Range")
+        start = int(wanted[len("bytes=") : -1]) if wanted else 0
+        headers = {"ETag": '"of-parts-2"'}
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        body = content[start : to if left[0] else None]
+        left[0] = 0
+        reply(handler, 206 if start else 200, headers, body)
+
+    return answer
+
+
+@pytest.mark.parametrize("stored", [CONTENT, gzip.compress(CONTENT)])
+def test_a_body_that_ends_before_the_size_that_was_listed_is_read_on(stored: bytes) -> None:
+    with FaultServer(shortening(stored, 1000)) as server:
+        s3 = connect(S3Output(0, "logs"), endpoint_url=server.endpoint_url, attempts=1)
+        with open_body(s3, "logs", "k", etag="of-parts-2", size=len(stored)) as body:
+            assert b"".join(decoded(body)) == CONTENT
+
+
+def test_a_body_that_was_shortened_on_its_way_is_no_damage() -> None:
+    with FaultServer(shortening(gzip.compress(CONTENT), 1000)) as server:
+        s3 = connect(S3Output(0, "logs"), endpoint_url=server.endpoint_url, attempts=1)
+        with open_body(s3, "logs", "k") as body, pytest.raises(CorruptedError, match="two reads gave"):
+            list(decoded(body))
+
+
 def test_an_etag_that_is_no_md5_is_no_corruption() -> None:
     def answer(handler: BaseHTTPRequestHandler) -> None:
         reply(handler, 200, {"ETag": f'"{"0" * 32}"'}, CONTENT)
