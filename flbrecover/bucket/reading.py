@@ -113,7 +113,8 @@ class Body:
         for block in self._blocks(whole):
             crc = zlib.crc32(block, crc)
         if crc != self._crc or not same_size:
-            raise CorruptedError(f"{place.url}: two reads gave different bytes: they are changed on their way; try again")
+            said = "two reads gave different bytes: they are changed on their way; try again"
+            raise CorruptedError(f"{place.url}: {said}")
 
     def _blocks(self, end: int | None = None) -> Iterator[bytes]:
         end = self.size if end is None else end

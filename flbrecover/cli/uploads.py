@@ -33,7 +33,7 @@ def command(upload_ids: tuple[str, ...], as_json: bool, **given: Any) -> int:
     asked, refused = 0, None
     for output in job.pipeline.outputs:
         try:
-            some, more = find_uploads(survey, output, job.connect(output), tags_of(survey), named=upload_ids)
+            some, more, _ = find_uploads(survey, output, job.connect(output), tags_of(survey), named=upload_ids)
         except BucketError as e:
             refused = e
             found.append(Problem(f"s3://{output.bucket}/", str(e)))

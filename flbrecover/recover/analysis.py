@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from flbrecover import __version__
 from flbrecover.bucket.client import S3
-from flbrecover.errors import BucketError
+from flbrecover.errors import BucketError, EvidenceError
 from flbrecover.evidence.node import Node
 from flbrecover.fluentbit.interpret import sections_to_json
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.model import Problem
-from flbrecover.reconcile.plan import Action, Plan, PutRecords, Relied
+from flbrecover.reconcile.plan import Action, Piece, Plan, PutRecords, Relied
 from flbrecover.reconcile.states import Totals
 from flbrecover.recover.compare import compare
 from flbrecover.recover.comparison import Comparison
@@ -28,16 +28,19 @@ from flbrecover.recover.uploads import UploadCase, find_uploads
 from flbrecover.recover.watch import Watch, unwatched
 
 BLOCK = 1 << 20
+VANISHED = "their file could not be read any more when the plan was made"
 Connect = Callable[[S3Output], S3]
 
 
 @dataclass(frozen=True, slots=True)
 class OutputAnalysis:
-    """One output: its records on a ledger, their states, and its multipart uploads."""
+    """One output: its records on a ledger, their states, and its multipart uploads. ``unanswered``: S3 kept back what
+    it has of uploads."""
 
     comparison: Comparison
     states: States
     uploads: tuple[UploadCase, ...]
+    unanswered: bool = False
 
     @property
     def output(self) -> S3Output:
@@ -71,7 +74,7 @@ class Analysis:
     @property
     def unanswered(self) -> bool:
         """Did S3 keep something back, so that asking it again may give another plan?"""
-        return bool(self.failed) or any(output.comparison.denied for output in self.outputs)
+        return bool(self.failed) or any(output.unanswered or output.comparison.denied for output in self.outputs)
 
     @property
     def problems(self) -> list[Problem]:
@@ -108,13 +111,13 @@ def analyse(survey: Survey, connect: Connect, options: Options, watch: Watch = u
             s3 = connect(output)
             found = compare(survey, output, s3, options, scratch, watch)
             tags = set(found.ledger.tags)
-            uploads, problems = find_uploads(survey, output, s3, tags, named=options.upload_ids)
+            uploads, problems, unanswered = find_uploads(survey, output, s3, tags, named=options.upload_ids)
         except BucketError as e:
             failed.append((output, e))
             continue
         found.problems.extend(problems)
         states = States(found, uploads, assume_kept=options.assume_kept)
-        analysed.append(OutputAnalysis(found, states, tuple(uploads)))
+        analysed.append(OutputAnalysis(found, states, tuple(uploads), unanswered))
     if failed and not analysed:
         raise failed[0][1]
     return Analysis(survey, options, tuple(analysed), tuple(failed))
@@ -132,7 +135,10 @@ def make_plan(analysis: Analysis, choice: Choice, now_ns: int) -> tuple[Plan, di
         actions.extend(planned.actions)
         for reason, records in planned.left.items():
             left[reason] = left.get(reason, 0) + records
-    relied = relied_on(analysis.survey.node, actions)
+    relied, gone = relied_on(analysis.survey.node, actions)
+    for action in [action for action in actions if gone.intersection(paths_of(action))]:
+        actions.remove(action)
+        left[VANISHED] = left.get(VANISHED, 0) + sum(piece.records for piece in pieces_of(action))
     plan = Plan(
         tool=f"flbrecover {__version__}",
         created_ns=now_ns,
@@ -148,18 +154,32 @@ def make_plan(analysis: Analysis, choice: Choice, now_ns: int) -> tuple[Plan, di
     return plan, left
 
 
-def relied_on(node: Node, actions: Collection[Action]) -> Iterator[Relied]:
-    """The files whose records the actions upload: buffer files whole, logs up to the last byte that is used."""
+def relied_on(node: Node, actions: Collection[Action]) -> tuple[list[Relied], set[str]]:
+    """The files whose records the actions upload: buffer files whole, logs up to the last byte that is used. And those
+    of them that are not there any more: a Fluent Bit that runs deletes what it has sent."""
     ends: dict[str, int | None] = {}
     for action in actions:
-        for piece in action.pieces if isinstance(action, PutRecords) else ():
+        for piece in pieces_of(action):
             if piece.kind == "buffer" or piece.path.endswith(".gz"):
                 ends[piece.path] = None
             elif ends.get(piece.path, 0) is not None:
                 ends[piece.path] = max(ends.get(piece.path, 0) or 0, piece.ranges[-1].end)
+    relied, gone = [], set()
     for path, end in sorted(ends.items()):
-        size = node.facts(path).size if end is None else end
-        yield Relied(path, size, hash_of(node, path, size))
+        try:
+            size = node.facts(path).size if end is None else end
+            relied.append(Relied(path, size, hash_of(node, path, size)))
+        except EvidenceError:
+            gone.add(path)
+    return relied, gone
+
+
+def pieces_of(action: Action) -> tuple[Piece, ...]:
+    return action.pieces if isinstance(action, PutRecords) else ()
+
+
+def paths_of(action: Action) -> Iterator[str]:
+    return (piece.path for piece in pieces_of(action))
 
 
 def hash_of(node: Node, path: str, size: int) -> str:

@@ -46,8 +46,9 @@ class UploadCase:
 
 def find_uploads(
     survey: Survey, output: S3Output, s3: S3, tags: Collection[str], *, named: Collection[str] = ()
-) -> tuple[list[UploadCase], list[Problem]]:
-    """All uploads of one output: recorded ones first. ``named`` are upload ids that the user takes for this node's."""
+) -> tuple[list[UploadCase], list[Problem], bool]:
+    """All uploads of one output: recorded ones first; problems; and whether S3 kept something back that it may say when
+    it is asked again. ``named`` are upload ids that the user takes for this node's."""
     key_format = KeyFormat.of(output)
     problems: list[Problem] = []
     patterns, _ = patterns_of(key_format, tags)  # the comparison has reported the refused ones
@@ -57,6 +58,7 @@ def find_uploads(
     except BucketError as e:
         problems.append(Problem(f"s3://{output.bucket}/", str(e)))
         listed = {}
+    unanswered = bool(problems)
     noted = {p.etag for u in survey.uploads for p in u.parts}
     cases: list[UploadCase] = []
     for memory in recorded:
@@ -67,6 +69,7 @@ def find_uploads(
         except BucketError as e:
             cases.append(UploadCase(output, memory.key, memory.upload_id, memory, None, "unknown", fits))
             problems.append(Problem(f"s3://{output.bucket}/{memory.key}", str(e)))
+            unanswered = True
     for upload in listed.values():
         if not (upload.upload_id in named or key_format.pattern_any_tag().match(upload.key)):
             continue
@@ -75,7 +78,7 @@ def find_uploads(
         state = _state(s3, output, upload.key, upload) if ours else "not this node's"
         fits = _fits(patterns, upload.key)
         cases.append(UploadCase(output, upload.key, upload.upload_id, None, upload, state, fits))
-    return cases, problems
+    return cases, problems, unanswered
 
 
 def _case(

@@ -34,3 +34,18 @@ def test_what_an_upload_may_hold_waits_for_it(
     proxy.watch()
     again = recover(small, proxy.endpoint_url, "--case", tmp_path / "another")
     assert (again.code, small.judge()) == (0, WHOLE), again
+
+
+@pytest.mark.parametrize("operation", ["ListMultipartUploads", "ListParts", "HeadObject"])
+def test_a_plan_made_while_nobody_knew_is_made_anew(
+    small: SmallIncident, proxy: FaultProxy, operation: str, tmp_path
+) -> None:
+    """The same command with the same case does everything once S3 answers, and not only what it could plan then."""
+    small.load()
+    fault = replace(BY_NAME["503 from then on"], on=frozenset({operation}))
+    proxy.watch(at(1, fault))
+    ended = recover(small, proxy.endpoint_url, "--case", tmp_path / "case")
+    assert proxy.faults and ended.code, ended
+    proxy.watch()
+    again = recover(small, proxy.endpoint_url, "--case", tmp_path / "case")
+    assert (again.code, small.judge()) == (0, WHOLE), again
