@@ -31,7 +31,7 @@ from flbrecover.recover.compare import ESTIMATED, SOURCE, TAG, ascii_path
 from flbrecover.recover.content_hash import ContentHash, content_hash
 from flbrecover.recover.contents import Contents
 from flbrecover.recover.interrupts import InterruptsHeld
-from flbrecover.recover.object_records import content_sha256
+from flbrecover.recover.object_records import holds
 from flbrecover.recover.planning import first_attempt, identity
 from flbrecover.recover.survey import Survey
 from flbrecover.recover.watch import Watch, unwatched
@@ -198,7 +198,7 @@ class Apply:
                 there = pending_uploads.head(s3, output.bucket, key)
                 if there is None:
                     break
-                if content_sha256(s3, output, key) == action.sha256:
+                if holds(s3, output, key, action.sha256):
                     return Done(action, "exists", key, etag=there.etag)
         except BucketError as e:
             detail += f" ({e})"
@@ -227,7 +227,7 @@ class Apply:
                     if result.outcome == "written":
                         notes = "; ".join(filter(None, (made, result.note)))
                         return Done(action, "written", key, notes, result.etag)
-                    if content_sha256(s3, output, key) == action.sha256:
+                    if holds(s3, output, key, action.sha256):
                         return Done(action, "exists", key, etag=result.etag)
         except OSError as e:
             where = tempfile.gettempdir()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from flbrecover.bucket.client import S3
-from flbrecover.bucket.reading import Body, BodyDamaged, MissingError, decoded, open_body
+from flbrecover.bucket.reading import Body, BodyDamaged, CorruptedError, MissingError, decoded, open_body
 from flbrecover.errors import BucketError
 from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.pipeline import S3Output
@@ -86,6 +86,17 @@ class ObjectRecords:
                 self.problems.append(Problem(url, piece.what, piece.span))
             else:
                 yield Record(piece.data, piece.span, self._format.time_of(piece.data))
+
+
+def holds(s3: S3, output: S3Output, key: str, sha256: str) -> bool:
+    """Whether the content of an object has this SHA-256. That it has another one is believed where a second read finds
+    the same. Raises BucketError."""
+    found = content_sha256(s3, output, key)
+    if found == sha256:
+        return True
+    if content_sha256(s3, output, key) != found:
+        raise CorruptedError(f"s3://{output.bucket}/{key}: two reads gave different content; try again")
+    return False
 
 
 def content_sha256(s3: S3, output: S3Output, key: str) -> str:

@@ -11,7 +11,7 @@ from flbrecover.reconcile.plan import Plan, PutRecords
 from flbrecover.recover.analysis import Analysis, Connect, analyse, make_plan
 from flbrecover.recover.apply import JOBS, NO_JOURNAL, Apply, Done, Journal, keys_of
 from flbrecover.recover.fresh import appeared
-from flbrecover.recover.object_records import content_sha256
+from flbrecover.recover.object_records import holds
 from flbrecover.recover.options import Options
 from flbrecover.recover.planning import Choice
 from flbrecover.recover.survey import Survey
@@ -105,7 +105,7 @@ def prove_puts(puts: tuple[PutRecords, ...], outputs: tuple[S3Output, ...], conn
 def _prove(put: PutRecords, output: S3Output, connect: Connect) -> Proof:
     for key in keys_of(output, put):
         try:
-            if content_sha256(connect(output), output, key) == put.sha256:
+            if holds(connect(output), output, key, put.sha256):
                 return Proof(put, key, True, f"SHA-256 {put.sha256[:16]}… of {put.records} records read back")
         except BucketError as e:
             return Proof(put, key, False, str(e))

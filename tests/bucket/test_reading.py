@@ -24,6 +24,7 @@ from flbrecover.bucket.reading import (
 )
 from flbrecover.errors import BucketError
 from flbrecover.fluentbit.pipeline import S3Output
+from flbrecover.recover.object_records import holds
 
 CONTENT = b"".join(b'{"log":"line %d"}\n' % n for n in range(20_000))
 BOTH = pytest.mark.parametrize("kind", ["weed_bucket", "moto_bucket"])
@@ -215,6 +216,17 @@ def test_a_body_that_was_shortened_on_its_way_is_no_damage() -> None:
         s3 = connect(S3Output(0, "logs"), endpoint_url=server.endpoint_url, attempts=1)
         with open_body(s3, "logs", "k") as body, pytest.raises(CorruptedError, match="two reads gave"):
             list(decoded(body))
+
+
+def test_other_content_is_believed_when_it_is_read_twice() -> None:
+    """Cut between two lines, and without a checksum, a body looks whole."""
+    output, wanted = S3Output(0, "logs"), hashlib.sha256(CONTENT).hexdigest()
+    with FaultServer(shortening(CONTENT, CONTENT.index(b"\n") + 1)) as server:
+        s3 = connect(output, endpoint_url=server.endpoint_url, attempts=1)
+        with pytest.raises(CorruptedError, match="s3://logs/k: two reads gave"):
+            holds(s3, output, "k", wanted)
+        assert holds(s3, output, "k", wanted)
+        assert not holds(s3, output, "k", hashlib.sha256(b"another").hexdigest())
 
 
 def test_an_etag_that_is_no_md5_is_no_corruption() -> None:

@@ -12,6 +12,7 @@ from faults.incidents import SmallIncident
 from faults.proxy import Call, FaultProxy
 from faults.trials import calls_of, fault_at, faulted
 
+BY_NAME = {fault.name: fault for fault in FAULTS}
 TRIED = 2  # calls for each fault
 
 
@@ -31,6 +32,19 @@ def some_of(calls: list[Call], fault: Fault) -> list[Call]:
 def test_a_fault(small: SmallIncident, proxy: FaultProxy, calls: list[Call], fault: Fault) -> None:
     for call in some_of(calls, fault):
         trial = fault_at(small, proxy, call, fault)
+        assert not trial.wrong, trial
+
+
+def test_a_body_that_is_shortened_in_the_comparison_before_the_uploads(
+    small: SmallIncident, proxy: FaultProxy, calls: list[Call]
+) -> None:
+    """That one decides what is uploaded; what such an object holds is not taken for missing."""
+    completed = next(call.number for call in calls if call.operation == "CompleteMultipartUpload")
+    uploads = next(call.number for call in calls if call.operation == "PutObject")
+    reads = [call for call in calls if call.operation == "GetObject" and completed < call.number < uploads]
+    assert reads
+    for call in reads:
+        trial = fault_at(small, proxy, call, BY_NAME["answer shortened"])
         assert not trial.wrong, trial
 
 
