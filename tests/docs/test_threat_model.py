@@ -1,4 +1,4 @@
-"""Each line of the threat model names tests that are there."""
+"""Each line of the threat model, and of the page on reliability, names tests that are there."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent.parent
-PAGE = TESTS.parent / "docs" / "threat-model.md"
-LINES = PAGE.read_text().split("## What is not\n")[1]
-NAMED = sorted(set(re.findall(r"`((?:\w+/)*test_\w+\.py(?:::\w+)?)`", LINES)))
+DOCS = TESTS.parent / "docs"
+LINES = (DOCS / "threat-model.md").read_text().split("## What is not\n")[1]
+RELIABILITY = (DOCS / "reliability.md").read_text()
+NAMED = sorted(set(re.findall(r"`((?:\w+/)*test_\w+\.py(?:::\w+)?)`", LINES + RELIABILITY)))
 
 
 def functions(file: Path) -> set[str]:
@@ -25,8 +26,13 @@ def test_a_test_that_is_named_is_there(name: str) -> None:
     assert function in found if function else any(each.startswith("test_") for each in found)
 
 
-def test_every_threat_names_one() -> None:
-    rows = [line.split("|") for line in LINES.splitlines() if "|" in line]
-    threats = [row for row in rows if row[1].strip(" -") not in ("", "threat")]
-    assert len(threats) > 20
-    assert [row[1] for row in threats if not re.search(r"`[\w/]*test_\w+\.py", row[3])] == []
+def rows(text: str) -> list[list[str]]:
+    """The rows of tables, without their heads."""
+    found = [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if line.startswith("|")]
+    return [row for row in found if set(row[1]) - {"-"} and row[1] not in ("threat", "fault")]
+
+
+@pytest.mark.parametrize("text", [LINES, RELIABILITY.partition("## Long trials")[0]], ids=["threats", "faults"])
+def test_every_threat_and_every_fault_names_one(text: str) -> None:
+    assert len(rows(text)) > 20
+    assert [row[1] for row in rows(text) if not re.search(r"`[\w/]*test_\w+\.py", row[3])] == []
