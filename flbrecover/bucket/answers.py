@@ -61,14 +61,19 @@ class BotocoreReply:
         self._raw.close()
 
 
+def number_of(text: str | None) -> int | None:
+    """The number in a header; None where there is none, or none that a size or a count can have."""
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 20 else None
+
+
 def whole_content(reply: Reply, method: str) -> bytes:
     """The whole body. One that is shorter than announced is a connection that was cut."""
     content = b"" if method == "HEAD" else reply.read(MAX_ANSWER + 1)
     if len(content) > MAX_ANSWER:
         reply.close()
         raise UnreadableAnswerError(what=f"it has over {MAX_ANSWER} bytes")
-    announced = reply.headers.get("content-length")
-    if method != "HEAD" and announced is not None and announced.isdigit() and len(content) != int(announced):
+    announced = number_of(reply.headers.get("content-length"))
+    if method != "HEAD" and announced is not None and len(content) != announced:
         reply.close()
         raise ConnectionClosedError(endpoint_url="", error=EOFError("the answer ended early"))
     return content

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NotConnectedError
 from urllib3.exceptions import HTTPError
 
-from flbrecover.bucket.answers import Answer, UnreadableAnswerError
+from flbrecover.bucket.answers import Answer, UnreadableAnswerError, number_of
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.denied import ChangedError, explained
 from flbrecover.bucket.listing import etag_of, time_ns
@@ -115,19 +115,18 @@ def get(s3: S3, bucket: str, key: str, etag: str | None, headers: Mapping[str, s
 def facts_of(bucket: str, key: str, answer: Answer) -> ObjectFacts:
     """The facts in the headers of an answer. Raises UnreadableAnswerError."""
     headers = answer.headers
-    size = headers.get("content-length", "")
-    if not size.isdigit():
+    size = number_of(headers.get("content-length"))
+    if size is None:
         raise UnreadableAnswerError(what="it has no Content-Length")
     whole = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
     if whole is not None and whole[3] != "*":
-        size = whole[3]
+        size = int(whole[3])
     try:
         modified = time_ns(parsedate_to_datetime(headers["last-modified"]))
     except (KeyError, ValueError, TypeError):
         modified = 0
-    found = StoredObject(bucket, key, int(size), etag_of(headers.get("etag", "")), modified)
+    found = StoredObject(bucket, key, size, etag_of(headers.get("etag", "")), modified)
     by_customer = "x-amz-server-side-encryption-customer-algorithm" in headers
-    parts = headers.get(_PARTS, "")
     whole_sums = headers.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT"
     return ObjectFacts(
         found,
@@ -139,7 +138,7 @@ def facts_of(bucket: str, key: str, answer: Answer) -> ObjectFacts:
             for name, value in headers.items()
             if whole_sums and name.startswith(_CHECKSUM) and name != "x-amz-checksum-type" and "-" not in value
         },
-        int(parts) if parts.isdigit() else None,
+        number_of(headers.get(_PARTS)),
     )
 
 
@@ -149,8 +148,7 @@ def _part(s3: S3, bucket: str, key: str, etag: str, number: int) -> tuple[int, i
         answer = s3.transport.send(
             "HeadObject", "HEAD", bucket, key, query=[("partNumber", str(number))], headers=_condition(etag)
         )
-    size, count = answer.headers.get("content-length", ""), answer.headers.get(_PARTS, "")
-    return int(size) if size.isdigit() else 0, int(count) if count.isdigit() else None
+    return number_of(answer.headers.get("content-length")) or 0, number_of(answer.headers.get(_PARTS))
 
 
 def _some_bytes(s3: S3, bucket: str, key: str, start: int | None, length: int, etag: str | None) -> bytes:
@@ -186,10 +184,10 @@ def _is_beyond_the_end(error: BaseException | None) -> bool:
 def _size_of_range(s3: S3, bucket: str, key: str, answer: Answer, start: int | None, length: int) -> int:
     """How many bytes the answer has, once it is seen that they are those that were asked for."""
     place = s3.place(bucket, key)
-    announced = answer.headers.get("content-length", "")
+    announced = number_of(answer.headers.get("content-length"))
     said = answer.headers.get("content-range")
-    if said is None and start in (None, 0) and announced.isdigit() and int(announced) <= length:
-        return int(announced)  # the whole object, which is not larger
+    if said is None and start in (None, 0) and announced is not None and announced <= length:
+        return announced  # the whole object, which is not larger
     found = None if said is None else _CONTENT_RANGE.fullmatch(said)
     if found is None:
         raise RangeIgnoredError(f"{place.url}: the server at {place.endpoint} does not give out a part of an object")

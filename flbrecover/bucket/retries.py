@@ -6,6 +6,8 @@ import random
 
 from botocore.exceptions import ClientError
 
+from flbrecover.bucket.answers import number_of
+
 LONGEST_PAUSE = 20.0  # seconds between two attempts
 
 _RETRIED_STATUS = frozenset({429, 500, 502, 503, 504, 509})
@@ -36,5 +38,5 @@ def is_passing(error: ClientError) -> bool:
 
 def pause_after(sent: int, retry_after: str | None) -> float:
     """Seconds: random up to a bound that doubles, as botocore's standard mode; not less than the server asks for."""
-    least = float(retry_after) if retry_after is not None and retry_after.isdigit() else 0.0
+    least = float(number_of(retry_after) or 0)
     return min(max(random.random() * float(2 ** (sent - 1)), least), LONGEST_PAUSE)

@@ -17,10 +17,12 @@ from conftest import FreshBucket
 from servers import FaultServer, Server, error_xml, reply
 
 from flbrecover.bucket import site as sites
+from flbrecover.bucket.answers import number_of
 from flbrecover.bucket.client import S3, RequestOptions, connect
 from flbrecover.bucket.listing import objects
 from flbrecover.bucket.pending_uploads import list_uploads
 from flbrecover.bucket.reading import head, open_body
+from flbrecover.bucket.retries import pause_after
 from flbrecover.demo.seaweedfs import ADMIN, READ_ONLY, WRITE_ONLY, Identity
 from flbrecover.errors import BucketError
 from flbrecover.fluentbit.pipeline import S3Output
@@ -168,6 +170,11 @@ def test_a_server_that_asks_for_time_gets_it() -> None:
         before = time.monotonic()
         keys(at(server))
         assert time.monotonic() - before >= 1
+
+
+@pytest.mark.parametrize("said", ["²", "9" * 5000, "-1", "1e9", "٣", "soon", ""])
+def test_a_server_that_asks_for_no_number_of_seconds(said: str) -> None:
+    assert 0 <= pause_after(1, said) <= 1 and number_of(said) is None
 
 
 # -- credentials and clocks -------------------------------------------------------------------------------------------
