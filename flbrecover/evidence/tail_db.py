@@ -17,6 +17,7 @@ from flbrecover.errors import EvidenceError
 from flbrecover.evidence.node import Node
 from flbrecover.evidence.snapshot import scratch_error, snapshot
 from flbrecover.model import Problem, TailRow
+from flbrecover.sqlite_errors import SQLITE_ERRORS, sqlite_text
 
 Schema = Literal["with markers", "without markers", "unknown"]
 
@@ -77,7 +78,7 @@ def _read_copy(db_path: str, copy: Path) -> TailDb:
             return TailDb(db_path, rows, schema, (*problems, *more))
     except _UnusableError as e:
         return TailDb(db_path, problems=(Problem(db_path, str(e)),))
-    except sqlite3.Error as e:
+    except SQLITE_ERRORS as e:
         return TailDb(db_path, problems=(Problem(db_path, _explain(e, copy)),))
 
 
@@ -97,7 +98,7 @@ def _open(copy: Path) -> sqlite3.Connection:
         con.execute("PRAGMA cell_size_check=ON")
         con.execute("PRAGMA temp_store=MEMORY")
         con.execute("PRAGMA locking_mode=EXCLUSIVE")  # nobody else is here: the WAL needs no -shm
-    except sqlite3.Error:
+    except SQLITE_ERRORS:
         con.close()
         raise
     return con
@@ -147,8 +148,8 @@ def _collect(con: sqlite3.Connection, query: str, rows: dict[int, TailRow], bad:
                 rows[row.row_id] = row
             else:
                 bad.append(row)
-    except sqlite3.Error as e:
-        return str(e)
+    except SQLITE_ERRORS as e:
+        return sqlite_text(e)
     return None
 
 
@@ -208,8 +209,8 @@ def _frames_of_one_run(wal: Path) -> int | None:
         return frames
 
 
-def _explain(error: sqlite3.Error, copy: Path) -> str:
-    text = str(error)
+def _explain(error: Exception, copy: Path) -> str:
+    text = sqlite_text(error)
     if "is full" in text or "disk I/O" in text:
         raise scratch_error(copy.parent, text) from error
     if "not a database" in text:

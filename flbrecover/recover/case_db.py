@@ -16,6 +16,7 @@ from typing import Any
 import sqlite_utils
 
 from flbrecover.errors import FlbrecoverError
+from flbrecover.sqlite_errors import SQLITE_ERRORS, sqlite_text
 
 NAME = "case.db"
 LAYOUT = 1  # of the tables below; PRAGMA user_version
@@ -70,7 +71,7 @@ class CaseDb:
         with _explained(path):
             try:
                 db = cls._opened(path)
-            except sqlite3.DatabaseError as e:
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as e:
                 if isinstance(e, sqlite3.OperationalError):
                     raise  # a full disk, a lock
                 aside = move_aside(path)
@@ -196,7 +197,8 @@ def _text(value: Any) -> Any:
 def _explained(path: Path) -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as e:
-        raise FlbrecoverError(f"{path}: {e}; the case folder needs room on a disk of this machine (--case)") from e
+    except SQLITE_ERRORS as e:
+        way_out = "the case folder needs room on a disk of this machine (--case)"
+        raise FlbrecoverError(f"{path}: {sqlite_text(e)}; {way_out}") from e
     except OSError as e:
         raise FlbrecoverError(f"{path}: {e.strerror}; see --case") from e

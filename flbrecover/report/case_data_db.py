@@ -15,6 +15,7 @@ from typing import Any
 
 from flbrecover.model import Problem
 from flbrecover.report.case_data_rows import Top
+from flbrecover.sqlite_errors import SQLITE_ERRORS, sqlite_text
 
 NAME = "case.db"
 LAYOUT = 1  # the newest that is known; PRAGMA user_version
@@ -73,8 +74,9 @@ def read_db(folder: Path, problems: list[Problem]) -> CaseDbData:
                 return data
             data.found = True
             _read(db, data, problems)
-    except sqlite3.Error as e:
-        problems.append(Problem(NAME, f"{e}; runs, journal or manifest are missing here, in part at least"))
+    except SQLITE_ERRORS as e:
+        what = f"{sqlite_text(e)}; runs, journal or manifest are missing here, in part at least"
+        problems.append(Problem(NAME, what))
     return data
 
 
@@ -107,7 +109,7 @@ def table_rows(folder: Path, table: str) -> Iterator[Row]:
     with closing(_opened(folder / NAME)) as db:
         try:
             yield from _rows(db, table, [])
-        except sqlite3.Error:
+        except SQLITE_ERRORS:
             return
 
 

@@ -159,7 +159,7 @@ def test_a_current_folder_that_is_gone(root: Path, moto, tmp_path: Path) -> None
     assert ended.code == 2 and "say with --case DIR" in one_line(ended)
 
 
-@pytest.mark.parametrize("damage", ["cut", "zeros", "text", "page", "other tables"])
+@pytest.mark.parametrize("damage", ["cut", "zeros", "text", "page", "schema", "other tables"])
 def test_a_damaged_database_is_moved_aside_and_costs_nothing(root: Path, moto, tmp_path: Path, damage: str) -> None:
     case = tmp_path / "case"
     flbrecover("diff", *node(root, moto), "--agent", "gone", "--case", case)
@@ -173,6 +173,7 @@ def test_a_damaged_database_is_moved_aside_and_costs_nothing(root: Path, moto, t
     else:
         cut = len(whole) // 2
         found = {"cut": whole[:cut], "zeros": bytes(cut), "text": b"hello" * 99, "page": whole[:4096] + b"\xff" * 8192}
+        found["schema"] = whole.replace(b"journal", b"\x93ournal").replace(b"CREATE TABLE", b"CREATE TXBLE")  # no UTF-8
         db.write_bytes(found[damage])
     damaged = db.read_bytes()
     ended = flbrecover("apply", case, "--root", root, "--endpoint-url", moto.endpoint_url, "--yes", "--json")

@@ -294,3 +294,17 @@ def test_python_sees_the_same_rows(tmp_path: Path) -> None:
     assert [
         (r.row_id, r.name, r.offset, r.inode, r.created_s, int(r.rotated), r.marker, r.marker_size) for r in read
     ] == plain
+
+
+def test_a_schema_whose_damage_is_no_utf_8(tmp_path: Path) -> None:
+    """SQLite quotes it in its message, which Python cannot decode then."""
+    db = make_db(tmp_path / "a.db", [row(1)])
+    with sqlite3.connect(db) as con:
+        con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    con.close()
+    damaged = db.read_bytes().replace(b"in_tail_files", b"in_tail_\x93\x1bles")
+    db.write_bytes(damaged.replace(b"CREATE TABLE", b"CREATE TXBLE"))
+    found = tail_db.read(Node(tmp_path), "/a.db")
+    assert found.rows == ()
+    (problem,) = found.problems
+    assert problem.what.startswith("is damaged and cannot be read: malformed database schema (in_tail_\\x93")
