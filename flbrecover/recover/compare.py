@@ -146,12 +146,11 @@ class Comparer:
 
     def _widen(self, found: Comparison) -> None:
         """Reading all records may show older or younger ones than the first ones: look further then."""
-        ledger = found.ledger
-        logs = [t for t in (ledger.time_of(e) for e in range(len(found.logs))) if t is not None]
         first = [h.first_ns for h in found.holders if h.first_ns is not None]
-        last = [h.last_ns for h in found.holders if h.last_ns is not None]
+        _, last_of_logs = found.ledger.limits(range(len(found.logs)))
+        last = [t for t in (last_of_logs, *(h.last_ns for h in found.holders)) if t is not None]
         earliest = None if self._options.since_ns is not None else min(first, default=None)
-        wider = found.window.wider(earliest, max(last + logs, default=None))
+        wider = found.window.wider(earliest, max(last, default=None))
         if wider != found.window:
             found.window = wider
             found.candidates = self._candidates(wider)
