@@ -173,7 +173,7 @@ def test_a_damaged_database_is_moved_aside_and_costs_nothing(root: Path, moto, t
     else:
         cut = len(whole) // 2
         found = {"cut": whole[:cut], "zeros": bytes(cut), "text": b"hello" * 99, "page": whole[:4096] + b"\xff" * 8192}
-        found["schema"] = whole.replace(b"journal", b"\x93ournal").replace(b"CREATE TABLE", b"CREATE TXBLE")  # no UTF-8
+        found["schema"] = whole.replace(b"facts", b"\x93acts").replace(b"CREATE TABLE", b"CREATE TXBLE")  # no UTF-8
         db.write_bytes(found[damage])
     damaged = db.read_bytes()
     ended = flbrecover("apply", case, "--root", root, "--endpoint-url", moto.endpoint_url, "--yes", "--json")
