@@ -143,7 +143,7 @@ class Points:
 
     def _connect(self, *arguments: Any, **named: Any) -> sqlite3.Connection:
         connection = self._sqlite_connect(*arguments, **named)
-        connection.set_trace_callback(lambda sql: self._pass(f"sql {sql[:60]}"))
+        connection.set_trace_callback(lambda sql: self._pass(f"sql {sql[:90]}"))
         return connection
 
     def _pass(self, what: str) -> None:

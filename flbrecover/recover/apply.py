@@ -57,11 +57,10 @@ class Done:
 
 
 class Journal(Protocol):
-    """Is told of every action before its first request, and again once there is a result."""
+    """Is told of every action before its first request, and again once there is a result; of several at once, for each
+    telling waits for the disk."""
 
-    def started(self, action: Action) -> None: ...
-
-    def ended(self, done: Done) -> None: ...
+    def note(self, ended: Sequence[Done], started: Sequence[Action]) -> None: ...
 
     def finished(self, plan: Plan) -> dict[int, Done]:
         """What earlier runs have done of a plan, by the number of the action."""
@@ -70,10 +69,7 @@ class Journal(Protocol):
 class NoJournal:
     """For those who keep none."""
 
-    def started(self, action: Action) -> None:
-        pass
-
-    def ended(self, done: Done) -> None:
+    def note(self, ended: Sequence[Done], started: Sequence[Action]) -> None:
         pass
 
     def finished(self, plan: Plan) -> dict[int, Done]:  # noqa: ARG002
@@ -148,27 +144,31 @@ class Apply:
             lanes.setdefault((action.output, what), deque()).append(index)
         waiting = deque(lanes.values())
         running: dict[Future[Done], deque[int]] = {}
+        ended: list[Future[Done]] = []
         with ThreadPoolExecutor(self._jobs, thread_name_prefix="apply") as pool:
             try:
                 while waiting or running:
-                    while waiting and len(running) < self._jobs:
-                        lane = waiting.popleft()
-                        action = actions[lane[0]]
-                        with InterruptsHeld():
+                    results = [(running[future], future.result()) for future in ended]
+                    shown = [(lane[0], done) for lane, done in results]
+                    with InterruptsHeld():  # what is noted is under way, and what has ended is noted
+                        for lane, _ in reversed(results):
+                            lane.popleft()
+                            if lane:
+                                waiting.appendleft(lane)
+                        free = self._jobs - len(running) + len(ended)
+                        lanes_begun = [waiting.popleft() for _ in range(min(free, len(waiting)))]
+                        begun = [actions[lane[0]] for lane in lanes_begun]
+                        self._journal.note([done for _, done in results], begun)
+                        for future in ended:
+                            del running[future]
+                        for lane, action in zip(lanes_begun, begun, strict=True):
                             running[self._start(pool, action, settled=action.number in settled)] = lane
-                    ended, _ = wait(running, return_when=FIRST_COMPLETED)
-                    for future in ended:
-                        with InterruptsHeld():
-                            self._journal.ended(future.result())
-                            lane = running.pop(future)
-                        yield lane.popleft(), future.result()
-                        if lane:
-                            waiting.appendleft(lane)
+                    yield from shown
+                    ended = list(wait(running, return_when=FIRST_COMPLETED).done) if running else []
             finally:
                 self._note_rest(running)
 
     def _start(self, pool: ThreadPoolExecutor, action: Action, *, settled: bool) -> Future[Done]:
-        self._journal.started(action)
         try:
             output = self._output(action)
             return pool.submit(self._done, output, self._connect(output), action, settled=settled)
@@ -179,9 +179,9 @@ class Apply:
 
     def _note_rest(self, running: dict[Future[Done], deque[int]]) -> None:
         """After an interruption: waits for what is under way and puts it into the journal, if that can be written."""
-        for future in running:
+        if running:
             with suppress(FlbrecoverError):  # the error that is on its way up says so already
-                self._journal.ended(future.result())
+                self._journal.note([future.result() for future in running], ())
 
     def _done(self, output: S3Output, s3: S3, action: Action, *, settled: bool) -> Done:
         try:

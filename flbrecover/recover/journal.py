@@ -8,6 +8,7 @@ is an action that was cut off: it is done again, which changes nothing where S3 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 
 from flbrecover.reconcile.plan import Action, CompleteUpload, Plan
 from flbrecover.recover.apply import Done, Outcome
@@ -25,12 +26,12 @@ class CaseJournal:
         self._db = db
         self._run = run
 
-    def started(self, action: Action) -> None:
-        self._note(action, STARTED, {})
-
-    def ended(self, done: Done) -> None:
-        said = {"outcome": done.outcome, "key": done.key, "etag": done.etag, "detail": done.detail}
-        self._note(done.action, RESULT, said)
+    def note(self, ended: Sequence[Done], started: Sequence[Action]) -> None:
+        """Results and beginnings, on the disk together."""
+        rows = [self._row(done.action, RESULT, _said(done)) for done in ended]
+        rows += [self._row(action, STARTED, {}) for action in started]
+        if rows:
+            self._db.insert_all("journal", rows)
 
     def finished(self, plan: Plan) -> dict[int, Done]:
         """The actions of the plan that earlier runs have finished, by number."""
@@ -43,9 +44,13 @@ class CaseJournal:
                 found[action.number] = Done(action, row["outcome"], row["key"], row["detail"], row["etag"])
         return found
 
-    def _note(self, action: Action, event: str, said: dict[str, str]) -> None:
+    def _row(self, action: Action, event: str, said: Mapping[str, str]) -> dict[str, object]:
         row = {"run": self._run, "at_ns": time.time_ns(), "action": action.number, "event": event}
-        self._db.insert("journal", {**row, "content": content_of(action), **said})
+        return {**row, "content": content_of(action), **said}
+
+
+def _said(done: Done) -> dict[str, str]:
+    return {"outcome": done.outcome, "key": done.key, "etag": done.etag, "detail": done.detail}
 
 
 def content_of(action: Action) -> str:

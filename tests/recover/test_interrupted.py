@@ -78,7 +78,7 @@ def test_ctrl_c_at_every_line(small: SmallIncident, moto: Server, tmp_path: Path
                 break
         else:
             pytest.fail("a run has more lines than were tried")
-    assert seen == {0, 1, 2, 3}
+    assert seen == {0, 2, 3}  # two begin together
 
 
 def test_a_ctrl_c_that_is_held_comes_at_the_end() -> None:
