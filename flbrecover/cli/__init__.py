@@ -96,10 +96,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _is_out_of_memory(e: Exception) -> bool:
-    """Memory that the system did not give, as Python, the kernel, threads and OpenSSL say it."""
+    """Memory that the system did not give, as Python, the kernel, threads and OpenSSL say it. A SystemError of these
+    words is C code that got none and has not said so."""
     said = str(e)
+    silent = isinstance(e, SystemError) and ("without exception set" in said or "without setting an exception" in said)
     return (
-        isinstance(e, MemoryError)
+        silent
+        or isinstance(e, MemoryError)
         or getattr(e, "errno", None) == errno.ENOMEM
         or any(words in said for words in ("can't start new thread", "malloc failure"))
     )
