@@ -1,5 +1,6 @@
-"""A machine that gives no more memory: nothing twice, and with memory it goes on; one line mostly. (A process that the kernel
-kills for it is one that is killed: tests/recover/test_killed.py.)"""
+"""A machine that gives no more memory: nothing twice, and with memory it goes on; one line mostly.
+
+(A process that the kernel kills for it is one that is killed: tests/recover/test_killed.py.)"""
 
 from __future__ import annotations
 
