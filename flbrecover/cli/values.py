@@ -54,8 +54,11 @@ def window_of(given: Mapping[str, Any]) -> Window:
 def memory_of(given: Mapping[str, Any]) -> int:
     """``--max-memory`` in bytes. Raises UsageError."""
     from flbrecover.fluentbit import units
+    from flbrecover.recover.scratch import DEFAULT_MEMORY
 
-    text = str(given.get("max_memory") or "16M")
+    text = given.get("max_memory")
+    if text is None:
+        return DEFAULT_MEMORY
     try:
         return max(units.size(text), 1 << 20)
     except ValueError as e:

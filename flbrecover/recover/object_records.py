@@ -15,7 +15,6 @@ from flbrecover.fluentbit.record_split import Piece, Unread
 from flbrecover.model import Problem, Record, StoredObject
 from flbrecover.recover.content_hash import content_hash
 
-GONE = "deleted since it was listed"
 LONGEST_LINE = 1 << 20  # longer ones are taken one by one
 
 
@@ -75,7 +74,7 @@ class ObjectRecords:
         if isinstance(error, BodyDamaged):
             self.problems.append(Problem(url, str(error), way_out="what of it can be read counts as stored, no more"))
         elif isinstance(error, MissingError):  # deleted since it was listed: it stores nothing any more
-            self.problems.append(Problem(url, f"{GONE}: {error}", unreadable=False))
+            self.problems.append(Problem(url, f"deleted since it was listed: {error}", unreadable=False))
         else:
             self.denied = True
             self.problems.append(Problem(url, str(error)))

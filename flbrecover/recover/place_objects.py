@@ -23,6 +23,7 @@ from flbrecover.recover.rules import Rules
 from flbrecover.recover.scan_worker import Scanned, ScanWorker, usable_cores, within_bound
 from flbrecover.recover.window import Candidate
 
+LOOK_AHEAD = 4 * AHEAD  # candidates that are looked at for those that come next
 WORTH_A_WORKER = 32 << 20  # bytes of objects that are still to be read
 _NO_SPAN = ByteRange(0, 0)  # where in the object a line lay plays no part
 
@@ -63,9 +64,8 @@ class ObjectPlacer:
         worker: ScanWorker | None = None
 
         def todo(start: int, *, workers: bool) -> Iterator[int]:
-            """What is done here from there on, or by the worker."""
-            for place in range(start, len(numbers)):
-                number = numbers[place]
+            """What is done here next, or by the worker; not far ahead, for it is asked again and again."""
+            for place, number in enumerate(numbers[start : start + LOOK_AHEAD], start):
                 if workers == bool(two and place % 2 and self.can_scan(number)) and wanted(number):
                     yield number
 
