@@ -31,6 +31,7 @@ COMMANDS = {
     "demo": "Show a whole incident and its recovery on this machine, no account needed.",
 }
 
+SCARCE = 64 << 20  # bytes of addresses that are left
 OUT_OF_MEMORY = (
     "out of memory; what was done is safe, the same command goes on from here: give it more "
     "(the limit of the container, ulimit -v), or ask for less (--jobs 1, a smaller --max-memory)"
@@ -88,9 +89,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.close()  # the reader has gone (`| head`); nothing is left to say
         sys.exit(1)
     except Exception as e:
-        if not _is_out_of_memory(e):
+        if _is_out_of_memory(e):
+            click.echo(f"flbrecover: {OUT_OF_MEMORY}", err=True)
+        elif _is_memory_scarce():  # what libraries make of it has many names; it is told, for it may be another thing
+            click.echo(f"flbrecover: {OUT_OF_MEMORY}; the last error: {' '.join(str(e).split())[:300]}", err=True)
+        else:
             raise
-        click.echo(f"flbrecover: {OUT_OF_MEMORY}", err=True)
         sys.exit(1)
     sys.exit(result if isinstance(result, int) else 0)
 
@@ -106,3 +110,16 @@ def _is_out_of_memory(e: Exception) -> bool:
         or getattr(e, "errno", None) == errno.ENOMEM
         or any(words in said for words in ("can't start new thread", "malloc failure"))
     )
+
+
+def _is_memory_scarce() -> bool:
+    """Has this process nearly all addresses that it may have (``ulimit -v``)?"""
+    try:
+        import resource
+
+        most, _ = resource.getrlimit(resource.RLIMIT_AS)
+        with open("/proc/self/statm", "rb") as file:
+            pages = int(file.read().split()[0])
+    except (ImportError, OSError, ValueError, MemoryError):
+        return False
+    return most != resource.RLIM_INFINITY and most - pages * resource.getpagesize() < SCARCE
