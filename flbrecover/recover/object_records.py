@@ -74,7 +74,7 @@ class ObjectRecords:
         if isinstance(error, BodyDamaged):
             self.problems.append(Problem(url, str(error), way_out="what of it can be read counts as stored, no more"))
         elif isinstance(error, MissingError):  # deleted since it was listed: it stores nothing any more
-            self.problems.append(Problem(url, f"deleted since it was listed: {error}", unreadable=False))
+            self.problems.append(Problem(url, "deleted since it was listed", unreadable=False))
         else:
             self.denied = True
             self.problems.append(Problem(url, str(error)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from conftest import FreshBucket
@@ -12,7 +13,10 @@ from servers import Server
 
 from flbrecover.bucket.reading import ChangedError
 from flbrecover.model import StoredObject
+from flbrecover.recover import place_objects
+from flbrecover.recover.place_objects import LOOK_AHEAD, ObjectPlacer
 from flbrecover.recover.read_ahead import AHEAD, LARGEST, ReadAhead
+from flbrecover.recover.scratch import Scratch
 from flbrecover.recover.window import Candidate
 
 
@@ -79,3 +83,24 @@ def test_a_large_one_is_not_opened_ahead(
     ahead.expect([0])
     ahead.close()
     assert proxy.calls == []
+
+
+def test_what_comes_next_is_not_looked_for_far_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of candidates that no worker can scan none is asked about again and again."""
+    number, asked = 2000, 0
+
+    def can_scan(placer: ObjectPlacer, at: int) -> bool:
+        nonlocal asked
+        asked += 1
+        return False
+
+    nothing = Candidate(StoredObject("b", "k", LARGEST + 1, "", 0), ("app",), None)
+    found = SimpleNamespace(
+        candidates=[nothing] * number, ledger=SimpleNamespace(index_own=lambda: None), scratch=Scratch()
+    )
+    monkeypatch.setattr(ObjectPlacer, "can_scan", can_scan)
+    monkeypatch.setattr(ObjectPlacer, "add", lambda *_, **__: True)
+    monkeypatch.setattr(place_objects, "usable_cores", lambda: 2)
+    placer = ObjectPlacer(found, None, None, None, None, (), take_ambiguous=False)  # type: ignore[arg-type]
+    assert len(list(placer.add_all(range(number), lambda _: True))) == number
+    assert asked < 2 * LOOK_AHEAD * number
