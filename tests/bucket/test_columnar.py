@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from columns import made_by_fluent_bit, rows, table_of
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from pyarrow import ipc, parquet
 
@@ -92,19 +92,28 @@ COLUMNS = {  # of one kind each, mostly, so that many examples make a table
 RECORDS = st.fixed_dictionaries({}, optional=COLUMNS | {"any": VALUES})
 
 
-def is_sound(table: pa.Table) -> bool:
+def has_lost_count(lines: bytes) -> bool:
     """Where all lists of a column hold nothing but nulls, Arrow's JSON reader loses count of them."""
+    try:
+        table = table_of(lines)
+    except (pa.ArrowException, OSError):
+        return False
     try:
         table.validate(full=True)
     except pa.ArrowInvalid:
-        return False
-    return True
+        return True
+    return False
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])  # nothing is wrong with a test on a busy machine
 @given(st.lists(RECORDS, min_size=1, max_size=6), st.sampled_from(KINDS), st.integers(1, 200))
+@example([{"any": [None, ""]}], ("parquet", "none"), 1)
 def test_what_was_a_row_is_a_record_again(records: list[dict], kind: tuple[str, str], block_size: int) -> None:
     lines = b"".join(json.dumps(r).encode() + b"\n" for r in records)
+    if has_lost_count(lines):  # Fluent Bit's own file is damaged or none: ours is right, or none
+        with suppress(NoTableError):
+            assert forms(read(written(lines, *kind, block_size=block_size))) == forms(lines)
+        return
     try:
         theirs = made_by_fluent_bit(lines, *kind)
     except (pa.ArrowException, OSError):
@@ -112,7 +121,6 @@ def test_what_was_a_row_is_a_record_again(records: list[dict], kind: tuple[str, 
             written(lines, *kind, block_size=block_size)
         return
     assume(table_of(lines).num_columns)  # a table of no columns has no rows either
-    assume(is_sound(table_of(lines)))
     assert forms(read(theirs)) == forms(lines)
     ours = written(lines, *kind, block_size=block_size)
     assert forms(read(ours)) == forms(lines)
