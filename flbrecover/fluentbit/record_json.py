@@ -177,13 +177,19 @@ def _parse_date(text: bytes, date_format: JsonDateFormat) -> int | None:
     return int(Decimal(found[1].decode("ascii")) * (1_000_000 if date_format == "epoch_ms" else _SECOND))
 
 
-@lru_cache(maxsize=64)  # records of one second mostly follow each other
 def _seconds(text: bytes) -> int | None:
     """The seconds since the epoch of ``YYYY-mm-dd?HH:MM:SS``, UTC."""
+    minute = _minute(text[:16])
+    return None if minute is None else minute + int(text[17:19])
+
+
+@lru_cache(maxsize=64)  # records of one minute mostly follow each other
+def _minute(text: bytes) -> int | None:
+    """The seconds since the epoch of ``YYYY-mm-dd?HH:MM``, UTC."""
     year, month, day = int(text[:4]), int(text[5:7]), int(text[8:10])
     if not (year and 1 <= month <= 12 and 1 <= day <= 31):
         return None
-    return calendar.timegm((year, month, day, int(text[11:13]), int(text[14:16]), int(text[17:19])))
+    return calendar.timegm((year, month, day, int(text[11:13]), int(text[14:16]), 0))
 
 
 def _log_value(fields: Fields, style: RecordStyle) -> bytes | None:

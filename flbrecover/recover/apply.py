@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 from flbrecover.bucket import pending_uploads, writing
 from flbrecover.bucket.client import S3
@@ -29,7 +29,7 @@ from flbrecover.reconcile.plan import Action, CompleteUpload, Plan, PutRecords
 from flbrecover.recover.analysis import Connect, hash_of
 from flbrecover.recover.compare import ESTIMATED, SOURCE, TAG, ascii_path
 from flbrecover.recover.content_hash import ContentHash, content_hash
-from flbrecover.recover.contents import Contents
+from flbrecover.recover.contents import Contents, NotCopiedError
 from flbrecover.recover.interrupts import InterruptsHeld
 from flbrecover.recover.object_records import holds
 from flbrecover.recover.planning import first_attempt, identity
@@ -212,16 +212,12 @@ class Apply:
 
     def _put(self, s3: S3, output: S3Output, action: PutRecords) -> Done:
         contents = Contents(self._survey, output, plain_lines=self._plain)
-        blocks = contents.blocks(action.pieces, action.tag, action.additions)
-        hasher = content_hash(output.format)
         try:
             with tempfile.TemporaryFile(prefix="flbrecover-") as file:
                 try:
-                    made = writing.make_body(output, _hashed(blocks, hasher), file)
+                    made = _body_of(contents, output, action, file)
                 except PlanError as e:
                     return Done(action, "skipped", action.key, str(e))
-                if hasher.hexdigest() != action.sha256:
-                    return Done(action, "skipped", action.key, _CHANGED)
                 for key in keys_of(output, action):
                     result: PutResult = writing.put(s3, output, key, file, self._metadata(action))
                     if result.outcome == "written":
@@ -250,6 +246,23 @@ class Apply:
             said["flbrecover-rebuilt"] = "true"
             said[ESTIMATED] = str(action.estimated)
         return said
+
+
+def _body_of(contents: Contents, output: S3Output, action: PutRecords, file: BinaryIO) -> str:
+    """:func:`writing.make_body` for the content that the plan has the hash of. Raises PlanError where it is not there
+    any more."""
+    pieces = action.pieces
+    for content in (contents.copied(pieces), contents.blocks(pieces, action.tag, action.additions)):
+        hasher = content_hash(output.format)
+        try:
+            made = writing.make_body(output, _hashed(content, hasher), file)
+            if hasher.hexdigest() == action.sha256:
+                return made
+        except NotCopiedError:
+            pass
+        file.seek(0)
+        file.truncate()
+    raise PlanError(_CHANGED)
 
 
 def keys_of(output: S3Output, action: PutRecords) -> Iterator[str]:

@@ -6,19 +6,28 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from flbrecover.errors import PlanError
+from flbrecover.errors import EvidenceError, PlanError
 from flbrecover.evidence.buffer_records import BufferRecords
+from flbrecover.evidence.chunk_reader import blocks
 from flbrecover.evidence.source_logs import records_in
 from flbrecover.fluentbit.filters import FilterChain
 from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import RecordFormat, S3Output
 from flbrecover.fluentbit.record_json import RecordStyle
+from flbrecover.fluentbit.record_split import MAX_RECORD
 from flbrecover.model import ByteRange, Record, SourceFile, SourceLog
 from flbrecover.reconcile.plan import Additions, Dates, Piece
 from flbrecover.reconcile.rebuild import add
 from flbrecover.recover.content_hash import content_hash
 from flbrecover.recover.survey import Survey
+
+
+class NotCopiedError(Exception):
+    """The content has to be read record by record."""
+
+
+_OF_LINES = ("data", "quarantine")  # buffer files whose content are the very lines of the object
 
 
 class Contents:
@@ -56,6 +65,46 @@ class Contents:
             return
         records = self.records(pieces, tag, additions)
         yield from self._format.joined(records if tally is None else tally.counted(records))
+
+    def copied(self, pieces: Sequence[Piece], tally: Tally | None = None) -> Iterator[bytes]:
+        """As :meth:`blocks`, in a quarter of the time: the bytes of the pieces' ranges, whose records were found whole
+        when the file was compared. Raises NotCopiedError, perhaps behind some blocks, where they need not be the
+        content: no lines of buffer files, or not the files that were compared."""
+        if self._style.format != "json_lines":
+            raise NotCopiedError
+        for piece in pieces:
+            buffer = self._buffers.get(piece.path) if piece.kind == "buffer" else None
+            if buffer is None or buffer.kind not in _OF_LINES:
+                raise NotCopiedError
+            records = 0
+            try:
+                for block in self._bytes_of(piece):
+                    if b"\0" in block:  # where a newline should be
+                        raise NotCopiedError
+                    records += block.count(b"\n")
+                    if tally is not None:
+                        tally.add(self._format.times_of(block[:-1].split(b"\n")))
+                    yield block
+                now, then = self._survey.node.facts(piece.path), buffer.facts
+            except (EvidenceError, OSError) as e:  # reading the records says what is wrong with it
+                raise NotCopiedError from e
+            same = (now.inode, now.size, now.mtime_ns) == (then.inode, then.size, then.mtime_ns)
+            if records != piece.records or not same:
+                raise NotCopiedError
+
+    def _bytes_of(self, piece: Piece) -> Iterator[bytes]:
+        """The bytes of a piece's ranges, each with the newline that it ends before, in blocks that end with one."""
+        with self._survey.node.open(piece.path) as file:
+            for wanted in piece.ranges:
+                held = b""
+                for _, block in blocks(file, wanted):
+                    whole, newline, rest = block.rpartition(b"\n")
+                    if newline:
+                        yield b"%b%b\n" % (held, whole)
+                        held = rest
+                    elif len(held := held + rest) > MAX_RECORD:
+                        raise NotCopiedError
+                yield held + b"\n"
 
     def _lines_of_buffer(self, piece: Piece, tally: Tally | None) -> Iterator[bytes]:
         """As :meth:`_of_buffer`, joined, many lines at a time."""
@@ -167,8 +216,15 @@ class Summed:
 
 
 def sum_up(contents: Contents, pieces: Sequence[Piece], tag: str, additions: Additions) -> Summed:
-    hasher, tally, size = content_hash(contents.format), Tally(), 0
-    for block in contents.blocks(pieces, tag, additions, tally):
+    try:
+        return _summed(contents.format, contents.copied(pieces, tally := Tally()), tally)
+    except NotCopiedError:
+        return _summed(contents.format, contents.blocks(pieces, tag, additions, tally := Tally()), tally)
+
+
+def _summed(record_format: RecordFormat, content: Iterator[bytes], tally: Tally) -> Summed:
+    hasher, size = content_hash(record_format), 0
+    for block in content:
         hasher.update(block)
         size += len(block)
     return Summed(tally.records, size, hasher.hexdigest(), tally.first_ns, tally.last_ns)

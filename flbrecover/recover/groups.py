@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 
-def split(wanted: Iterable[range], size: Callable[[int], int], most: int) -> Iterator[list[range]]:
-    """Groups of records that are no larger than an object of this output may be; never an empty one."""
+def split(wanted: Iterable[range], sizes: Callable[[range], Iterable[int]], most: int) -> Iterator[list[range]]:
+    """Groups of records that are no larger than an object of this output may be; never an empty one. ``sizes`` gives
+    the bytes of records, each without its newline."""
     group: list[range] = []
     total = 0
     for indexes in wanted:
         start = indexes.start
-        for index in indexes:
-            if total and total + size(index) + 1 > most:
+        for index, size in zip(indexes, sizes(indexes), strict=True):
+            if total and total + size + 1 > most:
                 if index > start:
                     group.append(range(start, index))
                 yield group
                 group, total, start = [], 0, index
-            total += size(index) + 1
+            total += size + 1
         group.append(range(start, indexes.stop))
     if group:
         yield group

@@ -170,8 +170,8 @@ class Planner:
         reason = "no object holds any of it" if whole else f"{stored} of its {len(holder)} records are stored"
         if holder.copies and not stored:
             reason = f"{holder.copies} of its {len(holder)} records are held elsewhere too"
-        for group in split(wanted, lambda i: holder.span(i).length, comparison.output.total_file_size):
-            spans = (holder.span(i) for indexes in group for i in indexes)
+        for group in split(wanted, holder.sizes, comparison.output.total_file_size):
+            spans = (span for indexes in group for span in holder.joined_spans(indexes))
             ranges = tuple(join_ranges(spans, between=1))
             piece = Piece(holder.buffer.path, "buffer", ranges, sum(map(len, group)))
             fallback = holder.buffer.created_ns or holder.buffer.facts.mtime_ns
