@@ -215,7 +215,7 @@ class Apply:
         try:
             with tempfile.TemporaryFile(prefix="flbrecover-") as file:
                 try:
-                    made = _body_of(contents, output, action, file)
+                    made = body_of(contents, output, action, file)
                 except PlanError as e:
                     return Done(action, "skipped", action.key, str(e))
                 for key in keys_of(output, action):
@@ -248,7 +248,7 @@ class Apply:
         return said
 
 
-def _body_of(contents: Contents, output: S3Output, action: PutRecords, file: BinaryIO) -> str:
+def body_of(contents: Contents, output: S3Output, action: PutRecords, file: BinaryIO) -> str:
     """:func:`writing.make_body` for the content that the plan has the hash of. Raises PlanError where it is not there
     any more."""
     pieces = action.pieces

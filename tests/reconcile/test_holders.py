@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flbrecover.model import BufferFile, BufferKind, ByteRange, FileFacts
 from flbrecover.reconcile.columns import NONE
@@ -10,6 +14,7 @@ from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.holders import Holder, place_holder, repeated_block
 from flbrecover.reconcile.ledger import Ledger, Run
 from flbrecover.reconcile.match_key import digest_of
+from flbrecover.reconcile.states import join_ranges
 
 
 def a_file(name: str, kind: BufferKind = "data") -> BufferFile:
@@ -102,3 +107,19 @@ def test_other_dates_are_other_records_when_the_log_has_lost_lines() -> None:
 )
 def test_repeated_block(text: str, block: range) -> None:
     assert repeated_block([c.encode() for c in text]) == block
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), min_size=1, max_size=30), st.data())
+def test_places_of_many_records_are_those_of_each(gaps_and_sizes: list[tuple[int, int]], data: st.DataObject) -> None:
+    edges = [*accumulate(number for pair in gaps_and_sizes for number in pair)]
+    spans = [ByteRange(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True)]
+    ledger = Ledger()
+    ledger.records.add(7, 9, bytes(16))  # of another file
+    holder = Holder.begin(0, a_file("f"), ledger)
+    for span in spans:
+        holder.add(span, bytes(16))
+    first = data.draw(st.integers(0, len(spans) - 1))
+    indexes = range(first, data.draw(st.integers(first + 1, len(spans))))
+    some = spans[first : indexes.stop]
+    assert [*holder.sizes(indexes)] == [span.length for span in some]
+    assert [*holder.joined_spans(indexes)] == join_ranges(some, between=1)

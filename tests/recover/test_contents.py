@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
+from collections.abc import Callable
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
 
 import pytest
 from chunk_builder import chunk, put, store_name
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flbrecover.errors import PlanError
 from flbrecover.evidence.node import Node
 from flbrecover.fluentbit.pipeline import Pipeline, S3Output, Service
 from flbrecover.model import ByteRange
-from flbrecover.reconcile.plan import Piece
-from flbrecover.recover.contents import Contents, Ranges, Tally, sum_up
+from flbrecover.reconcile.plan import Piece, PutRecords
+from flbrecover.reconcile.states import join_ranges
+from flbrecover.recover.apply import body_of
+from flbrecover.recover.contents import Contents, NotCopiedError, Ranges, Tally, sum_up
 from flbrecover.recover.planning import NOTHING
 from flbrecover.recover.survey import Survey, survey
 
@@ -73,3 +82,96 @@ def test_the_same_bytes(evidence: Survey) -> None:
     assert (tally.records, tally.first_ns, tally.last_ns) == (len(records), min(times), max(times))
     summed = sum_up(contents, [piece], "app.log", NOTHING)
     assert (summed.records, summed.size) == (len(records), len(found))
+
+
+def planned(evidence: Survey) -> Piece:
+    """All records of the buffer file, as a plan names them."""
+    (buffer,) = evidence.buffers
+    contents = Contents(evidence, evidence.pipeline.outputs[0], plain_lines=False)
+    everything = Piece(buffer.path, "buffer", (ByteRange(0, buffer.facts.size),), 0)
+    spans = [record.span for record in contents.records([everything], "app.log", NOTHING)]
+    return Piece(buffer.path, "buffer", tuple(join_ranges(spans, between=1)), len(spans))
+
+
+def one_by_one(evidence: Survey, piece: Piece) -> bytes:
+    contents = Contents(evidence, evidence.pipeline.outputs[0], plain_lines=False)
+    return b"".join(record.data + b"\n" for record in contents.records([piece], "app.log", NOTHING))
+
+
+def copied(evidence: Survey, piece: Piece) -> bytes | None:
+    contents = Contents(evidence, evidence.pipeline.outputs[0], plain_lines=False)
+    try:
+        return b"".join(contents.copied([piece]))
+    except NotCopiedError:
+        return None
+
+
+def incident(root: Path, content: bytes, **output: Any) -> Survey:
+    data = chunk(b"app.log", content, length=len(content))
+    put(root, f"/s3/bucket/2026-11-23T11:38:28/{store_name(b'app.log', 1795433046, 7)}", data)
+    outputs = (S3Output(number=0, bucket="bucket", store_dir="/s3", **output),)
+    return survey(Node(root), Pipeline(Service(), (), (), outputs))
+
+
+def test_a_copy_of_the_ranges_is_the_content(evidence: Survey) -> None:
+    piece = planned(evidence)
+    assert len(piece.ranges) > 5  # damaged records lie between them
+    expected = one_by_one(evidence, piece)
+    assert copied(evidence, piece) == expected
+    contents = Contents(evidence, evidence.pipeline.outputs[0], plain_lines=False)
+    tally = Tally()
+    slow = b"".join(contents.blocks([piece], "app.log", NOTHING, tally))
+    summed = sum_up(contents, [piece], "app.log", NOTHING)
+    assert (slow, summed.sha256) == (expected, hashlib.sha256(expected).hexdigest())
+    assert (summed.records, summed.first_ns, summed.last_ns) == (tally.records, tally.first_ns, tally.last_ns)
+
+
+def test_a_zero_where_a_newline_should_be_is_not_copied(tmp_path: Path) -> None:
+    evidence = incident(tmp_path, b'{"n":1}\n{"n":2}\0{"n":3}\n{"n":4}\n')
+    piece = planned(evidence)
+    assert piece.records == 4 and copied(evidence, piece) is None
+    contents = Contents(evidence, evidence.pipeline.outputs[0], plain_lines=False)
+    expected = hashlib.sha256(b'{"n":1}\n{"n":2}\n{"n":3}\n{"n":4}\n').hexdigest()
+    assert sum_up(contents, [piece], "app.log", NOTHING).sha256 == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: path.write_bytes(path.read_bytes()),  # whatever was written: its time is another
+        lambda path: path.write_bytes(path.read_bytes()[:-1]),
+        lambda path: path.unlink(),
+    ],
+    ids=["written again", "shorter", "gone"],
+)
+def test_a_file_that_was_changed_is_not_copied(tmp_path: Path, change: Callable[[Path], object]) -> None:
+    evidence = incident(tmp_path, b'{"n":1}\n{"n":2}\n')
+    piece = planned(evidence)
+    assert copied(evidence, piece) == b'{"n":1}\n{"n":2}\n'
+    change(tmp_path / piece.path.lstrip("/"))
+    assert copied(evidence, piece) is None
+
+
+def test_what_is_no_line_of_a_buffer_file_is_not_copied(tmp_path: Path) -> None:
+    evidence = incident(tmp_path, b'{"n":1}\n{"n":2}\n')
+    piece = planned(evidence)
+    assert copied(evidence, replace(piece, kind="log")) is None
+    assert copied(evidence, replace(piece, path="/s3/none")) is None
+    assert copied(evidence, replace(piece, records=1)) is None
+    otlp = incident(tmp_path, b'{"n":1}\n{"n":2}\n', format="otlp_json")
+    assert copied(otlp, piece) is None
+
+
+@pytest.mark.parametrize("content", [b'{"n":1}\n{"n":2}\n', b'{"n":1}\0{"n":2}\n'], ids=["copied", "one by one"])
+def test_the_body_is_what_the_plan_has_the_hash_of(tmp_path: Path, content: bytes) -> None:
+    evidence = incident(tmp_path, content)
+    (output,), piece = evidence.pipeline.outputs, planned(evidence)
+    contents = Contents(evidence, output, plain_lines=False)
+    wanted = b'{"n":1}\n{"n":2}\n'
+    action = PutRecords(
+        1, 0, "bucket", "app.log", "key", (piece,), 2, len(wanted), hashlib.sha256(wanted).hexdigest(), 0, 0, ""
+    )
+    body = BytesIO()
+    assert body_of(contents, output, action, body) == "" and body.read() == wanted
+    with pytest.raises(PlanError, match="the evidence has changed"):
+        body_of(contents, output, replace(action, sha256="0" * 64), BytesIO())
