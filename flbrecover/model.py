@@ -58,6 +58,10 @@ class FileFacts:
     size: int
     mtime_ns: int
 
+    def is_unchanged(self, now: FileFacts) -> bool:
+        """Whether the file that ``now`` is of has the bytes that this one had, as far as ``stat`` tells."""
+        return (self.inode, self.size, self.mtime_ns) == (now.inode, now.size, now.mtime_ns)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Envelope:
@@ -111,6 +115,11 @@ class BufferFile:
     @property
     def path(self) -> str:
         return self.facts.path
+
+    @property
+    def holds_events(self) -> bool:
+        """Whether its content are events of the engine, and not the lines that an output has made of them."""
+        return self.kind in ("engine", "rejected")
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,6 @@ class BufferRecords:
         self._style = style
         self._format = format_of(style)
         self._slack = slack
-        self._engine = buffer.kind in ("engine", "rejected")
         self._start_over()
 
     def _start_over(self) -> None:
@@ -75,13 +74,12 @@ class BufferRecords:
         self._start_over()
         try:
             with self._node.open(self._buffer.path) as file:
-                yield from self._of_events(file) if self._engine else self._of_content(file)
+                yield from self._of_events(file) if self._buffer.holds_events else self._of_content(file)
             now = self._node.facts(self._buffer.path)
         except (EvidenceError, OSError) as e:
             self._notes.append(problem_of(self._buffer.facts, e))
             return
-        then = self._buffer.facts
-        if (now.inode, now.size, now.mtime_ns) != (then.inode, then.size, then.mtime_ns):
+        if not self._buffer.facts.is_unchanged(now):
             self._note("the file was changed while it was looked at", way_out="look again once nothing writes to it")
 
     # -- the content of a store_dir file -----------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from operator import sub
 
 from flbrecover.model import BufferFile, ByteRange
 from flbrecover.reconcile.columns import NONE
@@ -56,25 +55,10 @@ class Holder:
         at = self.first + index
         return ByteRange(self.records.starts[at], self.records.ends[at])
 
-    def sizes(self, indexes: range) -> Iterator[int]:
-        """The bytes of records that follow each other, each without its newline."""
-        starts, ends = self._places(indexes)
-        return map(sub, ends, starts)
-
-    def joined_spans(self, indexes: range) -> Iterator[ByteRange]:
-        """As :func:`join_ranges` of the spans of records that follow each other, with a newline between them."""
-        starts, ends = self._places(indexes)
-        at = 0
-        for n, gap in enumerate(map(sub, starts[1:], ends[:-1]), 1):
-            if not 0 <= gap <= 1:
-                yield ByteRange(starts[at], ends[n - 1])
-                at = n
-        yield ByteRange(starts[at], ends[-1])
-
-    def _places(self, indexes: range) -> tuple[Sequence[int], Sequence[int]]:
-        """The first bytes of records that follow each other, and those behind their last ones."""
+    def places(self, indexes: range) -> Iterator[tuple[int, int]]:
+        """Where records that follow each other begin and end, many of them in little time."""
         rows = slice(self.first + indexes.start, self.first + indexes.stop)
-        return self.records.starts.raw()[rows], self.records.ends.raw()[rows]
+        return zip(self.records.starts.raw()[rows], self.records.ends.raw()[rows], strict=True)
 
     def entry(self, index: int) -> int:
         """The ledger entry of record ``index``."""

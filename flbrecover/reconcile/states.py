@@ -81,16 +81,16 @@ def _limits(times: list[int]) -> tuple[int | None, int | None]:
     return (times[0], times[1]) if times else (None, None)
 
 
-def join_ranges(spans: Iterable[ByteRange], between: int) -> list[ByteRange]:
-    """Byte ranges of records, joined where one ends and the next begins. ``between`` is what may lie between them: 1
-    for spans without their newline, else 0.
+def join_ranges(spans: Iterable[tuple[int, int]], between: int) -> list[ByteRange]:
+    """The byte ranges that records lie in, of where each begins and ends: joined where one ends and the next begins.
+    ``between`` is what may lie between them: 1 for spans without their newline, else 0.
 
     Records that lie within each other (two streams mixed in one log) keep ranges of their own.
     """
-    joined: list[ByteRange] = []
-    for span in spans:
-        if joined and 0 <= span.start - joined[-1].end <= between:
-            joined[-1] = ByteRange(joined[-1].start, span.end)
+    joined: list[list[int]] = []
+    for start, end in spans:
+        if joined and 0 <= start - joined[-1][1] <= between:
+            joined[-1][1] = end
         else:
-            joined.append(span)
-    return joined
+            joined.append([start, end])
+    return [ByteRange(start, end) for start, end in joined]

@@ -254,12 +254,10 @@ def body_of(contents: Contents, output: S3Output, action: PutRecords, file: Bina
     pieces = action.pieces
     for content in (contents.copied(pieces), contents.blocks(pieces, action.tag, action.additions)):
         hasher = content_hash(output.format)
-        try:
+        with suppress(NotCopiedError):  # then the records are read one by one
             made = writing.make_body(output, _hashed(content, hasher), file)
             if hasher.hexdigest() == action.sha256:
                 return made
-        except NotCopiedError:
-            pass
         file.seek(0)
         file.truncate()
     raise PlanError(_CHANGED)

@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 
-def split(wanted: Iterable[range], sizes: Callable[[range], Iterable[int]], most: int) -> Iterator[list[range]]:
-    """Groups of records that are no larger than an object of this output may be; never an empty one. ``sizes`` gives
-    the bytes of records, each without its newline."""
+def split(
+    wanted: Iterable[range], places: Callable[[range], Iterable[tuple[int, int]]], most: int
+) -> Iterator[list[range]]:
+    """Groups of records that are no larger than an object of this output may be; never an empty one. ``places`` tells
+    where records begin and end, each without its newline."""
     group: list[range] = []
     total = 0
     for indexes in wanted:
         start = indexes.start
-        for index, size in zip(indexes, sizes(indexes), strict=True):
-            if total and total + size + 1 > most:
+        for index, (first, end) in zip(indexes, places(indexes), strict=True):
+            size = end - first + 1
+            if total and total + size > most:
                 if index > start:
                     group.append(range(start, index))
                 yield group
                 group, total, start = [], 0, index
-            total += size + 1
+            total += size
         group.append(range(start, indexes.stop))
     if group:
         yield group

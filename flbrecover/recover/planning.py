@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from flbrecover.fluentbit.key_format import recovered_key
 from flbrecover.fluentbit.pipeline import S3Output
@@ -170,9 +171,8 @@ class Planner:
         reason = "no object holds any of it" if whole else f"{stored} of its {len(holder)} records are stored"
         if holder.copies and not stored:
             reason = f"{holder.copies} of its {len(holder)} records are held elsewhere too"
-        for group in split(wanted, holder.sizes, comparison.output.total_file_size):
-            spans = (span for indexes in group for span in holder.joined_spans(indexes))
-            ranges = tuple(join_ranges(spans, between=1))
+        for group in split(wanted, holder.places, comparison.output.total_file_size):
+            ranges = tuple(join_ranges(chain.from_iterable(map(holder.places, group)), between=1))
             piece = Piece(holder.buffer.path, "buffer", ranges, sum(map(len, group)))
             fallback = holder.buffer.created_ns or holder.buffer.facts.mtime_ns
             self._put(holder.buffer.tag or "", (piece,), reason, fallback, after=after)
@@ -241,7 +241,8 @@ class Planner:
         pieces = []
         states = {self._states[entries.start] for _, ranges in group for entries in ranges}
         for run, ranges in group:
-            spans = (self._comparison.logs.span(e) for entries in ranges for e in entries)
+            logs = self._comparison.logs
+            spans = ((logs.starts[e], logs.ends[e]) for entries in ranges for e in entries)
             pieces.append(
                 Piece(
                     run.file.path,

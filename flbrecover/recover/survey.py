@@ -201,4 +201,4 @@ def takes(output: S3Output, homes: Collection[Home], buffer: BufferFile) -> bool
 def may_retire(buffer: BufferFile, pipeline: Pipeline) -> bool:
     """May the file be taken out of Fluent Bit's way once S3 has its records? A chunk of the engine waits for every
     output that takes its tag: where there are others than s3, it has to stay."""
-    return buffer.kind in ("data", "quarantine") or not pipeline.other_outputs
+    return not buffer.holds_events or not pipeline.other_outputs

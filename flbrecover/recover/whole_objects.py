@@ -88,8 +88,7 @@ def sums_of(holder: Holder, records: BufferRecords) -> ContentSums | None:
     records, or the other way round: it is damaged, its content is not what is uploaded, or has no newline at its end.
     """
     content = holder.buffer.content
-    engine = holder.buffer.kind in ("engine", "rejected")
-    if engine or records.problems or not len(holder) or records.content_length != content.length:
+    if holder.buffer.holds_events or records.problems or not len(holder) or records.content_length != content.length:
         return None
     if holder.span(0).start != content.start or holder.span(len(holder) - 1).end != content.end - 1:
         return None

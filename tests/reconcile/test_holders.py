@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from flbrecover.model import BufferFile, BufferKind, ByteRange, FileFacts
 from flbrecover.reconcile.columns import NONE
@@ -14,7 +10,6 @@ from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.holders import Holder, place_holder, repeated_block
 from flbrecover.reconcile.ledger import Ledger, Run
 from flbrecover.reconcile.match_key import digest_of
-from flbrecover.reconcile.states import join_ranges
 
 
 def a_file(name: str, kind: BufferKind = "data") -> BufferFile:
@@ -109,17 +104,12 @@ def test_repeated_block(text: str, block: range) -> None:
     assert repeated_block([c.encode() for c in text]) == block
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), min_size=1, max_size=30), st.data())
-def test_places_of_many_records_are_those_of_each(gaps_and_sizes: list[tuple[int, int]], data: st.DataObject) -> None:
-    edges = [*accumulate(number for pair in gaps_and_sizes for number in pair)]
-    spans = [ByteRange(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True)]
+def test_places_of_many_records_are_those_of_each() -> None:
     ledger = Ledger()
     ledger.records.add(7, 9, bytes(16))  # of another file
     holder = Holder.begin(0, a_file("f"), ledger)
+    spans = [ByteRange(0, 4), ByteRange(5, 5), ByteRange(9, 12)]
     for span in spans:
         holder.add(span, bytes(16))
-    first = data.draw(st.integers(0, len(spans) - 1))
-    indexes = range(first, data.draw(st.integers(first + 1, len(spans))))
-    some = spans[first : indexes.stop]
-    assert [*holder.sizes(indexes)] == [span.length for span in some]
-    assert [*holder.joined_spans(indexes)] == join_ranges(some, between=1)
+    assert [*holder.places(range(3))] == [(0, 4), (5, 5), (9, 12)]
+    assert [*holder.places(range(1, 2))] == [(5, 5)] and [holder.span(n) for n in range(3)] == spans

@@ -7,15 +7,16 @@ from flbrecover.reconcile.states import EntryState, Stretch, Totals, join_ranges
 
 
 def test_ranges_are_joined_only_where_nothing_lies_between() -> None:
-    lines = [ByteRange(0, 10), ByteRange(10, 20), ByteRange(21, 30)]  # bytes 20-21 are an empty line: a record
+    lines = [(0, 10), (10, 20), (21, 30)]  # bytes 20-21 are an empty line: a record
     assert join_ranges(lines, between=0) == [ByteRange(0, 20), ByteRange(21, 30)]
-    without_newlines = [ByteRange(0, 9), ByteRange(10, 19), ByteRange(21, 30)]  # an empty record at 20
+    without_newlines = [(0, 9), (10, 19), (21, 30)]  # an empty record at 20
     assert join_ranges(without_newlines, between=1) == [ByteRange(0, 19), ByteRange(21, 30)]
 
 
 def test_records_within_each_other_keep_ranges_of_their_own() -> None:
-    mixed = [ByteRange(0, 100), ByteRange(40, 60), ByteRange(100, 120)]
-    assert join_ranges(mixed, between=0) == mixed
+    mixed = [(0, 100), (40, 60), (100, 120)]
+    assert join_ranges(mixed, between=0) == [ByteRange(0, 100), ByteRange(40, 60), ByteRange(100, 120)]
+    assert join_ranges([], between=0) == []
 
 
 def test_stretches_join_neighbours_in_the_same_state() -> None:

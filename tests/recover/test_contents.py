@@ -1,4 +1,4 @@
-"""The content of an action, read many records at a time: the same bytes as one by one."""
+"""The content of an action: its records one by one, or the bytes that they lie in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timezone
 from io import BytesIO
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -47,41 +49,36 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> Survey:
     return survey(Node(root), Pipeline(Service(), (), (), (S3Output(number=0, bucket="bucket", store_dir="/s3"),)))
 
 
-def test_where_they_begin() -> None:
-    wanted = Ranges((ByteRange(10, 20), ByteRange(25, 26), ByteRange(40, 90)))
-    assert [*wanted.among([0, 5, 12, 19]), *wanted.among([]), *wanted.among([22, 25, 26, 41])] == [
-        slice(2, 4), slice(0, 0), slice(1, 2), slice(3, 4)
-    ]  # fmt: skip
-
-
 @given(
     edges=st.lists(st.integers(0, 60), unique=True, max_size=12).map(sorted),
     starts=st.lists(st.integers(0, 60), unique=True, max_size=30).map(sorted),
-    size=st.integers(1, 8),
 )
-def test_many_at_a_time_are_those_that_are_taken_one_by_one(edges: list[int], starts: list[int], size: int) -> None:
+def test_a_record_is_wanted_where_it_begins_in_a_range(edges: list[int], starts: list[int]) -> None:
     ranges = [ByteRange(a, b) for a, b in zip(edges[::2], edges[1::2], strict=False)]
-    one, many = Ranges(ranges), Ranges(ranges)
-    batches = [starts[at : at + size] for at in range(0, len(starts), size)]
-    taken = [start for batch in batches for some in many.among(batch) for start in batch[some]]
-    assert taken == [start for start in starts if one.take(start)]
+    wanted = Ranges(ranges)
+    taken = [start for start in starts if wanted.take(start)]
+    assert taken == [start for start in starts if any(r.start <= start < r.end for r in ranges)]
 
 
-def test_the_same_bytes(evidence: Survey) -> None:
+def test_the_records_of_ranges(evidence: Survey) -> None:
     (buffer,) = evidence.buffers
     contents = Contents(evidence, evidence.pipeline.outputs[0], plain_lines=False)
     start, some = buffer.content.start, random.Random(2)
     edges = sorted(start + some.randrange(buffer.content.length) for _ in range(40))
     ranges = tuple(ByteRange(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True))
-    piece = Piece(buffer.path, "buffer", ranges, 0)
-    records = list(contents.records([piece], "app.log", NOTHING))
+    starts = accumulate((len(line) + 1 for line in lines(1)), initial=start)
+    whole = [(at, line) for at, line in zip(starts, lines(1), strict=False) if line.endswith(b"}")]
+    expected = [line for at, line in whole if any(r.start <= at < r.end for r in ranges)]
     tally = Tally()
-    found = b"".join(contents.blocks([piece], "app.log", NOTHING, tally))
-    assert found == b"".join(record.data + b"\n" for record in records) and len(records) > 500
-    times = [record.time_ns for record in records if record.time_ns is not None]
-    assert (tally.records, tally.first_ns, tally.last_ns) == (len(records), min(times), max(times))
-    summed = sum_up(contents, [piece], "app.log", NOTHING)
-    assert (summed.records, summed.size) == (len(records), len(found))
+    found = b"".join(contents.blocks([Piece(buffer.path, "buffer", ranges, 0)], "app.log", NOTHING, tally))
+    assert found == b"".join(line + b"\n" for line in expected) and len(expected) > 500
+    times = sorted(time_of(line) for line in expected)
+    assert (tally.records, tally.first_ns, tally.last_ns) == (len(expected), times[0], times[-1])
+
+
+def time_of(line: bytes) -> int:
+    moment = datetime.fromisoformat(line[9:28].decode("ascii")).replace(tzinfo=timezone.utc)
+    return int(moment.timestamp()) * 10**9 + 1000
 
 
 def planned(evidence: Survey) -> Piece:
@@ -89,7 +86,8 @@ def planned(evidence: Survey) -> Piece:
     (buffer,) = evidence.buffers
     contents = Contents(evidence, evidence.pipeline.outputs[0], plain_lines=False)
     everything = Piece(buffer.path, "buffer", (ByteRange(0, buffer.facts.size),), 0)
-    spans = [record.span for record in contents.records([everything], "app.log", NOTHING)]
+    records = contents.records([everything], "app.log", NOTHING)
+    spans = [(record.span.start, record.span.end) for record in records]
     return Piece(buffer.path, "buffer", tuple(join_ranges(spans, between=1)), len(spans))
 
 
@@ -158,6 +156,8 @@ def test_what_is_no_line_of_a_buffer_file_is_not_copied(tmp_path: Path) -> None:
     assert copied(evidence, replace(piece, kind="log")) is None
     assert copied(evidence, replace(piece, path="/s3/none")) is None
     assert copied(evidence, replace(piece, records=1)) is None
+    (buffer,) = evidence.buffers
+    assert copied(replace(evidence, buffers=(replace(buffer, kind="engine"),)), piece) is None
     otlp = incident(tmp_path, b'{"n":1}\n{"n":2}\n', format="otlp_json")
     assert copied(otlp, piece) is None
 
