@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flbrecover.audit.kubernetes import Container, Kubelet, Workload
+from flbrecover.audit.manifests import Container, Kubelet, Workload
 from flbrecover.audit.places import Place, Places
 from flbrecover.audit.versions import Version
 from flbrecover.fluentbit.pipeline import Origin, Pipeline, S3Output, Section, TailInput

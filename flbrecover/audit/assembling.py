@@ -13,7 +13,7 @@ from flbrecover.audit import versions
 from flbrecover.audit.agents import Setup
 from flbrecover.audit.building import Built, build
 from flbrecover.audit.findings import Report
-from flbrecover.audit.kubernetes import ConfigMap, Container, Text, Workload
+from flbrecover.audit.manifests import ConfigMap, Container, Text, Workload
 from flbrecover.audit.reading import Inputs, is_config, main_name, read
 from flbrecover.audit.rules.all import judge
 from flbrecover.evidence import config_files

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from flbrecover.audit import places, versions
 from flbrecover.audit.agents import Agent
 from flbrecover.audit.findings import Finding, Judged
-from flbrecover.audit.kubernetes import Container, Workload
+from flbrecover.audit.manifests import Container, Workload
 from flbrecover.audit.places import Places
 from flbrecover.audit.rules.all import REFUSED
 from flbrecover.errors import ConfigError

@@ -14,7 +14,7 @@ from flbrecover.audit.agents import Agent, Setup
 from flbrecover.audit.assembling import config_arguments
 from flbrecover.audit.building import Built, build
 from flbrecover.audit.findings import Report
-from flbrecover.audit.kubernetes import Kubelet, Manifests
+from flbrecover.audit.manifests import Kubelet, Manifests
 from flbrecover.audit.places import Place, Places, clean
 from flbrecover.audit.rules.all import judge
 from flbrecover.errors import ConfigError, EvidenceError

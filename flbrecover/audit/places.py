@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from flbrecover.audit.kubernetes import Container, Mount, Workload
+from flbrecover.audit.manifests import Container, Mount, Workload
 from flbrecover.fluentbit.pipeline import Origin
 
 PlaceKind = Literal["node", "hostPath", "claim", "emptyDir", "memory", "layer", "read-only", "other", "unknown"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flbrecover.audit import kubernetes, versions
-from flbrecover.audit.kubernetes import Manifests
+from flbrecover.audit.manifests import Manifests
 from flbrecover.errors import ConfigError, EvidenceError
 from flbrecover.evidence.config_maps import starting_files
 from flbrecover.evidence.node import Node

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal
 
-from flbrecover.bucket import columnar, pending_uploads
+from flbrecover.bucket import columnar, columnar_writing, pending_uploads
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.compressing import compress
 from flbrecover.bucket.denied import (
@@ -114,9 +114,9 @@ def make_body(output: S3Output, content: Iterable[bytes], file: BinaryIO) -> str
     with tempfile.TemporaryFile(prefix="flbrecover-") as lines:
         compress(content, "none", lines)
         try:
-            columnar.write(lines, output.format, output.compression, file)
+            columnar_writing.write(lines, output.format, output.compression, file)
             file.seek(0)
-        except columnar.NoTableError as e:
+        except columnar_writing.NoTableError as e:
             file.seek(0)
             file.truncate()
             lines.seek(0)

@@ -11,7 +11,7 @@ from audit_support import FIXTURES, GOOD, findings, found, not_known, of_text, p
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flbrecover.audit import kubernetes
+from flbrecover.audit import kubernetes, manifests
 from flbrecover.audit.assembling import audit, config_arguments
 from flbrecover.audit.findings import NotKnown, Report
 
@@ -243,7 +243,7 @@ yaml_values = st.recursive(
 
 @given(st.sampled_from([*kubernetes.WORKLOADS, "ConfigMap", "List", "KubeletConfiguration"]), yaml_values)
 def test_no_manifest_is_a_crash(kind: str, spec: object) -> None:
-    into = kubernetes.Manifests()
+    into = manifests.Manifests()
     kubernetes.read(json.dumps({"kind": kind, "metadata": spec, "spec": spec, "data": spec, "items": spec}), "x", into)
     assert into.objects >= 1
 

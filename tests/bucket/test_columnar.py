@@ -19,8 +19,9 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from pyarrow import ipc, parquet
 
-from flbrecover.bucket import columnar
-from flbrecover.bucket.columnar import ColumnsUnreadError, NoTableError
+from flbrecover.bucket import columnar, columnar_writing
+from flbrecover.bucket.columnar import ColumnsUnreadError
+from flbrecover.bucket.columnar_writing import NoTableError
 from flbrecover.bucket.decoding import BodyDamaged, decoded
 from flbrecover.bucket.writing import make_body
 from flbrecover.errors import FlbrecoverError
@@ -44,7 +45,7 @@ def read(body: bytes, size: int = 1000) -> bytes:
 
 def written(lines: bytes, record_format: str, codec: str = "none", **more: int) -> bytes:
     file = io.BytesIO()
-    columnar.write(io.BytesIO(lines), record_format, codec, file, **more)
+    columnar_writing.write(io.BytesIO(lines), record_format, codec, file, **more)
     return file.getvalue()
 
 

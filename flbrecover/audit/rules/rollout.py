@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from flbrecover.audit.agents import Agent, Setup, name_of
 from flbrecover.audit.findings import Finding, NotKnown, Outcome, Passed
-from flbrecover.audit.kubernetes import Workload
+from flbrecover.audit.manifests import Workload
 from flbrecover.audit.places import Place
 from flbrecover.audit.rules.lying import GIVE_MANIFEST
 from flbrecover.fluentbit.pipeline import Origin
