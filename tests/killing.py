@@ -3,7 +3,8 @@
 A *point* is an instant at which something is about to happen that others can see: an HTTP request is sent, a statement
 of a SQLite database is carried out, a file is opened for writing, renamed, linked or removed, a folder is made. Points
 are counted through the interpreter's own audit events and SQLite's trace, so the product knows nothing of it. A run
-that is not killed tells how many points it has; ``kill_at=n`` kills the next one just before point ``n``.
+that is not killed tells how many points it has; ``kill_at=n`` kills the next one just before point ``n``. Where threads
+run, some runs have more points than others: ``among`` counts only those with that text, which is the same in each run.
 
     with Launcher() as launcher:
         points = launcher.run(arguments).points
@@ -78,11 +79,12 @@ class Launcher:
         arguments: Sequence[object],
         *,
         kill_at: int = 0,
+        among: str = "",
         by: int = signal.SIGKILL,
         cwd: Path | None = None,
         memory: int = 0,
     ) -> Run:
-        (ended,) = self.together([arguments], kill_at=kill_at, by=by, cwd=cwd, memory=memory)
+        (ended,) = self.together([arguments], kill_at=kill_at, among=among, by=by, cwd=cwd, memory=memory)
         return ended
 
     def together(
@@ -90,6 +92,7 @@ class Launcher:
         commands: Sequence[Sequence[object]],
         *,
         kill_at: int = 0,
+        among: str = "",
         by: int = signal.SIGKILL,
         cwd: Path | None = None,
         memory: int = 0,
@@ -101,7 +104,8 @@ class Launcher:
         with tempfile.TemporaryDirectory(prefix="killing-") as folder:
             jobs = [
                 {"arguments": [str(a) for a in command], "kill_at": 0 if number else kill_at,
-                 "by": by, "files": f"{folder}/{number}", "cwd": str(cwd or Path.cwd()), "memory": memory}
+                 "among": among, "by": by, "memory": memory,
+                 "files": f"{folder}/{number}", "cwd": str(cwd or Path.cwd())}
                 for number, command in enumerate(commands)
             ]  # fmt: skip
             self._process.stdin.write(json.dumps(jobs) + "\n")
@@ -121,8 +125,9 @@ class Launcher:
 class Points:
     """Counts points, notes them in a file, and kills the process at the chosen one."""
 
-    def __init__(self, kill_at: int, by: int, file: str) -> None:
+    def __init__(self, kill_at: int, by: int, file: str, among: str = "") -> None:
         self._kill_at = kill_at
+        self._among = among
         self._by = by
         self._fd = os.open(file, os.O_WRONLY | os.O_CREAT, 0o600)
         self._count = 0
@@ -148,8 +153,8 @@ class Points:
 
     def _pass(self, what: str) -> None:
         with self._lock:
-            self._count += 1
-            if self._count == self._kill_at:
+            self._count += self._among in what
+            if self._count == self._kill_at and self._among in what:
                 os.kill(os.getpid(), self._by)
             os.write(self._fd, (what.encode("ascii", "backslashreplace").replace(b"\n", b" ")) + b"\n")
 
@@ -164,7 +169,7 @@ def _child(job: dict[str, Any]) -> None:
         os.dup2(file, fd)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False))
-    Points(job["kill_at"], job["by"], job["files"] + ".points").watch()
+    Points(job["kill_at"], job["by"], job["files"] + ".points", job["among"]).watch()
     if job["memory"]:
         has = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (has + job["memory"],) * 2)

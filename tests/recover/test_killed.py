@@ -38,11 +38,11 @@ class Killed:
         self.number += 1
         self.case = self.folder / f"case-{self.number}"
 
-    def recover(self, *, kill_at: int = 0, by: int = signal.SIGKILL, case: bool = True) -> Run:
+    def recover(self, *, kill_at: int = 0, among: str = "", by: int = signal.SIGKILL, case: bool = True) -> Run:
         where = ("--root", self.root, "--config", config(self.name), "--endpoint-url", self.url)
         kept = ("--case", self.case) if case else ()
         command = ("recover", *where, "--agent", "gone", "--yes", "--json", *kept)
-        return self.launcher.run(command, kill_at=kill_at, by=by, cwd=self.folder)
+        return self.launcher.run(command, kill_at=kill_at, among=among, by=by, cwd=self.folder)
 
     def apply(self) -> Run:
         return self.launcher.run(
@@ -106,11 +106,13 @@ def test_a_second_operator_in_the_middle_of_the_first(tmp_path: Path, moto, laun
     incident.start_over()
     whole = incident.recover()
     wanted = incident.objects()
-    results = [n for n, what in enumerate(whole.points, 1) if "INTO \"journal\"" in what and "detail" in what]
+    note = 'INTO "journal"'
+    notes = [what for what in whole.points if note in what]
+    results = [n for n, what in enumerate(notes, 1) if "detail" in what]
     assert len(results) == len(whole.lines("done")) > 1
     for at in results[:-1]:
         incident.start_over()
-        assert incident.recover(kill_at=at).killed
+        assert incident.recover(kill_at=at, among=note).killed
         assert incident.recover(case=False).code == 0
         assert incident.objects() == wanted
 
@@ -120,10 +122,10 @@ def test_ctrl_c_waits_for_what_is_under_way_and_notes_it(tmp_path: Path, moto, l
     incident.start_over()
     points = incident.recover(by=signal.SIGINT).points
     wanted = incident.objects()
-    puts = [n for n, what in enumerate(points, 1) if "send b'PUT" in what]
+    puts = sum("send b'PUT" in what for what in points)
     for part in (3, 2):  # in the middle of the uploads, early and late
         incident.start_over()
-        stopped = incident.recover(kill_at=puts[len(puts) // part], by=signal.SIGINT)
+        stopped = incident.recover(kill_at=puts // part, among="send b'PUT", by=signal.SIGINT)
         assert stopped.code == 130, stopped.err
         assert "the same command goes on from here" in stopped.err and "Traceback" not in stopped.err
         with closing(sqlite3.connect(incident.case / "case.db")) as db:

@@ -185,10 +185,11 @@ def test_killed_at_any_point(root: Path, elsewhere: Path, moto, tmp_path: Path) 
         assert buffers(root) == [] and kept() == contents
         back = launcher.run(("retire", "--undo", elsewhere, "--root", root), cwd=tmp_path).points
         assert all_back()
-        moving = [n for n, what in enumerate(points, 1) if "retired" in what]
-        for at in moving[:: max(1, len(moving) // 3)]:
-            assert launcher.run(("apply", elsewhere, *where, "--retire"), kill_at=at, cwd=tmp_path).killed
-            assert kept() == contents, points[at - 1]
+        moving = [what for what in points if "retired" in what]
+        for at in range(1, len(moving) + 1, max(1, len(moving) // 3)):
+            again = ("apply", elsewhere, *where, "--retire")
+            assert launcher.run(again, kill_at=at, among="retired", cwd=tmp_path).killed
+            assert kept() == contents, moving[at - 1]
             finished = launcher.run(("apply", elsewhere, *where, "--retire"), cwd=tmp_path)
             assert finished.code == 0 and buffers(root) == [] and kept() == contents
             undoing = [n for n, what in enumerate(back, 1) if "retired" in what or "os." in what]
