@@ -57,14 +57,16 @@ def credentials(identity: Identity = ADMIN) -> dict[str, str]:
 
 class SeaweedFS:
     """The server as a context manager. ``folder`` gets its data, its identities and its log; a later ``start`` with
-    the same folder has the same objects. ``options`` are more options for ``weed mini``.
+    the same folder has the same objects. ``options`` are more options for ``weed mini``; ``memory`` is what Go's runtime
+    takes as its limit: near it the server collects garbage instead of working.
 
     Raises FlbrecoverError where the program is not installed or does not come up.
     """
 
-    def __init__(self, folder: Path, options: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, options: Sequence[str] = (), *, memory: str = "256MiB") -> None:
         self._folder = folder.absolute()
         self._options = tuple(options)
+        self._memory = memory
         self._child: Child | None = None
         self._port = 0
 
@@ -129,7 +131,7 @@ class SeaweedFS:
             "-s3.port.iceberg=0", "-s3.port.lance=0", "-volume.preStopSeconds=0",
             *self._options,
         ]  # fmt: skip
-        self._child = Child(command, log=self._log, more_environment={"GOMEMLIMIT": "256MiB"})
+        self._child = Child(command, log=self._log, more_environment={"GOMEMLIMIT": self._memory})
 
     def _came_up(self) -> bool:
         deadline = time.monotonic() + START_SECONDS

@@ -17,6 +17,7 @@ from flbrecover.demo.seaweedfs import SeaweedFS, credentials
 
 from .peers import Peers
 
+MEMORY = "4GiB"  # enough for all worlds: a server short of it takes a core from whoever is measured
 _SENT = re.compile(r"^SeaweedFS_s3_bucket_traffic_sent_bytes_total\{[^}]*\} (\S+)$", re.M)
 _ASKED = re.compile(r'^SeaweedFS_s3_request_total\{[^}]*type="(\w+)"\} (\S+)$', re.M)
 
@@ -45,7 +46,8 @@ class BenchmarkServer:
         except OSError as e:
             raise SystemExit(f"{folder}: another run of the benchmarks uses it; wait for it, or give --data") from e
         self._metrics = free_ports(1)
-        self._weed = SeaweedFS(folder, (f"-metricsPort={self._metrics}", "-metricsIp=127.0.0.1"))
+        options = (f"-metricsPort={self._metrics}", "-metricsIp=127.0.0.1")
+        self._weed = SeaweedFS(folder, options, memory=MEMORY)
         self._s5cmd = peers.s5cmd
 
     def __enter__(self) -> BenchmarkServer:
