@@ -10,6 +10,8 @@ from itertools import pairwise
 from typing import Protocol, cast
 
 NONE = -1  # no row, no entry
+MOST_FILTER = 1 << 23  # bytes
+MOST_TABLE = 1 << 20  # bytes
 BUCKET = 1 << 17  # entries that are sorted at a time: some 10 MB
 
 
@@ -65,6 +67,34 @@ class Filter:
 
     def __contains__(self, key: int) -> bool:
         return bool(self.bits[(key >> 3) & self.mask] >> (key & 7) & 1)
+
+
+class PairFilter:
+    """Says of many 64-bit keys at once which may be among ``keys``. Most are ruled out by one look into a table that
+    is small enough to stay in the processor's cache, by the upper half of their bits; the others by a :class:`Filter`,
+    by the lower half."""
+
+    def __init__(self, keys: Sequence[int] | memoryview) -> None:
+        size = 1 << (2 * len(keys)).bit_length()
+        self._table = bytearray(min(MOST_TABLE, max(1 << 13, size)))
+        self._mask = len(self._table) - 1
+        self._filter = Filter(min(MOST_FILTER, max(1 << 13, size)))
+        self._filter.add_all(keys)
+        table, mask = self._table, self._mask
+        for half in _upper_halves(keys):
+            table[half & mask] = 1
+
+    def hits(self, keys: array[int]) -> list[int]:
+        """The places of those that may be among them."""
+        table, mask = self._table, self._mask
+        some = [at for at, half in enumerate(_upper_halves(keys)) if table[half & mask]]
+        bits, mask = self._filter.bits, self._filter.mask
+        return [at for at in some if bits[((key := keys[at]) >> 3) & mask] >> (key & 7) & 1]
+
+
+def _upper_halves(keys: Sequence[int] | memoryview) -> memoryview:
+    """Those 32 bits of each key that lie behind the others: on a machine with the big end first, the lower ones."""
+    return memoryview(keys if isinstance(keys, (array, memoryview)) else array("Q", keys)).cast("B").cast("I")[1::2]
 
 
 class SortedIndex:

@@ -17,15 +17,13 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 from struct import Struct
 
-from flbrecover.reconcile.columns import NONE, Filter, GrowingIndex, NewColumn, SortedIndex, in_memory
+from flbrecover.reconcile.columns import NONE, GrowingIndex, NewColumn, PairFilter, SortedIndex, in_memory
 from flbrecover.reconcile.held_records import Halves, HeldRecords
 
 MIXED = -2
-MOST_FILTER = 1 << 23  # bytes
 NO_TIME = -(1 << 63)
 NO_KEY = bytes(16)
 FEW = 16  # entries of one key that are looked at one by one
-FEW_OWN = 100_000  # a set of so many numbers takes 10 MB
 MOST = 200  # entries of one key that are looked at for one copy
 _KEY = Struct(">QQ")
 _NONE = array("i", [NONE]).tobytes()
@@ -78,8 +76,7 @@ class Ledger:
         self._keys: SortedIndex | None = None
         self._timed: SortedIndex | None = None
         self._digests = GrowingIndex(new)
-        self.own_filter = Filter(1)
-        self.own_set: set[int] | None = None
+        self.own_filter = PairFilter(())
         self.own_index: SortedIndex | None = None
 
     def __len__(self) -> int:
@@ -157,10 +154,8 @@ class Ledger:
         self._timed = None
 
     def index_own(self) -> None:
-        """Makes ``own`` of all entries so far known: few ones as a set, which is quickest, more by a filter."""
-        self.own_set = set(self.own.raw()) if len(self) <= FEW_OWN else None
-        self.own_filter = Filter(min(MOST_FILTER, max(1 << 13, 1 << (2 * len(self)).bit_length())))
-        self.own_filter.add_all(self.own.raw())
+        """Makes ``own`` of all entries so far known."""
+        self.own_filter = PairFilter(self.own.raw())
         self.own_index = SortedIndex.of(self.own.raw(), range(len(self)), self._new)
 
     def _timed_index(self) -> SortedIndex:

@@ -14,7 +14,6 @@ from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import compress
 
 import xxhash
 
@@ -178,7 +177,6 @@ class Scanner:
         self._index = ledger.own_index
         self._own = ledger.own.raw()
         self._logs = ledger.indexed
-        self._known = ledger.own_set
         self._end_of_run = ledger.end_of_run
 
     def scan(self, blocks: Iterable[list[bytes]]) -> Iterator[Segment]:
@@ -202,7 +200,7 @@ class Scanner:
                         continue
                 end = self._strangers(block, at)
                 if end > at:
-                    if len(held) + end - at <= MOST_HELD:
+                    if after >= 0 and len(held) + end - at <= MOST_HELD:  # before the first find there is no gap
                         held += lines[at:end]
                     else:
                         held = []
@@ -234,18 +232,11 @@ class Scanner:
     def _strangers(self, block: _Block, at: int) -> int:
         """Behind the strangers that begin at line ``at``."""
         if block.hits is None:
-            block.hits = self._hits(block.owns)
+            block.hits = deque(self._filter.hits(block.owns))
         hits = block.hits
         while hits and (hits[0] < at or not len(self._index.find(block.owns[hits[0]]))):
             hits.popleft()
         return block.suspect(at, hits[0] if hits else len(block.lines))
-
-    def _hits(self, owns: array[int]) -> deque[int]:
-        """The lines whose own parts are those of entries, and a few others."""
-        if self._known is not None:
-            return deque(compress(range(len(owns)), map(self._known.__contains__, owns)))
-        bits, mask = self._filter.bits, self._filter.mask
-        return deque([at for at, own in enumerate(owns) if bits[(own >> 3) & mask] >> (own & 7) & 1])
 
     def _following(self, owns: array[int], at: int, entry: int) -> int:
         """How many lines from ``at`` on have the own parts of ``entry`` and those after it."""

@@ -58,9 +58,11 @@ class ObjectRecords:
             with self._open() as body:
                 self.metadata = body.metadata
                 for block in decoded(body):
-                    lines = (held + block if held else block).split(b"\n")
+                    lines = block.split(b"\n")
+                    lines[0] = held + lines[0]
                     held = lines.pop()
-                    if len(held) > LONGEST_LINE or (lines and max(map(len, lines)) > LONGEST_LINE):
+                    doubtful = lines if len(block) > LONGEST_LINE else lines[:1]
+                    if max(map(len, (held, *doubtful))) > LONGEST_LINE:
                         self.too_long = True
                         return
                     if lines:
