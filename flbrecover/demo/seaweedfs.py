@@ -57,8 +57,8 @@ def credentials(identity: Identity = ADMIN) -> dict[str, str]:
 
 class SeaweedFS:
     """The server as a context manager. ``folder`` gets its data, its identities and its log; a later ``start`` with
-    the same folder has the same objects. ``options`` are more options for ``weed mini``; ``memory`` is what Go's runtime
-    takes as its limit: near it the server collects garbage instead of working.
+    the same folder has the same objects. ``options`` are more options for ``weed mini``; ``memory`` limits Go's
+    runtime: near it the server collects garbage instead of working.
 
     Raises FlbrecoverError where the program is not installed or does not come up.
     """

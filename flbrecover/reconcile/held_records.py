@@ -26,6 +26,13 @@ class Halves(NamedTuple):
             numbers.byteswap()
         return cls(numbers[0::2], numbers[1::2])
 
+    def digest(self, at: int) -> bytes:
+        return _KEY.pack(self.high[at], self.low[at])
+
+    def differ(self) -> bool:
+        """Are they not all the same?"""
+        return len(set(self.high)) > 1 or len(set(self.low)) > 1
+
 
 class HeldRecords:
     """All records of all buffer files, one row each: its place in its file, its entry, and the digest of its bytes."""

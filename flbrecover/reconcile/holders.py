@@ -122,14 +122,14 @@ def place_holder(
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records that lie next to each other in a buffer file: where each begins and ends, its digest, its time (NO_TIME:
-    none), and the hash of its own part."""
+    """Records of a buffer file that follow each other: where each begins and ends, its digest, its time (NO_TIME:
+    none), and the hash of its own part. In columns: a process can send them to another one in little time."""
 
-    starts: Sequence[int]
-    ends: Sequence[int]
-    digests: Sequence[bytes]
-    times: Sequence[int]
-    owns: Sequence[int]
+    starts: array[int]
+    ends: array[int]
+    digests: Halves
+    times: array[int]
+    owns: array[int]
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -141,19 +141,20 @@ def place_by_digest(ledger: Ledger, holder: Holder, batches: Iterable[Batch]) ->
     run = NONE
     for batch in batches:
         if not holder.varied:
-            holder.varied = len(set(batch.digests)) > 1 or (len(holder) > 0 and holder.digest(0) != batch.digests[0])
+            holder.varied = batch.digests.differ() or (len(holder) > 0 and holder.digest(0) != batch.digests.digest(0))
         known = [t for t in batch.times if t != NO_TIME]
         if known:
             holder.first_ns = min(known) if holder.first_ns is None else min(holder.first_ns, *known)
             holder.last_ns = max(known) if holder.last_ns is None else max(holder.last_ns, *known)
         if run == NONE:
             run = ledger.start_run(Run(holder.buffer.path))
-        halves = Halves.of(batch.digests)
-        if ledger.knows_none_of(halves):
-            ledger.hold_new(run, holder.buffer.tag or "", batch.starts, batch.ends, halves, batch.times, batch.owns)
+        if ledger.knows_none_of(batch.digests):
+            tag = holder.buffer.tag or ""
+            ledger.hold_new(run, tag, batch.starts, batch.ends, batch.digests, batch.times, batch.owns)
             holder.grew(len(batch))
             continue
-        for n, digest in enumerate(batch.digests):
+        for n in range(len(batch)):
+            digest = batch.digests.digest(n)
             index = len(holder)
             holder.add(ByteRange(batch.starts[n], batch.ends[n]), digest)
             held = ledger.of_digest(digest)

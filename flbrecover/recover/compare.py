@@ -3,10 +3,9 @@ records of all candidate objects on it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from operator import add
 
 from flbrecover.bucket import columnar
 from flbrecover.bucket.client import S3
@@ -17,23 +16,21 @@ from flbrecover.fluentbit.key_format import KeyFormat, KeyPattern
 from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.fluentbit.record_json import RecordStyle
-from flbrecover.model import BufferFile, ByteRange, Problem, Record
-from flbrecover.reconcile.copies import Copy
-from flbrecover.reconcile.holders import Batch, Holder, place_by_digest, place_holder
-from flbrecover.reconcile.ledger import NO_TIME, Ledger
-from flbrecover.reconcile.match_key import digest_of, rule_for
-from flbrecover.reconcile.rebuild import MOST_SIBLINGS
+from flbrecover.model import BufferFile, Problem, Record
+from flbrecover.reconcile.ledger import Ledger
+from flbrecover.reconcile.match_key import rule_for
 from flbrecover.recover.comparison import ESTIMATED, SOURCE, TAG, Comparison, ascii_path
 from flbrecover.recover.gone import SourceBytes, left_of, source_bytes
 from flbrecover.recover.log_entries import SECOND_NS, LogEntries, LogReader, Peek, unusable
 from flbrecover.recover.object_records import ObjectRecords
 from flbrecover.recover.options import Options
+from flbrecover.recover.place_buffers import BufferPlacer
 from flbrecover.recover.place_objects import ObjectPlacer
 from flbrecover.recover.rules import Rules
 from flbrecover.recover.scratch import Scratch
 from flbrecover.recover.survey import Survey, takes
 from flbrecover.recover.watch import Watch, unwatched
-from flbrecover.recover.whole_objects import ContentSums, sums_of, whole_objects
+from flbrecover.recover.whole_objects import ContentSums, whole_objects
 from flbrecover.recover.window import Candidate, Window, candidates, patterns_of
 
 __all__ = ["ESTIMATED", "SOURCE", "TAG", "Comparison", "ascii_path", "compare"]
@@ -71,7 +68,6 @@ class Comparer:
         self._own_sources = {ascii_path(b.path) for b in survey.buffers}
         self._patterns: dict[str, KeyPattern] = {}
         self._rules = Rules(self._style)
-        self._sums: dict[int, ContentSums | None] = {}
         self._bytes: SourceBytes = source_bytes(survey, self._style)
 
     def run(self) -> Comparison:
@@ -94,10 +90,11 @@ class Comparer:
         for peek in self._watch(peeks, "reading logs", len(peeks)):
             self._reader.add(found.ledger, peek, self._rules, found.logs, found.breathe)
         found.ledger.index_keys()
-        for sample in self._watch(samples, "reading buffers", len(samples)):
-            self._add_buffer(found, sample.buffer)
+        placer = BufferPlacer(found, self._rules, self._bytes)
+        for _ in self._watch(placer.add_all([s.buffer for s in samples]), "reading buffers", len(samples)):
+            pass
         self._widen(found)
-        self._add_objects(found)
+        self._add_objects(found, placer.sums)
         found.gone = left_of(self._bytes, self._survey.gone, tags)
         problems.extend(found.logs.problems)
         return found
@@ -190,57 +187,10 @@ class Comparer:
 
     # -- placing ---------------------------------------------------------------------------------------------------
 
-    def _add_buffer(self, found: Comparison, buffer: BufferFile) -> None:
-        holder = Holder.begin(len(found.holders), buffer, found.ledger)
-        records = BufferRecords(self._survey.node, buffer, self._style)
-        tag = buffer.tag or ""
-        rules = self._rules.of([tag])
-        siblings = found.siblings_of(tag)
-        made = found.logs.made.get(tag, set())
-        gone = self._bytes.wanted([tag])
-        sizes: list[list[int]] = []
-
-        def copies() -> Iterator[tuple[ByteRange, Copy]]:
-            for index, record in enumerate(records):
-                siblings.feed(record.data, made)
-                if gone:
-                    sizes.append(self._bytes.sizes(gone, record))
-                if not index % 1000:
-                    found.breathe()
-                yield record.span, self._rules.copy(index, record, rules, self._rules.own(tag, record.data))
-
-        if found.precise and not rules and not gone and self._style.format == "json_lines":
-            place_by_digest(found.ledger, holder, self._batches(found, records, tag))
-        else:
-            place_holder(found.ledger, holder, copies(), precise=found.precise)
-        found.holders.append(holder)
-        for of_record, entry in zip(sizes, holder.entries, strict=False):
-            if entry >= len(found.logs):
-                self._bytes.count(gone, of_record)
-        found.problems.extend(records.problems)
-        self._sums[holder.number] = sums_of(holder, records)
-
-    def _batches(self, found: Comparison, records: BufferRecords, tag: str) -> Iterator[Batch]:
-        """The records of a buffer file of a tag without logs, many at a time."""
-        cut = self._rules.cut_of((tag,))
-        siblings = found.siblings_of(tag)
-        for item in records.batches():
-            if isinstance(item, Record):
-                lines, starts, ends = [item.data], [item.span.start], [item.span.end]
-            else:
-                lines, starts = item
-                ends = list(map(add, starts, map(len, lines)))
-            for line in lines if siblings.seen < MOST_SIBLINGS else ():
-                siblings.feed(line, ())
-            times = [NO_TIME if time_ns is None else time_ns for time_ns in self._format.times_of(lines)]
-            owns = cut.owns(lines) if cut is not None else [0] * len(lines)
-            found.breathe()
-            yield Batch(starts, ends, list(map(digest_of, lines)), times, owns)
-
-    def _add_objects(self, found: Comparison) -> None:
+    def _add_objects(self, found: Comparison, sums: Mapping[int, ContentSums | None]) -> None:
         """Places the records of all candidates, until nothing is left to be looked for."""
         if not self._options.by_bytes:
-            proven = whole_objects(found, self._s3, self._survey.node, self._sums, self._watch)
+            proven = whole_objects(found, self._s3, self._survey.node, sums, self._watch)
             found.proofs.update(proven)
         placer = ObjectPlacer(
             found, self._s3, self._style, self._rules, self._bytes, self._own_sources,

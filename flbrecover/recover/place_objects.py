@@ -20,11 +20,13 @@ from flbrecover.recover.gone import SourceBytes
 from flbrecover.recover.object_records import ObjectRecords
 from flbrecover.recover.read_ahead import AHEAD, ReadAhead
 from flbrecover.recover.rules import Rules
-from flbrecover.recover.scan_worker import Scanned, ScanWorker, usable_cores, within_bound
+from flbrecover.recover.scanned import Scanned, within_bound
 from flbrecover.recover.window import Candidate
+from flbrecover.recover.worker import Worker, usable_cores
 
 LOOK_AHEAD = 4 * AHEAD  # candidates that are looked at for those that come next
 WORTH_A_WORKER = 32 << 20  # bytes of objects that are still to be read
+_Question = tuple[Sequence[int], int]  # scan the first of these, the others are next; so many siblings are wanted
 _NO_SPAN = ByteRange(0, 0)  # where in the object a line lay plays no part
 
 
@@ -61,7 +63,7 @@ class ObjectPlacer:
         asked right before each one is placed. Gives each number with what add gave, None for what was not wanted."""
         size = sum(self.found.candidates[number].object.size for number in numbers)
         two = usable_cores() > 1 and size > WORTH_A_WORKER
-        worker: ScanWorker | None = None
+        worker: Worker[_Question, Scanned] | None = None
 
         def todo(start: int, *, workers: bool) -> Iterator[int]:
             """What is done here next, or by the worker; not far ahead, for it is asked again and again."""
@@ -78,9 +80,9 @@ class ObjectPlacer:
                 if worker is None and two:
                     self.found.ledger.index_own()  # the worker is to have it, too
                     with self.found.scratch.still():
-                        worker = ScanWorker(_Remote(self))
+                        worker = Worker(_Remote(self))
                 if worker and worker.asked is None and (theirs := [*islice(todo(place + 1, workers=True), AHEAD)]):
-                    worker.ask(theirs, self.wanted_siblings(theirs[0]))
+                    worker.ask(theirs[0], (theirs, self.wanted_siblings(theirs[0])))
                 self.ahead.expect(islice(todo(place, workers=False), AHEAD))
                 yield number, self.add(number, last=False, scanned=scanned)
         finally:
@@ -124,7 +126,8 @@ class _Remote:
         self._placer = placer
         self._s3: S3 | None = None
 
-    def __call__(self, numbers: Sequence[int], siblings: int) -> Scanned | None:
+    def __call__(self, question: _Question) -> Scanned | None:
+        numbers, siblings = question
         if self._s3 is None:
             self._placer.found.scratch.release()
             self._placer.found.scratch.look()

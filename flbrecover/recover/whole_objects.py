@@ -17,13 +17,13 @@ import zlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.ranges import last_bytes, part_sizes, range_bytes
 from flbrecover.errors import BucketError, EvidenceError
-from flbrecover.evidence.buffer_records import BufferRecords
 from flbrecover.evidence.node import Node
-from flbrecover.model import StoredObject
+from flbrecover.model import Problem, StoredObject
 from flbrecover.reconcile.holders import Holder
 from flbrecover.recover.comparison import Comparison
 from flbrecover.recover.watch import Watch
@@ -83,7 +83,23 @@ class _Wanted:
         return created if created is not None else 0
 
 
-def sums_of(holder: Holder, records: BufferRecords) -> ContentSums | None:
+class ReadContent(Protocol):
+    """What reading a buffer file to its end told of its content: see :class:`BufferRecords`."""
+
+    @property
+    def problems(self) -> list[Problem]: ...
+
+    @property
+    def content_length(self) -> int: ...
+
+    @property
+    def content_md5(self) -> str: ...
+
+    @property
+    def content_crc32(self) -> int: ...
+
+
+def sums_of(holder: Holder, records: ReadContent) -> ContentSums | None:
     """The sums of a buffer file that was read to its end; None where an object could hold its content and not its
     records, or the other way round: it is damaged, its content is not what is uploaded, or has no newline at its end.
     """
