@@ -1,7 +1,7 @@
 """Reads buffer files and places their records on the ledger.
 
 Where a tag has no logs, the same bytes are the same record. What reading such a file tells is numbers; a second process
-can read every second one, and send them.
+can read the next one, and send them, while the one before it is placed here.
 """
 
 from __future__ import annotations

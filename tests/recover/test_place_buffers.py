@@ -1,0 +1,87 @@
+"""Buffer files that a second process reads are placed as those that are read here, and read here where it fails."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from made_node import MadeNode, body
+
+from flbrecover.recover import place_buffers
+from flbrecover.recover.place_buffers import BufferPlacer, ReadBuffer
+
+DATED = ("run", "output", "plan")  # lines of the answer that have the time of the run in them
+
+
+@pytest.fixture
+def node(tmp_path: Path, moto) -> MadeNode:
+    """Six buffer files without a log: one that an object holds whole, one that repeats records of another one and of
+    its own, one with a torn record, one whose middle is zeroed, and two of which an object holds a part."""
+    node = MadeNode(tmp_path / "node", "two-readers", moto.endpoint_url, cri=False)
+    moto.client.create_bucket(Bucket=node.bucket)
+    records = [node.record(n, f"line {n}") for n in range(6000)]
+    pieces = [records[at : at + 1000] for at in range(0, 6000, 1000)]
+    pieces[1] = [*records[900:1500], *records[1400:1500], *records[1500:2000]]
+    pieces[2][-1] = pieces[2][-1][:30]
+    paths = [node.root / node.write_buffer(piece, number=n)[1:] for n, piece in enumerate(pieces)]
+    damaged = bytearray(paths[3].read_bytes())
+    damaged[40_000:40_200] = bytes(200)
+    paths[3].write_bytes(damaged)
+    moto.client.put_object(Bucket=node.bucket, Key=node.key("whole"), Body=body(records[:1000]))
+    moto.client.put_object(Bucket=node.bucket, Key=node.key("part"), Body=body(records[4500:5200]))
+    return node
+
+
+def answer(node: MadeNode) -> list[dict[str, object]]:
+    ended = node.run("diff", "--agent", "gone", "--json")
+    assert ended.code == 4, ended.err  # some of it is damaged
+    lines = [line for line in ended.lines if line["type"] not in DATED]
+    return [{k: v for k, v in line.items() if k != "plan"} for line in lines]
+
+
+def two_readers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Has a worker read all files but the first; gives the numbers of records that came from it."""
+    came: list[int] = []
+    place = BufferPlacer._place_read
+
+    def noted(placer: BufferPlacer, holder: place_buffers.Holder, read: ReadBuffer) -> None:
+        place(placer, holder, read)
+        came.append(len(holder))
+
+    monkeypatch.setattr(place_buffers, "usable_cores", lambda: 2)
+    monkeypatch.setattr(place_buffers, "WORTH_A_WORKER", 0)
+    monkeypatch.setattr(BufferPlacer, "_place_read", noted)
+    return came
+
+
+def test_the_same_answer(node: MadeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = answer(node)
+    states = next(line["states"] for line in alone if line["type"] == "summary")
+    assert states["stored"] == 1700
+    came = two_readers(monkeypatch)
+    assert answer(node) == alone
+    assert len(came) == 5 and 1200 in came
+
+
+def fails() -> None:
+    raise ValueError("the worker cannot")
+
+
+@pytest.mark.parametrize("ends", [fails, lambda: os._exit(1)])
+def test_a_worker_that_fails_or_is_gone(
+    ends: Callable[[], None], node: MadeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = answer(node)
+    came = two_readers(monkeypatch)
+    here, read = os.getpid(), BufferPlacer._read
+
+    def failing(placer: BufferPlacer, question: place_buffers._Question) -> ReadBuffer | None:
+        if os.getpid() != here:
+            ends()
+        return read(placer, question)
+
+    monkeypatch.setattr(BufferPlacer, "_read", failing)
+    assert answer(node) == alone
+    assert came == []
