@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections import deque
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 
@@ -57,8 +56,6 @@ class Body:
         self._key = key
         self._wanted = etag
         self._position = 0
-        self._given = 0
-        self._fetched: deque[bytes | BucketError] = deque()
         self._cuts = 0
         self._crc = 0
         self._checked_by_members = False
@@ -87,10 +84,9 @@ class Body:
         """Blocks of the body. Raises BucketError where S3 stops giving it out, CorruptedError (behind the last block)
         where it gave out other bytes than it has."""
         md5 = hashlib.md5(usedforsecurity=False) if self.facts.etag_is_md5 else None
-        for block in self._held_and_more():
-            if self._checked_by_members and not self._given and block.startswith(_GZIP):
+        for block in self._blocks():
+            if self._checked_by_members and self._position == len(block) and block.startswith(_GZIP):
                 md5 = None
-            self._given += len(block)
             self._crc = zlib.crc32(block, self._crc)
             if md5 is not None:
                 md5.update(block)
@@ -99,21 +95,6 @@ class Body:
             self.confirm()
             self._s3.learned.etags_are_md5 = False
 
-    def fetch(self) -> None:
-        """Reads all of it into memory now, so that iterating need not wait; what goes wrong is raised there."""
-        try:
-            self._fetched.extend(self._blocks())
-        except BucketError as e:
-            self._fetched.append(e)
-
-    def _held_and_more(self) -> Iterator[bytes]:
-        while self._fetched:
-            block = self._fetched.popleft()
-            if isinstance(block, BucketError):
-                raise block
-            yield block
-        yield from self._blocks()
-
     def leave_to_members(self) -> None:
         """Says that who reads checks the checksums that gzip members carry: the MD5 costs more than inflating does."""
         self._checked_by_members = True
@@ -121,7 +102,7 @@ class Body:
     def confirm(self) -> None:
         """Reads again what was read so far. Raises CorruptedError where that gives other bytes: then they, or those
         before, were changed on their way. Where it gives the same, that is how they are stored."""
-        whole, crc = self._given, 0
+        whole, crc = self._position, 0
         self._wanted, self._position = self.etag, 0
         self._raw.close()
         answer = self._get()

@@ -1,6 +1,5 @@
 """Opens objects a little before they are read, so that the waiting for their first bytes is done at the same time: with
-a hundred thousand small objects it is most of what reading them takes. Small ones are fetched whole: a body that is
-read in bits keeps a server at work for as long as that takes."""
+a hundred thousand small objects it is most of what reading them takes."""
 
 from __future__ import annotations
 
@@ -14,8 +13,6 @@ from flbrecover.recover.window import Candidate
 
 AHEAD = 8  # objects that are open at once
 LARGEST = 16 << 20  # bytes; a larger one takes so long that its beginning is no matter, and others would wait for it
-SMALL = 1 << 20  # bytes; up to this size the whole body is fetched
-MOST_HELD = 4 << 20  # bytes of such bodies
 
 
 class ReadAhead:
@@ -35,11 +32,7 @@ class ReadAhead:
             if number not in self._opening and self._candidates[number].object.size <= LARGEST:
                 if self._pool is None:
                     self._pool = ThreadPoolExecutor(AHEAD, "ahead")
-                self._opening[number] = self._pool.submit(self._open, number, fetch=self._has_room(number))
-
-    def _has_room(self, number: int) -> bool:
-        sizes = [self._candidates[n].object.size for n in (number, *self._opening)]
-        return sizes[0] <= SMALL and sum(size for size in sizes if size <= SMALL) <= MOST_HELD
+                self._opening[number] = self._pool.submit(self._open, number)
 
     def body(self, number: int) -> Body:
         """The body of a candidate, at its beginning. Raises what opening it raises."""
@@ -54,12 +47,9 @@ class ReadAhead:
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._opening, self._pool = {}, None
 
-    def _open(self, number: int, *, fetch: bool = False) -> Body:
+    def _open(self, number: int) -> Body:
         stored = self._candidates[number].object
-        body = open_body(self._s3, stored.bucket, stored.key, etag=stored.etag, size=stored.size)
-        if fetch:
-            body.fetch()
-        return body
+        return open_body(self._s3, stored.bucket, stored.key, etag=stored.etag, size=stored.size)
 
 
 def _close_body(opening: Future[Body]) -> None:
