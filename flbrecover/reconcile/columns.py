@@ -12,6 +12,7 @@ from typing import Protocol, cast
 NONE = -1  # no row, no entry
 MOST_FILTER = 1 << 23  # bytes
 MOST_TABLE = 1 << 20  # bytes
+GUIDE = 1 << 9  # keys that are read for a look into an index: a page
 BUCKET = 1 << 17  # entries that are sorted at a time: some 10 MB
 
 
@@ -31,6 +32,10 @@ class Column(Protocol):
 
     def raw(self) -> array[int] | memoryview: ...
 
+    def read(self, start: int, stop: int, /) -> array[int]:
+        """A copy of some numbers: for a look here and there, which is not to bring whole pages into memory."""
+        ...
+
 
 class MemoryColumn(array):  # type: ignore[type-arg]
     """A column in memory."""
@@ -39,6 +44,9 @@ class MemoryColumn(array):  # type: ignore[type-arg]
 
     def raw(self) -> array[int]:
         return self
+
+    def read(self, start: int, stop: int) -> array[int]:
+        return self[start:stop]
 
 
 NewColumn = Callable[[str], Column]
@@ -99,22 +107,23 @@ def _upper_halves(keys: Sequence[int] | memoryview) -> memoryview:
 
 class SortedIndex:
     """From 64-bit keys to the entries that have them: two columns, sorted by key, entries of one key in the order they
-    were given."""
+    were given. Every 512th key is in memory as well, so that a look takes one read of the column, wherever it lies."""
 
-    def __init__(self, keys: Column, entries: Column) -> None:
-        self._key_column, self._entry_column = keys, entries
-        self.keys, self.entries = keys.raw(), entries.raw()
+    def __init__(self, keys: Column, entries: Column, guide: array[int]) -> None:
+        self._keys, self._entries = keys, entries
+        self._guide = guide  # keys 0, 512, 1024, ...
 
     @classmethod
     def of(cls, keys: Sequence[int] | memoryview, entries: Sequence[int] | memoryview, new: NewColumn) -> SortedIndex:
         """Sorts in place what it is given a piece at a time, so that memory does not grow with the number of keys."""
         size = len(keys)
-        out_keys, out_entries = new("Q"), new("i")
+        out_keys, out_entries, guide = new("Q"), new("i"), array("Q")
         if size <= BUCKET:
             order = sorted(range(size), key=keys.__getitem__)
-            out_keys.extend(map(keys.__getitem__, order))
+            some = array("Q", map(keys.__getitem__, order))
+            out_keys.extend(some)
             out_entries.extend(map(entries.__getitem__, order))
-            return cls(out_keys, out_entries)
+            return cls(out_keys, out_entries, some[::GUIDE])
         bits = (size // BUCKET).bit_length() + 1
         shift = 64 - bits
         counts = [0] * (1 << bits)
@@ -135,24 +144,41 @@ class SortedIndex:
         for start, end in pairwise(starts):
             some, of = array("Q", raw_keys[start:end]), array("i", raw_entries[start:end])
             order = sorted(range(end - start), key=some.__getitem__)
-            raw_keys[start:end] = array("Q", map(some.__getitem__, order))
+            some = array("Q", map(some.__getitem__, order))
+            raw_keys[start:end] = some
             raw_entries[start:end] = array("i", map(of.__getitem__, order))
-        return cls(out_keys, out_entries)
+            guide.extend(some[-start % GUIDE :: GUIDE])
+        return cls(out_keys, out_entries, guide)
 
     def __len__(self) -> int:
-        return len(self.keys)
+        return len(self._keys)
+
+    def add_to(self, keys: Column, entries: Column) -> None:
+        """Appends all of it to two columns."""
+        keys.extend(self._keys.raw())
+        entries.extend(self._entries.raw())
 
     def find(self, key: int) -> array[int] | memoryview:
         """The entries of a key."""
-        start = bisect_left(self.keys, key)
-        if start == len(self.keys) or self.keys[start] != key:
-            return self.entries[:0]
-        return self.entries[start : bisect_right(self.keys, key, start)]
+        start, stop = self.between(key)
+        if stop - start > GUIDE:
+            return self._entries.raw()[start:stop]
+        return self._entries.read(start, stop) if start < stop else array("i")
 
     def between(self, key: int) -> tuple[int, int]:
-        """Where the entries of a key lie in ``entries``."""
-        start = bisect_left(self.keys, key)
-        return start, bisect_right(self.keys, key, start)
+        """Where the entries of a key lie."""
+        first, last = bisect_left(self._guide, key), bisect_right(self._guide, key)
+        base, some = self._before(first)
+        start = bisect_left(some, key)
+        if first != last:
+            after, others = self._before(last)
+            return base + start, after + bisect_right(others, key)
+        return base + start, base + bisect_right(some, key, start)
+
+    def _before(self, guide: int) -> tuple[int, array[int]]:
+        """The keys from the guide before this one up to it, and where they begin."""
+        start = max(0, guide - 1) * GUIDE
+        return start, self._keys.read(start, guide * GUIDE)
 
 
 class GrowingIndex:
@@ -224,8 +250,7 @@ class GrowingIndex:
             merged, self._levels[level] = self._levels[level], []
             keys, entries = self._new("Q"), self._new("i")
             for one in merged:
-                keys.extend(one.keys)
-                entries.extend(one.entries)
+                one.add_to(keys, entries)
             self._push(SortedIndex.of(keys.raw(), entries.raw(), self._new), level + 1)
 
 

@@ -186,6 +186,13 @@ class _SpillColumn:
     def raw(self) -> array[int] | memoryview:
         return self._view if self._map is None else memoryview(self._view)[: self._size]
 
+    def read(self, start: int, stop: int) -> array[int]:
+        if self._map is None:
+            return self._array[start:stop]
+        found = array(self._typecode)
+        found.frombytes(os.pread(self._fd, max(0, min(stop, self._size) - start) * self._item, start * self._item))
+        return found
+
     def spill(self) -> None:
         """Moves the numbers to a file."""
         if self._map is not None:

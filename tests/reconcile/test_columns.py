@@ -14,9 +14,11 @@ from flbrecover.reconcile.columns import Filter, GrowingIndex, SortedIndex, in_m
 KEYS = st.lists(st.sampled_from([0, 1, 2, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1]) | st.integers(0, 2**64 - 1))
 
 
-@pytest.fixture(params=[2, 1 << 17], ids=["in pieces", "at once"])
+@pytest.fixture(params=[(2, 1 << 9), (1 << 17, 1 << 9), (2, 3), (1 << 17, 2)], ids=str)
 def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(columns, "BUCKET", request.param)
+    """Sorted in pieces and at once, with guides far from each other and close together."""
+    monkeypatch.setattr(columns, "BUCKET", request.param[0])
+    monkeypatch.setattr(columns, "GUIDE", request.param[1])
 
 
 def places(keys: list[int]) -> dict[int, list[int]]:
@@ -35,12 +37,18 @@ class TestSorted:
         assert len(index) == len(keys)
         assert {key: list(index.find(key)) for key in known} == known
         assert list(index.find(absent)) == known.get(absent, [])
+        start, stop = index.between(absent)
+        assert start == sum(key < absent for key in keys)
+        assert stop - start == len(known.get(absent, []))
 
     def test_many_keys(self) -> None:
         keys = [(n * 0x9E3779B97F4A7C15) % 2**64 for n in range(5000)] * 2
         index = SortedIndex.of(array("Q", keys), range(len(keys)), in_memory)
         assert all(list(index.find(key)) == [place, place + 5000] for place, key in enumerate(keys[:5000]))
-        assert list(index.keys) == sorted(keys)
+        in_order, entries = in_memory("Q"), in_memory("i")
+        index.add_to(in_order, entries)
+        assert list(in_order.raw()) == sorted(keys)
+        assert [keys[entry] for entry in entries.raw()] == sorted(keys)
 
 
 @given(keys=KEYS)

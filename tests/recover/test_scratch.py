@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flbrecover.errors import FlbrecoverError
+from flbrecover.reconcile.columns import SortedIndex
 from flbrecover.recover.scratch import Scratch, resident
 
 MANY = 1 << 20
@@ -46,6 +47,8 @@ def test_a_column_is_a_list(steps: list[tuple[str, object]]) -> None:
         assert len(column) == len(expected)
         assert array("i", column.raw()) == expected
         assert [column[at] for at in range(len(expected))] == list(expected)
+        assert column.read(3, 5) == expected[3:5]
+        assert column.read(0, 10**6) == expected
         with pytest.raises(IndexError):
             column[len(expected)]
 
@@ -103,3 +106,17 @@ def test_what_nobody_holds_any_more_is_not_looked_after() -> None:
     del scratch
     thread.join(60)
     assert not thread.is_alive()
+
+
+def test_looks_into_an_index_on_disk_take_no_memory() -> None:
+    """Where each look is in another place, a mapped column would soon be in memory as a whole."""
+    with Scratch(1 << 10) as scratch:
+        keys = array("Q", [(n * 0x9E3779B97F4A7C15) % 2**64 for n in range(2 * MANY)])
+        index = SortedIndex.of(keys, range(len(keys)), scratch.column)
+        assert scratch.spilled
+        scratch.release()
+        looks = range(0, 2 * MANY, 997)
+        with scratch.still():  # nobody gives pages back
+            before = resident()
+            assert [list(index.find(keys[n])) for n in looks] == [[n] for n in looks]
+            assert resident() - before < 4 << 20 < 2 * MANY * 12
