@@ -20,8 +20,9 @@ class SourceRecords:
     """All records of a log's files, in writing order; lines are not joined across files, as Fluent Bit does not.
 
     Raises ConfigError when it is made, for a parser that cannot be used. With ``plain_when_regex_fails`` a regular
-    expression that Python cannot take makes plain lines, and a problem. ``problems`` and ``stops_at`` (by file path:
-    see :class:`LogLines`) are complete after the iteration; each iteration starts anew.
+    expression that Python cannot take makes plain lines, and a problem. ``problems`` (from the start those of the
+    configuration) and ``stops_at`` (by file path: see :class:`LogLines`) are complete after the iteration; each
+    iteration starts anew.
     """
 
     def __init__(
@@ -36,24 +37,29 @@ class SourceRecords:
         self._node = node
         self._log = log
         self._makers = _Makers(log, tail, pipeline, plain_when_regex_fails)
-        self.problems: list[Problem] = []
+        self.problems: list[Problem] = list(self._makers.problems)
         self.stops_at: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[tuple[SourceFile, SourceRecord]]:
         self.problems = list(self._makers.problems)
         self.stops_at = {}
         for file in self._log.files:
-            lines = LogLines(self._node, file, self._makers.rules)
-            maker = self._makers.new(file, self.problems)
-            for line in lines:
-                for made in maker.feed(line):
-                    yield file, self._makers.record(file, made)
-            rest = maker.finish()
-            for made in rest if lines.complete else ():
-                yield file, self._makers.record(file, made)
-            self.problems.extend(lines.problems)
-            if lines.stops_at is not None:
-                self.stops_at[file.path] = lines.stops_at
+            for record in self.records_of(file):
+                yield file, record
+
+    def records_of(self, file: SourceFile) -> Iterator[SourceRecord]:
+        """The records of one of the files; adds to ``problems`` and ``stops_at``."""
+        lines = LogLines(self._node, file, self._makers.rules)
+        maker = self._makers.new(file, self.problems)
+        for line in lines:
+            for made in maker.feed(line):
+                yield self._makers.record(file, made)
+        rest = maker.finish()
+        for made in rest if lines.complete else ():
+            yield self._makers.record(file, made)
+        self.problems.extend(lines.problems)
+        if lines.stops_at is not None:
+            self.stops_at[file.path] = lines.stops_at
 
 
 def records_in(

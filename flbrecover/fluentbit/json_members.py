@@ -100,7 +100,11 @@ def canonical(raw: str) -> bytes:
     """A form of a raw JSON value that is the same for every way to write the same value (escapes, member order)."""
     if raw[0] == '"' and "\\" not in raw:
         return b"s" + raw[1:-1].encode("utf-8", "surrogatepass")
-    value = json.loads(raw)
+    if raw.isdecimal() and raw.isascii() and (raw[0] != "0" or raw == "0"):
+        return raw.encode("ascii")
+    value, end = _scan(raw, 0)
+    if end != len(raw):
+        raise ValueError("there is more than one value")
     if isinstance(value, str):
         return b"s" + value.encode("utf-8", "surrogatepass")
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")

@@ -148,10 +148,17 @@ def _date(time_ns: int, date_format: JsonDateFormat) -> Value:
         return seconds * 1000 + nanos // 1_000_000
     if date_format == "double":
         return float(seconds) + nanos / 1e9
+    day, clock = _day_and_clock(seconds)
+    if date_format == "iso8601":
+        return b"%bT%b.%06dZ" % (day, clock, nanos // 1000)
+    return b"%b %b.%06d" % (day, clock, nanos // 1000)
+
+
+@lru_cache(maxsize=64)  # records of one second mostly follow each other
+def _day_and_clock(seconds: int) -> tuple[bytes, bytes]:
     utc = time.gmtime(seconds)
-    day = f"{utc.tm_year}-{utc.tm_mon:02}-{utc.tm_mday:02}"
-    clock = f"{utc.tm_hour:02}:{utc.tm_min:02}:{utc.tm_sec:02}.{nanos // 1000:06}"
-    return (f"{day}T{clock}Z" if date_format == "iso8601" else f"{day} {clock}").encode("ascii")
+    day = b"%d-%02d-%02d" % (utc.tm_year, utc.tm_mon, utc.tm_mday)
+    return day, b"%02d:%02d:%02d" % (utc.tm_hour, utc.tm_min, utc.tm_sec)
 
 
 _DATES = {

@@ -6,8 +6,7 @@ duplicate keys decide how the s3 output renders it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Union
+from typing import NamedTuple, Union
 
 from flbrecover.model import ByteRange
 
@@ -28,8 +27,7 @@ Value = Union[None, bool, int, float, bytes, list["Value"], "Fields"]
 Fields = tuple[tuple[bytes, Value], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRecord:
+class SourceRecord(NamedTuple):
     """One record as the tail input makes it from a log, before any filter.
 
     ``file`` is the real path inside the root, ``span`` the bytes of its *uncompressed* content (all lines of a

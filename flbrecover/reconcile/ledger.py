@@ -107,6 +107,34 @@ class Ledger:
         self._key_low.append(low)
         return entry
 
+    def add_all(
+        self,
+        run: int,
+        tags: Sequence[str],
+        numbers: Sequence[int],
+        keys: Halves,
+        times: Sequence[int],
+        unread: Sequence[int],
+        owns: Sequence[int],
+    ) -> None:
+        """:meth:`add` for many: ``numbers`` are the indexes of their tags in ``tags``; keys may be NO_KEY, times
+        NO_TIME."""
+        counts = Counter(numbers)
+        of = {number: self._tag_of_new(run, tags[number]) for number in counts}
+        if len(counts) > 1:
+            self._run_tags[run] = MIXED
+        for number, count in counts.items():
+            self._open[of[number]] += count
+        size = len(numbers)
+        self._tag.extend([of[numbers[0]]] * size if len(of) == 1 else map(of.__getitem__, numbers))
+        self._unread.extend(unread)
+        self.stored.extend([NONE] * size)
+        self.held.extend([NONE] * size)
+        self.own.extend(owns)
+        self.time.extend(times)
+        self._key_high.extend(keys.high)
+        self._key_low.extend(keys.low)
+
     def hold_new(
         self,
         run: int,

@@ -69,9 +69,9 @@ class MatchRule:
         if not values:
             return None
         parts = []
-        for name in sorted(values):
+        for name, counted in _in_order(tuple(values)):
             value = json_members.canonical(values[name])
-            parts.append(b"%b%d:%b" % (_counted(name), len(value), value))
+            parts.append(b"%b%d:%b" % (counted, len(value), value))
         return digest_of(b"".join(parts))
 
     @staticmethod
@@ -103,9 +103,10 @@ def rule_for(
     return MatchRule(False, frozenset(names), not names, record_format)
 
 
-@lru_cache(maxsize=512)
-def _counted(name: str) -> bytes:
-    return b"%d:%s" % (len(name), name.encode("utf-8", "surrogatepass"))
+@lru_cache(maxsize=512)  # records of one log have the same names
+def _in_order(names: tuple[str, ...]) -> list[tuple[str, bytes]]:
+    """The names, sorted, with what stands for each in a key."""
+    return [(name, b"%d:%s" % (len(name), name.encode("utf-8", "surrogatepass"))) for name in sorted(names)]
 
 
 def _names(records: Iterable[bytes], record_format: Format) -> set[str]:

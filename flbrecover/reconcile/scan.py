@@ -54,10 +54,11 @@ class Cut:
 
 class Probe:
     """Tells that a stored JSON line is a copy of no log line, by the value of ``name``, one of the fields that they are
-    compared by; ``field`` is that name as it is written, with its quotes. ``known`` may be shared.
+    compared by; ``field`` is that name as it is written, with its quotes. ``known`` has the hashes of all values; it
+    may be shared.
 
-    It says nothing (False) of lines that could spell that value in another way than we do, and nothing at all once a
-    record without a text in that field was added.
+    It says nothing (False) of lines that could spell that value in another way than we do, and nothing at all once it
+    is :meth:`blind`.
     """
 
     def __init__(self, name: str, field: bytes, known: Filter) -> None:
@@ -67,13 +68,17 @@ class Probe:
         self._begin = field + b':"'
         self._value = re.compile(re.escape(self._begin) + rb'([^"\\\n]*(?:\\[^\n][^"\\\n]*)*)"')
 
-    def add(self, members: Members) -> None:
-        """A record of a log, as it would be written."""
+    def hash_of(self, members: Members) -> int:
+        """What is known of a record of a log, as it would be written: to be added to ``known``. 0 where it has no
+        text in that field: the probe is to be :meth:`blind`."""
         raw = [raw for name, raw in members if name == self._name]
         if len(raw) != 1 or not raw[0].startswith('"'):
-            self._blind = True
-            return
-        self._known.add(_hash(raw[0][1:-1].encode("utf-8", "surrogateescape")))
+            return 0
+        return _hash(raw[0][1:-1].encode("utf-8", "surrogateescape"))
+
+    def blind(self) -> None:
+        """From now on it tells nothing."""
+        self._blind = True
 
     def suspects(self, lines: Sequence[bytes]) -> list[int]:
         """The places of the lines that may be a record that was added."""

@@ -11,7 +11,7 @@ from flbrecover.bucket import columnar
 from flbrecover.bucket.client import S3
 from flbrecover.errors import ConfigError
 from flbrecover.evidence.buffer_records import BufferRecords
-from flbrecover.fluentbit.formats import MILLISECOND_NS, format_of
+from flbrecover.fluentbit.formats import MILLISECOND_NS, SECOND_NS, format_of
 from flbrecover.fluentbit.key_format import KeyFormat, KeyPattern
 from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import S3Output
@@ -21,10 +21,12 @@ from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.match_key import rule_for
 from flbrecover.recover.comparison import ESTIMATED, SOURCE, TAG, Comparison, ascii_path
 from flbrecover.recover.gone import SourceBytes, left_of, source_bytes
-from flbrecover.recover.log_entries import SECOND_NS, LogEntries, LogReader, Peek, unusable
+from flbrecover.recover.log_entries import LogEntries
+from flbrecover.recover.log_reader import LogReader, Peek, unusable
 from flbrecover.recover.object_records import ObjectRecords
 from flbrecover.recover.options import Options
 from flbrecover.recover.place_buffers import BufferPlacer
+from flbrecover.recover.place_logs import LogPlacer
 from flbrecover.recover.place_objects import ObjectPlacer
 from flbrecover.recover.rules import Rules
 from flbrecover.recover.scratch import Scratch
@@ -87,8 +89,9 @@ class Comparer:
         found.uncompared = tags - self._patterns.keys()
         found.candidates = self._candidates(found.window)
         self._make_rules(found, samples, peeks)
-        for peek in self._watch(peeks, "reading logs", len(peeks)):
-            self._reader.add(found.ledger, peek, self._rules, found.logs, found.breathe)
+        files = sum(len(peek.log.files) for peek in peeks)
+        for _ in self._watch(LogPlacer(found, self._reader, self._rules).add_all(peeks), "reading logs", files):
+            pass
         found.ledger.index_keys()
         placer = BufferPlacer(found, self._rules, self._bytes)
         for _ in self._watch(placer.add_all([s.buffer for s in samples]), "reading buffers", len(samples)):

@@ -6,9 +6,10 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from flbrecover.fluentbit.formats import SECOND_NS
 from flbrecover.reconcile.plan import Dates
 from flbrecover.recover.comparison import Comparison
-from flbrecover.recover.log_entries import SECOND_NS, LogRun
+from flbrecover.recover.log_entries import LogRun
 
 
 class Estimator:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
+from flbrecover.fluentbit.formats import SECOND_NS
 from flbrecover.fluentbit.key_format import recovered_key
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.model import Agent
@@ -18,7 +19,7 @@ from flbrecover.recover.contents import Contents, sum_up
 from flbrecover.recover.estimate import Estimator
 from flbrecover.recover.groups import runs_of, split
 from flbrecover.recover.left_to_agent import left_to_agent
-from flbrecover.recover.log_entries import SECOND_NS, LogRun
+from flbrecover.recover.log_entries import LogRun
 from flbrecover.recover.states import States
 from flbrecover.recover.uploads import UploadCase
 

@@ -38,6 +38,10 @@ class Worker(Generic[Question, Answer]):
         except OSError:
             self.asked = None
 
+    def ready(self) -> bool:
+        """Can :meth:`answer` tell at once?"""
+        return self._here.poll()
+
     def answer(self) -> Answer | None:
         """What was asked for; None where it has to be done here."""
         self.asked = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from flbrecover.fluentbit import match, onigmo
 from flbrecover.fluentbit.filters import (
@@ -44,8 +45,7 @@ _BUILDERS: dict[str, Callable[[Options], Step]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of a record when it reaches the outputs, or where a filter dropped it.
 
     ``fields`` are the fields that the source and the configuration tell, in Fluent Bit's order; of those in ``unsure``
@@ -95,6 +95,8 @@ class FilterChain:
 
         Raises ConfigError for a ``Match_Regex`` that takes too long on the record's tag.
         """
+        if not (self._processors.before or self._processors.after or self._steps(record.tag)):
+            return [Outcome(record.tag, record.fields, record.time_ns)]
         outcomes: list[Outcome] = []
         event = Event.of(record)
         todo = deque(_PROCESSED(event) if self._processors.before else (event,))

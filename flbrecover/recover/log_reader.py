@@ -1,0 +1,131 @@
+"""Reads the node's logs: each record as the pipeline would have delivered it to one output."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flbrecover.errors import ConfigError
+from flbrecover.evidence.source_logs import SourceRecords
+from flbrecover.fluentbit.filters import FilterChain, Outcome
+from flbrecover.fluentbit.formats import format_of
+from flbrecover.fluentbit.json_members import Members
+from flbrecover.fluentbit.match import matches
+from flbrecover.fluentbit.pipeline import S3Output, TailInput
+from flbrecover.fluentbit.record_json import RecordStyle
+from flbrecover.fluentbit.values import SourceRecord
+from flbrecover.model import Problem, SourceLog
+from flbrecover.recover.survey import Survey
+
+SAMPLE = 200
+MOST_TAGS = 4096  # whose routes are remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """The first records of a log as an output would render them, by tag, and the earliest time of their lines.
+
+    ``timed``: lines carry their time; ``parsed``: a parser takes them.
+    """
+
+    log: SourceLog
+    rendered: dict[str, list[bytes]]
+    unsure: frozenset[str]
+    timed: bool
+    parsed: bool
+    first_ns: int | None
+
+
+class LogReader:
+    """Reads logs through the pipeline up to one output."""
+
+    def __init__(self, survey: Survey, output: S3Output, *, plain_lines: bool, now_ns: int) -> None:
+        self._survey = survey
+        self._output = output
+        self._chain = FilterChain(survey.pipeline)
+        self._style = RecordStyle.of(output, survey.pipeline.service)
+        self._format = format_of(self._style)
+        self._plain = plain_lines
+        self._routed: dict[str, bool] = {}  # by tag: does the output take it?
+        self.now_ns = survey.node.moment_ns(now_ns)
+
+    @property
+    def notes(self) -> tuple[Problem, ...]:
+        """Filters that are not understood."""
+        return self._chain.notes
+
+    def source(self, log: SourceLog) -> SourceRecords:
+        return SourceRecords(
+            self._survey.node,
+            log,
+            self._survey.input_of(log),
+            self._survey.pipeline,
+            plain_when_regex_fails=self._plain,
+        )
+
+    def outcomes(self, record: SourceRecord) -> Iterator[tuple[Outcome, bytes | None]]:
+        """What reaches the output of a record, rendered and comparable; None where the output leaves it out."""
+        for outcome in self._chain.apply(record):
+            if not self._takes(outcome.tag):
+                continue
+            if outcome.fate == "dropped":
+                yield outcome, None
+                continue
+            data = self._format.render(outcome.fields, outcome.time_ns or 0)
+            yield outcome, None if data is None else self._style.comparable(data)
+
+    def _takes(self, tag: str) -> bool:
+        takes = self._routed.get(tag)
+        if takes is None:
+            if len(self._routed) >= MOST_TAGS:
+                self._routed.clear()
+            takes = self._routed[tag] = matches(self._output.route, tag)
+        return takes
+
+    def peek(self, log: SourceLog) -> Peek:
+        """Looks at the beginning of a log, or at all of it where a filter may give later records another tag.
+
+        Raises ConfigError where its parser cannot be used.
+        """
+        rendered: dict[str, list[bytes]] = {}
+        unsure: set[str] = set()
+        first: int | None = None
+        parsed = False
+        tail = self._survey.input_of(log)
+        has_parser = bool(tail.parser or tail.multiline_parsers or tail.docker_mode)
+        retags = any(f.name == "rewrite_tag" for f in self._survey.pipeline.filters)
+        for _, record in self.source(log):
+            parsed = parsed or (record.parsed and has_parser)
+            for outcome, data in self.outcomes(record):
+                if data is None:
+                    continue
+                of_tag = rendered.setdefault(outcome.tag, [])
+                if len(of_tag) < SAMPLE:
+                    of_tag.append(data)
+                unsure.update(self._format.name_of(n.decode("utf-8", "surrogateescape")) for n in outcome.unsure)
+                if outcome.time_ns is not None and (first is None or outcome.time_ns < first):
+                    first = outcome.time_ns
+            if not retags and any(len(of_tag) >= SAMPLE for of_tag in rendered.values()):
+                break
+        timed = first is not None and not self._guesses_year(tail)
+        return Peek(log, rendered, frozenset(unsure), timed, parsed, first)
+
+    def _guesses_year(self, tail: TailInput) -> bool:
+        """Lines without a year get that of their reading: the time of a copy can be years apart from ours."""
+        names = [tail.parser, tail.parser_firstline]
+        names += [m.parser for n in tail.multiline_parsers if (m := self._survey.pipeline.multiline_parsers.get(n))]
+        formats = [p.time_format for n in names if n and (p := self._survey.pipeline.parsers.get(n))]
+        return any(f and not re.search(r"%[YyGsFDcC+]", f) for f in formats)
+
+    def lines(self, data: bytes) -> list[bytes]:
+        """With ``log_key`` a value of several lines is several records for whoever reads the object."""
+        return data.split(b"\n") if self._style.log_key is not None else [data]
+
+    def members(self, data: bytes) -> Members | None:
+        """The names and raw values of a record that was rendered."""
+        return self._format.members(data)
+
+
+def unusable(log: SourceLog, error: ConfigError) -> Problem:
+    return Problem(log.name, str(error), way_out="give --plain-lines to take its lines as they are")
