@@ -4,7 +4,7 @@ records of all candidate objects on it."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from flbrecover.bucket import columnar
@@ -16,7 +16,7 @@ from flbrecover.fluentbit.key_format import KeyFormat, KeyPattern
 from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.fluentbit.record_json import RecordStyle
-from flbrecover.model import BufferFile, Problem, Record
+from flbrecover.model import BufferFile, Problem
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.match_key import rule_for
 from flbrecover.recover.comparison import ESTIMATED, SOURCE, TAG, Comparison, ascii_path
@@ -44,10 +44,12 @@ KINDS = {"data": 0, "quarantine": 1, "engine": 2, "rejected": 3}  # which copy o
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The first records of a buffer file."""
+    """What the first records of a buffer file tell: their times, and of the records those that have other fields than
+    all before them."""
 
     buffer: BufferFile
-    records: tuple[Record, ...]
+    times: tuple[int | None, ...]
+    records: tuple[bytes, ...]
 
 
 class Comparer:
@@ -70,6 +72,7 @@ class Comparer:
         self._own_sources = {ascii_path(b.path) for b in survey.buffers}
         self._patterns: dict[str, KeyPattern] = {}
         self._rules = Rules(self._style)
+        self._seen: set[tuple[str, ...]] = set()  # of the samples so far: the tag and the names of fields
         self._bytes: SourceBytes = source_bytes(survey, self._style)
 
     def run(self) -> Comparison:
@@ -78,7 +81,7 @@ class Comparer:
         peeks = self._peeks(problems)
         tags = {s.buffer.tag for s in samples if s.buffer.tag is not None} | {t for p in peeks for t in p.rendered}
         tags |= {g.tag for g in self._survey.gone if matches(self._output.route, g.tag)}
-        precise = is_precise(r.time_ns for s in samples for r in s.records)
+        precise = is_precise(time_ns for s in samples for time_ns in s.times)
         found = Comparison(
             self._survey, self._output, self._style, precise,
             Ledger(time_resolution_ns=self._format.resolution_ns, new=self._scratch.column),
@@ -89,6 +92,7 @@ class Comparer:
         found.uncompared = tags - self._patterns.keys()
         found.candidates = self._candidates(found.window)
         self._make_rules(found, samples, peeks)
+        peeks = [replace(p, rendered={}) for p in peeks]  # hundreds of logs: their samples would take memory
         files = sum(len(peek.log.files) for peek in peeks)
         for _ in self._watch(LogPlacer(found, self._reader, self._rules).add_all(peeks), "reading logs", files):
             pass
@@ -109,7 +113,14 @@ class Comparer:
         return sorted(mine, key=lambda b: (KINDS[b.kind], b.path))
 
     def _sample(self, buffer: BufferFile) -> Sample:
-        return Sample(buffer, tuple(islice(BufferRecords(self._survey.node, buffer, self._style), SAMPLE)))
+        records = list(islice(BufferRecords(self._survey.node, buffer, self._style), SAMPLE))
+        others = []
+        for record in records:
+            names = (buffer.tag or "", *[name for name, _ in self._format.members(record.data) or ()])
+            if names not in self._seen:
+                self._seen.add(names)
+                others.append(record.data)
+        return Sample(buffer, tuple(r.time_ns for r in records), tuple(others))
 
     def _peeks(self, problems: list[Problem]) -> list[Peek]:
         peeks: list[Peek] = []
@@ -137,7 +148,7 @@ class Comparer:
             return Window(since, now, written)
         if any(p.first_ns is None and not any(f.position for f in p.log.files) for p in peeks):
             return Window(None, now)
-        times = [r.time_ns for s in samples for r in s.records if r.time_ns is not None]
+        times = [time_ns for s in samples for time_ns in s.times if time_ns is not None]
         times += [p.first_ns for p in peeks if p.first_ns is not None]
         return Window(min(created + rows + times, default=None), now, written).wider(None, max(times, default=None))
 
@@ -168,7 +179,7 @@ class Comparer:
                 of_tag.setdefault(tag, []).append(peek)
         buffered: dict[str, list[bytes]] = {}
         for sample in samples:
-            buffered.setdefault(sample.buffer.tag or "", []).extend(r.data for r in sample.records)
+            buffered.setdefault(sample.buffer.tag or "", []).extend(sample.records)
         for tag, records in rendered.items():
             siblings = buffered.get(tag) or self._stored_siblings(found, tag)
             self._rules.of_tag[tag] = rule_for(

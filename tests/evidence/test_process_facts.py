@@ -21,12 +21,15 @@ def made_up(proc: Path, pid: int, **files: bytes) -> Path:
 
 
 def test_a_real_process() -> None:
-    command = [sys.executable, "-c", "input()", "--api-key", "hunter2-Zq9x", "x"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE)
+    program = "print(flush=True); input()"
+    command = [sys.executable, "-c", program, "--api-key", "hunter2-Zq9x", "x"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
+        assert process.stdout is not None
+        process.stdout.readline()  # it runs; a moment before it had no command line yet
         facts = facts_of(Path("/proc"), process.pid)
         assert facts is not None and facts["pid"] == process.pid
-        assert facts["cmdline"] == [sys.executable, "-c", "input()", "--api-key", "MASKED", "x"]
+        assert facts["cmdline"] == [sys.executable, "-c", program, "--api-key", "MASKED", "x"]
         assert abs(facts["started_ns"] / 1e9 - time.time()) < 120
         assert facts["exe"] == os.path.realpath(sys.executable) and facts["root"] == os.readlink("/proc/self/root")
         assert "hunter2-Zq9x" not in json.dumps(facts)
