@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 
@@ -15,7 +17,7 @@ from botocore.utils import parse_timestamp
 
 from flbrecover.bucket.answers import UnreadableAnswerError
 from flbrecover.bucket.client import S3
-from flbrecover.bucket.denied import explained
+from flbrecover.bucket.denied import DeniedError, explained
 from flbrecover.errors import BucketError
 from flbrecover.model import StoredObject
 
@@ -33,6 +35,42 @@ class KeyRange:
     prefix: str
     first: str = ""
     beyond: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyGroup:
+    """Ranges under one prefix, that of a tag, say."""
+
+    prefix: str
+    ranges: tuple[KeyRange, ...]
+
+    @property
+    def first(self) -> str:
+        """No wanted key is before this one, by bytes."""
+        return min(max(one.prefix, one.first) for one in self.ranges)
+
+
+def objects_of(s3: S3, bucket: str, groups: Iterable[KeyGroup]) -> Iterator[StoredObject]:
+    """:func:`objects` for ranges that often hold little: where all that stands under a group's prefix, from its first
+    wanted key on, fits into one page, that is one request instead of one for each hour and tag. Objects that lie in no
+    range may be among them."""
+    alone, ranges = _alone(groups)
+    pool = ThreadPoolExecutor(LISTS, "list")
+    asked: deque[tuple[KeyGroup, Future[Sequence[StoredObject] | None]]] = deque()
+    try:
+        while alone or asked:
+            while alone and len(asked) < 2 * LISTS:
+                group = alone.popleft()
+                asked.append((group, pool.submit(_at_once, s3, bucket, group)))
+            group, page = asked.popleft()
+            found = page.result()
+            if found is None:
+                ranges += group.ranges
+            else:
+                yield from found
+    finally:
+        pool.shutdown(cancel_futures=True)
+    yield from objects(s3, bucket, ranges)
 
 
 def objects(s3: S3, bucket: str, wanted: Iterable[str | KeyRange]) -> Iterator[StoredObject]:
@@ -129,6 +167,41 @@ class _Page:
 
     objects: Sequence[StoredObject]
     more: str
+
+
+def _alone(groups: Iterable[KeyGroup]) -> tuple[deque[KeyGroup], list[KeyRange]]:
+    """Groups of several ranges whose prefixes do not cover each other, and the ranges of all others."""
+    of_prefix: dict[str, set[KeyRange]] = {}
+    for group in groups:
+        of_prefix.setdefault(group.prefix, set()).update(group.ranges)
+    alone: deque[KeyGroup] = deque()
+    ranges: list[KeyRange] = []
+    last: str | None = None  # the prefix before, or the one that covers it
+    for prefix, after in pairwise([*sorted(of_prefix), ""]):
+        covered = last is not None and prefix.startswith(last)
+        if covered or len(of_prefix[prefix]) == 1 or (after and after.startswith(prefix)):
+            ranges += of_prefix[prefix]
+        else:
+            alone.append(KeyGroup(prefix, tuple(of_prefix[prefix])))
+        last = last if covered else prefix
+    return alone, ranges
+
+
+def _at_once(s3: S3, bucket: str, group: KeyGroup) -> Sequence[StoredObject] | None:
+    """The objects of a group by one request, by two where it is not known yet how the server lists; None where there
+    are more than a page of them."""
+    while True:
+        by_byte = s3.transport.lists_by_byte and group.first > group.prefix
+        position = ("start-after", group.first[:-1]) if by_byte else None
+        try:
+            with explained(s3.place(bucket)):
+                page = _page(s3, bucket, group.prefix, position)
+        except DeniedError:  # a policy may allow the longer prefixes only; they are asked for then
+            return None
+        if not page.more:
+            return [o for o in page.objects if o.key.startswith(group.prefix)]
+        if by_byte or not (s3.transport.lists_by_byte and group.first > group.prefix):
+            return None
 
 
 def _page(s3: S3, bucket: str, prefix: str, position: tuple[str, str] | None) -> _Page:

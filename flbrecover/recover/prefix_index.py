@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os.path import commonprefix
 
-from flbrecover.bucket.listing import KeyRange
+from flbrecover.bucket.listing import KeyGroup, KeyRange
 from flbrecover.fluentbit.key_pattern import KeyPattern
 
 
@@ -13,12 +14,18 @@ class PrefixIndex:
 
     def __init__(self, patterns: Sequence[KeyPattern], start_ns: int | None, end_ns: int | None, *, limit: int) -> None:
         self._patterns: dict[str, list[int]] = {}
-        self.ranges: list[KeyRange] = []
+        self.groups: list[KeyGroup] = []  # of each pattern
         for number, pattern in enumerate(patterns):
-            for prefix, first, beyond in pattern.ranges(start_ns, end_ns, limit=limit):
-                self._patterns.setdefault(prefix, []).append(number)
-                self.ranges.append(KeyRange(prefix, first, beyond))
+            ranges = tuple(KeyRange(*one) for one in pattern.ranges(start_ns, end_ns, limit=limit))
+            for one in ranges:
+                self._patterns.setdefault(one.prefix, []).append(number)
+            prefix = commonprefix([one.prefix for one in ranges])  # noqa: RUF071 - a prefix of keys, not a folder
+            self.groups.append(KeyGroup(prefix, ranges))
         self._lengths = sorted({len(prefix) for prefix in self._patterns})
+
+    @property
+    def ranges(self) -> list[KeyRange]:
+        return [one for group in self.groups for one in group.ranges]
 
     @property
     def prefixes(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from flbrecover.bucket.client import S3
-from flbrecover.bucket.listing import objects
+from flbrecover.bucket.listing import objects_of
 from flbrecover.errors import ConfigError
 from flbrecover.fluentbit.key_format import KeyFormat, KeyPattern
 from flbrecover.fluentbit.key_pattern import MOST_PREFIXES
@@ -66,7 +66,7 @@ def candidates(s3: S3, bucket: str, patterns: Mapping[str, KeyPattern], window: 
     limit = max(1, min(MOST_PREFIXES, MOST_LISTS // max(1, len(tags))))
     index = PrefixIndex([patterns[tag] for tag in tags], start, end, limit=limit)
     found = Candidates(bucket)
-    for stored in objects(s3, bucket, index.ranges):
+    for stored in objects_of(s3, bucket, index.groups):
         if written is not None and stored.last_modified_ns < written:
             continue
         fitting, time_ns = _fitting(stored, [tags[n] for n in index.patterns_of(stored.key)], patterns, start, end)

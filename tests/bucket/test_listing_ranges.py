@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from servers import FaultServer, reply
 
 from flbrecover.bucket.client import S3, connect
-from flbrecover.bucket.listing import KeyRange, objects
+from flbrecover.bucket.listing import KeyGroup, KeyRange, objects, objects_of
 from flbrecover.errors import BucketError
 from flbrecover.fluentbit.pipeline import S3Output
 
@@ -82,6 +84,64 @@ def test_any_other_server_is_asked_for_everything(order: Callable[[str], object]
 def test_ranges_of_one_prefix_that_differ_have_no_bounds() -> None:
     with FaultServer(lister(KEYS)) as server:
         assert keys_of(at(server), RANGE, KeyRange("k/", "k/2026/11/02/", None), KeyRange("k/2026/11/28/")) == KEYS
+
+
+def group_of(prefix: str, days: Iterable[int], first: str = "") -> KeyGroup:
+    return KeyGroup(prefix, tuple(KeyRange(f"k/2026/11/{day:02}/", first) for day in days))
+
+
+def all_of(s3: S3, *groups: KeyGroup) -> list[str]:
+    return [o.key for o in objects_of(s3, "logs", groups)]
+
+
+def test_what_fits_into_a_page_is_one_request() -> None:
+    with FaultServer(lister(KEYS)) as server:
+        s3 = at(server)
+        late = group_of("k/2026/11/2", range(27, 30), "k/2026/11/27/")
+        assert all_of(s3, late) == [k for k in KEYS if k >= "k/2026/11/27/"]
+        assert len(server.seen) == 2  # the first answer told how the server lists
+        assert len(all_of(s3, late)) == 20
+        assert len(server.seen) == 3
+        assert all_of(s3, group_of("k/2026/11/1", range(10, 20))) == [k for k in KEYS if "/11/1" in k]
+        assert len(server.seen) == 3 + 1 + 10
+
+
+def test_a_policy_that_allows_days_only_does_not_stop_it() -> None:
+    good = lister(KEYS)
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if "prefix=k%2F2026%2F11%2F0&" in handler.path + "&":
+            reply(handler, 403, {}, b"<Error><Code>AccessDenied</Code></Error>")
+        else:
+            good(handler)
+
+    with FaultServer(answer) as server:
+        assert all_of(at(server), group_of("k/2026/11/0", (1, 2))) == [k for k in KEYS if "/01/" in k or "/02/" in k]
+
+
+PREFIXES = st.text("ab/", max_size=4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    keys=st.sets(st.text("ab/", min_size=1, max_size=6), max_size=3 * PAGE),
+    wanted=st.lists(st.tuples(PREFIXES, st.lists(PREFIXES, min_size=1, max_size=3), st.booleans()), max_size=4),
+    kind=st.sampled_from(["AmazonS3", "Other"]),
+)
+def test_groups_give_every_key_of_their_ranges_once(
+    keys: set[str], wanted: list[tuple[str, list[str], bool]], kind: str
+) -> None:
+    groups = [
+        KeyGroup(prefix, tuple(KeyRange(prefix + end, prefix + end + "a" if bounded else "") for end in ends))
+        for prefix, ends, bounded in wanted
+    ]
+    with FaultServer(lister(sorted(keys), server=kind)) as server:
+        s3 = at(server)
+        for _ in range(2):
+            found = all_of(s3, *groups)
+            assert len(set(found)) == len(found)
+            ranges = {one for group in groups for one in group.ranges}
+            assert {k for k in keys for r in ranges if k.startswith(r.prefix) and k >= r.first} <= set(found)
 
 
 def test_many_prefixes_at_once_keep_their_order() -> None:
