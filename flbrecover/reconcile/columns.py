@@ -6,7 +6,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Protocol, cast
 
 NONE = -1  # no row, no entry
@@ -32,8 +32,16 @@ class Column(Protocol):
 
     def raw(self) -> array[int] | memoryview: ...
 
+    def grow(self, number: int, /) -> None:
+        """Appends so many zeros."""
+        ...
+
     def read(self, start: int, stop: int, /) -> array[int]:
         """A copy of some numbers: for a look here and there, which is not to bring whole pages into memory."""
+        ...
+
+    def write(self, start: int, values: array[int], /) -> None:
+        """Puts some numbers, of the column's own type, in the place of those from ``start`` on."""
         ...
 
 
@@ -45,8 +53,14 @@ class MemoryColumn(array):  # type: ignore[type-arg]
     def raw(self) -> array[int]:
         return self
 
+    def grow(self, number: int) -> None:
+        self.frombytes(bytes(number * self.itemsize))
+
     def read(self, start: int, stop: int) -> array[int]:
         return self[start:stop]
+
+    def write(self, start: int, values: array[int]) -> None:
+        self[start : start + len(values)] = values
 
 
 NewColumn = Callable[[str], Column]
@@ -114,39 +128,31 @@ class SortedIndex:
         self._guide = guide  # keys 0, 512, 1024, ...
 
     @classmethod
-    def of(cls, keys: Sequence[int] | memoryview, entries: Sequence[int] | memoryview, new: NewColumn) -> SortedIndex:
-        """Sorts in place what it is given a piece at a time, so that memory does not grow with the number of keys."""
+    def of(cls, keys: Column, entries: Column | range, new: NewColumn) -> SortedIndex:
+        """Sorts a piece at a time, so that memory does not grow with the number of keys: first into buckets by the
+        upper bits of the keys, then each bucket."""
         size = len(keys)
+        bits = (size // BUCKET).bit_length() + 1 if size > BUCKET else 0
+        starts = _starts(keys, bits)
         out_keys, out_entries, guide = new("Q"), new("i"), array("Q")
-        if size <= BUCKET:
-            order = sorted(range(size), key=keys.__getitem__)
-            some = array("Q", map(keys.__getitem__, order))
-            out_keys.extend(some)
-            out_entries.extend(map(entries.__getitem__, order))
-            return cls(out_keys, out_entries, some[::GUIDE])
-        bits = (size // BUCKET).bit_length() + 1
-        shift = 64 - bits
-        counts = [0] * (1 << bits)
-        for key in keys:
-            counts[key >> shift] += 1
-        starts = [0]
-        for count in counts:
-            starts.append(starts[-1] + count)
-        _fill(out_keys, size)
-        _fill(out_entries, size)
-        raw_keys, raw_entries = out_keys.raw(), out_entries.raw()
-        at = starts[:-1]
-        for key, entry in zip(keys, entries, strict=True):
-            bucket = key >> shift
-            to = at[bucket]
-            raw_keys[to], raw_entries[to] = key, entry
-            at[bucket] = to + 1
+        out_keys.grow(size)
+        out_entries.grow(size)
+        ends = starts[:-1]  # of what is in each bucket so far
+        for start in range(0, size if bits else 0, BUCKET):
+            some, of = _in_order(keys.read(start, start + BUCKET), _part(entries, start, start + BUCKET))
+            at = 0
+            while at < len(some):
+                bucket = some[at] >> (64 - bits)
+                end = bisect_left(some, (bucket + 1) << (64 - bits), at)
+                out_keys.write(ends[bucket], some[at:end])
+                out_entries.write(ends[bucket], of[at:end])
+                ends[bucket] += end - at
+                at = end
+        source: tuple[Column, Column | range] = (out_keys, out_entries) if bits else (keys, entries)
         for start, end in pairwise(starts):
-            some, of = array("Q", raw_keys[start:end]), array("i", raw_entries[start:end])
-            order = sorted(range(end - start), key=some.__getitem__)
-            some = array("Q", map(some.__getitem__, order))
-            raw_keys[start:end] = some
-            raw_entries[start:end] = array("i", map(of.__getitem__, order))
+            some, of = _in_order(source[0].read(start, end), _part(source[1], start, end))
+            out_keys.write(start, some)
+            out_entries.write(start, of)
             guide.extend(some[-start % GUIDE :: GUIDE])
         return cls(out_keys, out_entries, guide)
 
@@ -155,8 +161,9 @@ class SortedIndex:
 
     def add_to(self, keys: Column, entries: Column) -> None:
         """Appends all of it to two columns."""
-        keys.extend(self._keys.raw())
-        entries.extend(self._entries.raw())
+        for start in range(0, len(self), BUCKET):
+            keys.extend(self._keys.read(start, start + BUCKET))
+            entries.extend(self._entries.read(start, start + BUCKET))
 
     def find(self, key: int) -> array[int] | memoryview:
         """The entries of a key."""
@@ -224,11 +231,12 @@ class GrowingIndex:
         if self._young_size < self.LIMIT:
             return
         if len(self._young) == self._young_size:  # one entry a key
-            keys, entries = array("Q", self._young), array("i", cast("Iterable[int]", self._young.values()))
+            keys = MemoryColumn("Q", self._young)
+            entries = MemoryColumn("i", cast("Iterable[int]", self._young.values()))
         else:
             lists = [(key, of if isinstance(of, list) else [of]) for key, of in self._young.items()]
-            keys = array("Q", (key for key, of in lists for _ in of))
-            entries = array("i", (entry for _, of in lists for entry in of))
+            keys = MemoryColumn("Q", (key for key, of in lists for _ in of))
+            entries = MemoryColumn("i", (entry for _, of in lists for entry in of))
         self._young, self._young_size = {}, 0
         self._push(SortedIndex.of(keys, entries, self._new), 0)
 
@@ -251,11 +259,25 @@ class GrowingIndex:
             keys, entries = self._new("Q"), self._new("i")
             for one in merged:
                 one.add_to(keys, entries)
-            self._push(SortedIndex.of(keys.raw(), entries.raw(), self._new), level + 1)
+            self._push(SortedIndex.of(keys, entries, self._new), level + 1)
 
 
-def _fill(column: Column, size: int) -> None:
-    """Makes a column of zeros."""
-    while size > 0:
-        column.extend([0] * min(size, BUCKET))
-        size -= min(size, BUCKET)
+def _starts(keys: Column, bits: int) -> list[int]:
+    """Where each bucket begins and the last one ends, if as many upper bits of a key tell its bucket."""
+    counts = [0] * (1 << bits)
+    if not bits:
+        return [0, len(keys)]
+    for start in range(0, len(keys), BUCKET):
+        for key in keys.read(start, start + BUCKET):
+            counts[key >> (64 - bits)] += 1
+    return [0, *accumulate(counts)]
+
+
+def _part(entries: Column | range, start: int, stop: int) -> Sequence[int]:
+    return entries[start:stop] if isinstance(entries, range) else entries.read(start, stop)
+
+
+def _in_order(keys: array[int], entries: Sequence[int]) -> tuple[array[int], array[int]]:
+    """Both sorted by key; what has the same key stays in its order."""
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    return array("Q", map(keys.__getitem__, order)), array("i", map(entries.__getitem__, order))

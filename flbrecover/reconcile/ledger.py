@@ -178,13 +178,13 @@ class Ledger:
         """Makes the keys of all entries so far known to :meth:`of_key`: by a sorted column, which takes a tenth of the
         memory of a dictionary."""
         self.indexed = len(self)
-        self._keys = SortedIndex.of(self._key_high.raw(), range(self.indexed), self._new)
+        self._keys = SortedIndex.of(self._key_high, range(self.indexed), self._new)
         self._timed = None
 
     def index_own(self) -> None:
         """Makes ``own`` of all entries so far known."""
         self.own_filter = PairFilter(self.own.raw())
-        self.own_index = SortedIndex.of(self.own.raw(), range(len(self)), self._new)
+        self.own_index = SortedIndex.of(self.own, range(len(self)), self._new)
 
     def _timed_index(self) -> SortedIndex:
         """Entries of timed runs by key and moment: for keys that very many entries have. Made when first needed."""
@@ -195,7 +195,7 @@ class Ledger:
                     if entry < self.indexed:
                         moments.append(self._moment(self._key_high[entry], self.time[entry]))
                         entries.append(entry)
-            self._timed = SortedIndex.of(moments.raw(), entries.raw(), self._new)
+            self._timed = SortedIndex.of(moments, entries, self._new)
         return self._timed
 
     def _moment(self, high: int, time_ns: int) -> int:

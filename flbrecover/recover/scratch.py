@@ -177,11 +177,19 @@ class _SpillColumn:
             self._size += len(some)
             self._scratch.grew(len(some) * self._item)
             return
-        end = self._size + len(some)
-        if end > len(self._view):
-            self._grow(end)
-        memoryview(self._view)[self._size : end] = memoryview(some)
-        self._size = end
+        start = self._size
+        self.grow(len(some))
+        self.write(start, some)
+
+    def grow(self, number: int) -> None:
+        if self._map is None:
+            self._array.frombytes(bytes(number * self._item))
+            self._size += number
+            self._scratch.grew(number * self._item)
+            return
+        if self._size + number > len(self._view):
+            self._grow(self._size + number)
+        self._size += number
 
     def raw(self) -> array[int] | memoryview:
         return self._view if self._map is None else memoryview(self._view)[: self._size]
@@ -192,6 +200,15 @@ class _SpillColumn:
         found = array(self._typecode)
         found.frombytes(os.pread(self._fd, max(0, min(stop, self._size) - start) * self._item, start * self._item))
         return found
+
+    def write(self, start: int, values: array[int]) -> None:
+        if self._map is None:
+            self._array[start : start + len(values)] = values
+            return
+        data, at = memoryview(values).cast("B"), start * self._item
+        while data:
+            done = os.pwrite(self._fd, data, at)
+            data, at = data[done:], at + done
 
     def spill(self) -> None:
         """Moves the numbers to a file."""

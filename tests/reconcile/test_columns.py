@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from array import array
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flbrecover.reconcile import columns
-from flbrecover.reconcile.columns import Filter, GrowingIndex, SortedIndex, in_memory
+from flbrecover.reconcile.columns import Filter, GrowingIndex, MemoryColumn, SortedIndex, in_memory
 
 KEYS = st.lists(st.sampled_from([0, 1, 2, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1]) | st.integers(0, 2**64 - 1))
 
@@ -32,7 +30,7 @@ def places(keys: list[int]) -> dict[int, list[int]]:
 class TestSorted:
     @given(keys=KEYS, absent=st.integers(0, 2**64 - 1))
     def test_every_key_is_found_with_its_entries_in_order(self, keys: list[int], absent: int) -> None:
-        index = SortedIndex.of(array("Q", keys), range(len(keys)), in_memory)
+        index = SortedIndex.of(MemoryColumn("Q", keys), range(len(keys)), in_memory)
         known = places(keys)
         assert len(index) == len(keys)
         assert {key: list(index.find(key)) for key in known} == known
@@ -43,7 +41,7 @@ class TestSorted:
 
     def test_many_keys(self) -> None:
         keys = [(n * 0x9E3779B97F4A7C15) % 2**64 for n in range(5000)] * 2
-        index = SortedIndex.of(array("Q", keys), range(len(keys)), in_memory)
+        index = SortedIndex.of(MemoryColumn("Q", keys), range(len(keys)), in_memory)
         assert all(list(index.find(key)) == [place, place + 5000] for place, key in enumerate(keys[:5000]))
         in_order, entries = in_memory("Q"), in_memory("i")
         index.add_to(in_order, entries)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flbrecover.errors import FlbrecoverError
-from flbrecover.reconcile.columns import SortedIndex
+from flbrecover.reconcile.columns import MemoryColumn, SortedIndex
 from flbrecover.recover.scratch import Scratch, resident
 
 MANY = 1 << 20
@@ -111,7 +111,7 @@ def test_what_nobody_holds_any_more_is_not_looked_after() -> None:
 def test_looks_into_an_index_on_disk_take_no_memory() -> None:
     """Where each look is in another place, a mapped column would soon be in memory as a whole."""
     with Scratch(1 << 10) as scratch:
-        keys = array("Q", [(n * 0x9E3779B97F4A7C15) % 2**64 for n in range(2 * MANY)])
+        keys = MemoryColumn("Q", [(n * 0x9E3779B97F4A7C15) % 2**64 for n in range(2 * MANY)])
         index = SortedIndex.of(keys, range(len(keys)), scratch.column)
         assert scratch.spilled
         scratch.release()
