@@ -228,7 +228,12 @@ class GrowingIndex:
 
     def _grew(self, number: int) -> None:
         self._young_size += number
-        if self._young_size < self.LIMIT:
+        if self._young_size >= self.LIMIT:
+            self.settle()
+
+    def settle(self) -> None:
+        """Moves all that is in a dictionary, of ten times the size, into a sorted piece."""
+        if not self._young:
             return
         if len(self._young) == self._young_size:  # one entry a key
             keys = MemoryColumn("Q", self._young)

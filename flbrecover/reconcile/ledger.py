@@ -182,7 +182,8 @@ class Ledger:
         self._timed = None
 
     def index_own(self) -> None:
-        """Makes ``own`` of all entries so far known."""
+        """Makes ``own`` of all entries so far known: when all are there."""
+        self._digests.settle()
         self.own_filter = PairFilter(self.own.raw())
         self.own_index = SortedIndex.of(self.own, range(len(self)), self._new)
 

@@ -60,6 +60,8 @@ def test_a_growing_index_is_a_dictionary(keys: list[int]) -> None:
         index.add(key, place)
         assert index.find(key)[-1] == place
     assert {key: index.find(key) for key in keys} == places(keys)
+    index.settle()
+    assert {key: index.find(key) for key in keys} == places(keys)
     assert index.find(12345) == places(keys).get(12345, [])
 
 
