@@ -24,9 +24,9 @@ def command(tags: tuple[str, ...], this_node: bool, as_json: bool, **given: Any)
     Without --since the window starts at the first trace in the node's evidence. Exit codes: 0, 1 when S3 could not be
     asked, 4 when some evidence could not be read.
     """
-    from flbrecover.cli.analysing import WATCH
     from flbrecover.recover.stored_keys import StoredKeys, of_tags, window_of
     from flbrecover.report import objects, problems
+    from flbrecover.report.progress import progress
 
     job = Job(given)
     job.need_outputs()
@@ -38,7 +38,7 @@ def command(tags: tuple[str, ...], this_node: bool, as_json: bool, **given: Any)
     write = objects.write_json if as_json else objects.write_text
     for output in job.pipeline.outputs:
         keys = StoredKeys(job.connect(output), output, window, wanted)
-        write(sys.stdout, output, window, keys, WATCH)
+        write(sys.stdout, output, window, keys, progress)
     found = [*job.notes, *(survey.problems if survey else ())]
     problems.write(sys.stderr, found)
     return 4 if any(p.unreadable for p in found) else 0

@@ -6,6 +6,7 @@ still open. docs/keys.md tells what it accepts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ MOST_PREFIXES = 100
 MAX_RENDERED = 1023  # bytes that strftime writes into the buffer of 1024, with the leading "/"
 PREFIX_BYTES = 900  # a longer prefix may run into the place where strftime cut the key
 CUT_FROM = 980  # a key of so many bytes may be one that was cut
+MOST_SPANS = 4096  # that a template remembers: keys of one hour have the same
 MATCH_SECONDS = 1.0  # hostile keys under a format of many adjacent tag parts
 
 # Characters that stand for what is not known yet. They are surrogates that no decoding of bytes gives.
@@ -27,6 +29,7 @@ INDEX = "\ud801"
 NUMBER = "\ud802"  # the second half of a buffer file's name, where it stands for the tag
 TAG = "\ud803"
 PARTS = tuple(chr(0xD810 + n) for n in range(10))
+_ANY_LENGTH = frozenset((TAG, *PARTS))
 HOLES: Mapping[str, str] = {
     UUID: "$UUID",
     INDEX: "$INDEX",
@@ -69,6 +72,9 @@ class Template:
         pattern = "".join(self._regex(part, seen) for part in self._parts)
         self._cut = regex.compile(pattern, regex.DOTALL)
         self._whole = regex.compile(f"{pattern}(?:{SUFFIX})?", regex.DOTALL)
+        # With one part of any length no key can take long: it needs no limit, and a tenth of the time.
+        self._quick = re.compile(self._whole.pattern, re.DOTALL) if len(seen & _ANY_LENGTH) < 2 else None
+        self._spans: dict[tuple[str | None, ...], Span | None] = {}  # by the texts of the conversions
 
     @property
     def static_prefix(self) -> str:
@@ -109,8 +115,10 @@ class Template:
 
     def match(self, key: str) -> Mapping[str, str] | None:
         """The texts of what was open in the template, by group name; empty for a key that strftime cut."""
+        if self._quick is not None and (quick := self._quick.fullmatch(key)):
+            return {k: v for k, v in quick.groupdict().items() if v is not None}
         try:
-            found = self._whole.fullmatch(key, timeout=MATCH_SECONDS)
+            found = self._whole.fullmatch(key, timeout=MATCH_SECONDS) if self._quick is None else None
             if found is None and len(_bytes(key)) >= CUT_FROM:
                 found = self._cut.fullmatch(_ENDING.sub("", key), partial=True, timeout=MATCH_SECONDS)
                 return None if found is None else {}
@@ -120,6 +128,14 @@ class Template:
 
     def span(self, groups: Mapping[str, str]) -> Span | None:
         """The time span of a match, None where its times contradict each other."""
+        texts = tuple([groups.get(name) for name in self._conversions.values()])
+        if texts not in self._spans:
+            if len(self._spans) >= MOST_SPANS:
+                self._spans.clear()
+            self._spans[texts] = self._span(groups)
+        return self._spans[texts]
+
+    def _span(self, groups: Mapping[str, str]) -> Span | None:
         fields: dict[str, int] = {}
         for conversion, name in self._conversions.items():
             if name not in groups:

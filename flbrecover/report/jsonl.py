@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any, TextIO
 
 _EPOCH = datetime(1970, 1, 1)
@@ -25,10 +26,14 @@ def iso(time_ns: int | None) -> str | None:
         return None
     seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
     try:
-        moment = datetime.fromtimestamp(seconds, timezone.utc)
+        return f"{_second(seconds)}.{nanoseconds:09d}Z"
     except (ValueError, OverflowError, OSError):
         return f"{time_ns}ns"
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
+
+
+@lru_cache(maxsize=1024)  # what is listed together is mostly of the same hours
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%S}"
 
 
 def ns(text: str | None) -> int | None:
