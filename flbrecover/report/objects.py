@@ -20,6 +20,7 @@ from flbrecover.recover.window import Window
 from flbrecover.report import jsonl, text
 from flbrecover.report.escape import shown
 
+AT_ONCE = 500  # JSON lines that are written together
 MOST_SHOWN = 100  # objects of one tag in a table
 
 
@@ -111,9 +112,17 @@ def write_json(out: TextIO, output: S3Output, window: Window, keys: StoredKeys, 
 
 
 def _written(out: TextIO, output: S3Output, found: Iterable[KeyedObject]) -> Iterator[KeyedObject]:
-    for one in found:
-        jsonl.write(out, "object", object_json(output, one))
-        yield one
+    """Writes many lines at a time: at each write the threads that list take over."""
+    lines: list[str] = []
+    try:
+        for one in found:
+            lines.append(jsonl.line("object", object_json(output, one)))
+            if len(lines) == AT_ONCE:
+                out.write("".join(lines))
+                lines.clear()
+            yield one
+    finally:
+        out.write("".join(lines))
 
 
 def object_json(output: S3Output, one: KeyedObject) -> dict[str, Any]:
