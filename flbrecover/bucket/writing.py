@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -82,16 +83,21 @@ class _Job:
     send_md5: bool
 
 
-def put(s3: S3, output: S3Output, key: str, body: BinaryIO, metadata: Mapping[str, str]) -> PutResult:
+def put(
+    s3: S3, output: S3Output, key: str, body: BinaryIO, metadata: Mapping[str, str], *, sha256: str | None = None
+) -> PutResult:
     """Stores ``body`` (a seekable file, compressed already) under a key of the output's bucket unless one exists.
     Many threads may put with one handle, each with a body of its own.
+
+    ``sha256`` is that of the body (hex) where it is known already: S3 refuses a body that does not have it.
 
     It gets the output's content type, encoding, ACL and storage class, and ``metadata`` (ASCII). Bodies above 64 MiB
     go up in parts; our own upload is aborted where it fails. Raises BucketError.
     """
     headers = _headers(output) | {f"{_META}{name}": value for name, value in metadata.items()}
     headers |= s3.spec.options.on_write
-    job = _Job(s3, output.bucket, key, body, _sums(body), headers, output.send_content_md5)
+    sums = _sums(body) if sha256 is None else _Sums(body.seek(0, os.SEEK_END), sha256)
+    job = _Job(s3, output.bucket, key, body, sums, headers, output.send_content_md5)
     if s3.learned.conditions_known:
         try:
             return _guarded(job)

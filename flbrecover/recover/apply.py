@@ -16,11 +16,11 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import BinaryIO, Literal, Protocol
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, Literal, Protocol, cast
 
 from flbrecover.bucket import pending_uploads, writing
 from flbrecover.bucket.client import S3
-from flbrecover.bucket.writing import PutResult
 from flbrecover.errors import BucketError, EvidenceError, FlbrecoverError, PlanError
 from flbrecover.evidence.node import Node
 from flbrecover.fluentbit.key_format import recovered_key
@@ -37,6 +37,7 @@ from flbrecover.recover.survey import Survey
 from flbrecover.recover.watch import Watch, unwatched
 
 MOST_KEYS = 8  # keys that are tried when a key is taken by other content
+IN_MEMORY = 1 << 20  # bytes of a body up to which no file is needed for it
 JOBS = 8  # actions under way at once
 
 _CHANGED = "its records are not what the plan was made with any more: the evidence has changed; make the plan again"
@@ -116,6 +117,7 @@ class Apply:
         self._journal = journal
         self._jobs = jobs
         self._outputs = {o.number: o for o in survey.pipeline.outputs}
+        self._contents: dict[int, Contents] = {}  # by output: made for all actions, it looks through all buffer files
 
     def run(
         self, actions: Sequence[Action], watch: Watch = unwatched, *, settled: Collection[int] = ()
@@ -211,15 +213,18 @@ class Apply:
         return output
 
     def _put(self, s3: S3, output: S3Output, action: PutRecords) -> Done:
-        contents = Contents(self._survey, output, plain_lines=self._plain)
+        contents = self._contents_of(output)
         try:
-            with tempfile.TemporaryFile(prefix="flbrecover-") as file:
+            with SpooledTemporaryFile(IN_MEMORY, prefix="flbrecover-") as spool:
+                file = cast("BinaryIO", spool)
                 try:
                     made = body_of(contents, output, action, file)
                 except PlanError as e:
                     return Done(action, "skipped", action.key, str(e))
+                as_it_is = output.format == "json_lines" and output.compression == "none"
+                sha256 = action.sha256 if as_it_is else None
                 for key in keys_of(output, action):
-                    result: PutResult = writing.put(s3, output, key, file, self._metadata(action))
+                    result = writing.put(s3, output, key, file, self._metadata(action), sha256=sha256)
                     if result.outcome == "written":
                         notes = "; ".join(filter(None, (made, result.note)))
                         return Done(action, "written", key, notes, result.etag)
@@ -230,6 +235,12 @@ class Apply:
             raise FlbrecoverError(f"{where}: {e.strerror} (scratch space; set TMPDIR to a folder with room)") from e
         where = f"s3://{output.bucket}/{action.key}"
         raise BucketError(f"{where}: taken by other content, as are {MOST_KEYS - 1} more keys")
+
+    def _contents_of(self, output: S3Output) -> Contents:
+        found = self._contents.get(output.number)
+        if found is None:  # another thread may make one as well: they are alike
+            found = self._contents[output.number] = Contents(self._survey, output, plain_lines=self._plain)
+        return found
 
     def _metadata(self, action: PutRecords) -> dict[str, str]:
         """User metadata: which tool, plan and source; ASCII, bounded (S3 takes 2 KB)."""
