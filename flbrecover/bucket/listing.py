@@ -23,6 +23,7 @@ from flbrecover.model import StoredObject
 
 LISTS = 8  # prefixes that are listed at once
 PAGES_AHEAD = 1  # of each of them, with at most 1000 objects each; one more is on its way
+_READING = threading.Lock()  # one answer is taken apart at a time: no thread is faster for it, and each takes 3 MB
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -59,7 +60,7 @@ def objects_of(s3: S3, bucket: str, groups: Iterable[KeyGroup]) -> Iterator[Stor
     asked: deque[tuple[KeyGroup, Future[Sequence[StoredObject] | None]]] = deque()
     try:
         while alone or asked:
-            while alone and len(asked) < 2 * LISTS:
+            while alone and len(asked) < LISTS:
                 group = alone.popleft()
                 asked.append((group, pool.submit(_at_once, s3, bucket, group)))
             group, page = asked.popleft()
@@ -207,8 +208,13 @@ def _at_once(s3: S3, bucket: str, group: KeyGroup) -> Sequence[StoredObject] | N
 def _page(s3: S3, bucket: str, prefix: str, position: tuple[str, str] | None) -> _Page:
     query = [("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix), *([position] if position else [])]
     answer = s3.transport.send("ListObjectsV2", "GET", bucket, query=query)
+    with _READING:
+        return _page_of(answer.content, bucket)
+
+
+def _page_of(content: bytes, bucket: str) -> _Page:
     try:
-        root = ElementTree.fromstring(answer.content)
+        root = ElementTree.fromstring(content)
         ns = root.tag[: root.tag.rindex("}") + 1] if "}" in root.tag else ""
         encoded = root.findtext(f"{ns}EncodingType") == "url"
         found = [_object(bucket, {e.tag[len(ns) :]: e.text or "" for e in item}, encoded)

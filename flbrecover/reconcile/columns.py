@@ -94,23 +94,25 @@ class Filter:
 class PairFilter:
     """Says of many 64-bit keys at once which may be among ``keys``. Most are ruled out by one look into a table that
     is small enough to stay in the processor's cache, by the upper half of their bits; the others by a :class:`Filter`,
-    by the lower half."""
+    by the lower half. Where there are so many keys that the table would rule out hardly any, there is none."""
 
     def __init__(self, keys: Sequence[int] | memoryview) -> None:
         size = 1 << (2 * len(keys)).bit_length()
-        self._table = bytearray(min(MOST_TABLE, max(1 << 13, size)))
-        self._mask = len(self._table) - 1
         self._filter = Filter(min(MOST_FILTER, max(1 << 13, size)))
         self._filter.add_all(keys)
-        table, mask = self._table, self._mask
-        for half in _upper_halves(keys):
+        table = bytearray(min(MOST_TABLE, max(1 << 13, size)))
+        self._table = table if len(keys) < 2 * len(table) else None
+        mask = len(table) - 1
+        for half in _upper_halves(keys) if self._table is not None else ():
             table[half & mask] = 1
 
     def hits(self, keys: array[int]) -> list[int]:
         """The places of those that may be among them."""
-        table, mask = self._table, self._mask
-        some = [at for at, half in enumerate(_upper_halves(keys)) if table[half & mask]]
-        bits, mask = self._filter.bits, self._filter.mask
+        table, bits, mask = self._table, self._filter.bits, self._filter.mask
+        if table is None:
+            return [at for at, key in enumerate(keys) if bits[(key >> 3) & mask] >> (key & 7) & 1]
+        upper = len(table) - 1
+        some = [at for at, half in enumerate(_upper_halves(keys)) if table[half & upper]]
         return [at for at in some if bits[((key := keys[at]) >> 3) & mask] >> (key & 7) & 1]
 
 

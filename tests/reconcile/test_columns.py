@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flbrecover.reconcile import columns
-from flbrecover.reconcile.columns import Filter, GrowingIndex, MemoryColumn, SortedIndex, in_memory
+from flbrecover.reconcile.columns import Filter, GrowingIndex, MemoryColumn, PairFilter, SortedIndex, in_memory
 
 KEYS = st.lists(st.sampled_from([0, 1, 2, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1]) | st.integers(0, 2**64 - 1))
 
@@ -96,3 +98,21 @@ def test_a_filter_denies_most_others() -> None:
     for key in range(0, 1 << 62, 1 << 55):
         some.add(key * 31 + 7)
     assert sum((key * 977 + 5) in some for key in range(10_000)) < 500
+
+
+@pytest.mark.parametrize("most", [1 << 20, 1 << 3], ids=["with its table", "too many keys for one"])
+@given(keys=st.sets(st.integers(0, 2**64 - 1), max_size=300), others=st.lists(st.integers(0, 2**64 - 1), max_size=50))
+def test_many_looks_at_once_find_all_that_is_there(most: int, keys: set[int], others: list[int]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "MOST_TABLE", most)
+        some = PairFilter(array("Q", keys))
+    asked = [*others, *keys]
+    found = {asked[place] for place in some.hits(array("Q", asked))}
+    assert keys <= found
+
+
+@pytest.mark.parametrize("most", [1 << 20, 1 << 3])
+def test_most_of_the_others_are_ruled_out(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "MOST_TABLE", most)
+    spread = array("Q", [(n * 0x9E3779B97F4A7C15) % 2**64 for n in range(20_000)])
+    assert len(PairFilter(spread[:10_000]).hits(spread[10_000:])) < 1500
