@@ -29,6 +29,7 @@ INDEX = "\ud801"
 NUMBER = "\ud802"  # the second half of a buffer file's name, where it stands for the tag
 TAG = "\ud803"
 PARTS = tuple(chr(0xD810 + n) for n in range(10))
+_PART_GROUPS = [(n, f"part{n}") for n in range(len(PARTS))]
 _ANY_LENGTH = frozenset((TAG, *PARTS))
 HOLES: Mapping[str, str] = {
     UUID: "$UUID",
@@ -244,9 +245,7 @@ class KeyPattern:
             span = None if groups is None else template.span(groups)
             if groups is None or span is None:
                 continue
-            parts = self._tag_parts or tuple(
-                (n, groups[f"part{n}"]) for n in range(len(PARTS)) if f"part{n}" in groups
-            )
+            parts = self._tag_parts or tuple([(n, groups[name]) for n, name in _PART_GROUPS if name in groups])
             return KeyFields(self._tag or groups.get("tag"), parts, span.start_ns, span.end_ns)
         return None
 

@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.listing import objects
@@ -14,8 +15,10 @@ from flbrecover.fluentbit.key_pattern import MOST_PREFIXES
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.model import StoredObject
 from flbrecover.recover.prefix_index import PrefixIndex
-from flbrecover.recover.survey import Survey
 from flbrecover.recover.window import SLACK_NS, Window
+
+if TYPE_CHECKING:
+    from flbrecover.recover.survey import Survey
 
 SECOND_NS = 1_000_000_000
 GAP_SLACK_NS = 60 * SECOND_NS  # for a retry, and for clocks that differ
@@ -65,8 +68,7 @@ class StoredKeys:
         self.unfit = self.outside = 0
         self.examples = []
         for stored in objects(self._s3, self._bucket, self._index.ranges):
-            patterns = (self._patterns[n] for n in self._index.patterns_of(stored.key))
-            fields = next((f for f in (p.match(stored.key) for p in patterns) if f is not None), None)
+            fields = self._fields_of(stored.key)
             if fields is None:
                 self.unfit += 1
                 self.examples += [stored.key] if self.unfit <= MOST_EXAMPLES else []
@@ -74,6 +76,12 @@ class StoredKeys:
                 self.outside += 1
             else:
                 yield KeyedObject(stored, fields)
+
+    def _fields_of(self, key: str) -> KeyFields | None:
+        if len(self._patterns) == 1:
+            return self._patterns[0].match(key)
+        patterns = (self._patterns[n] for n in self._index.patterns_of(key))
+        return next((f for f in (p.match(key) for p in patterns) if f is not None), None)
 
     def _is_outside(self, stored: StoredObject, fields: KeyFields) -> bool:
         if self._start is not None:
