@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from itertools import pairwise
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree
@@ -22,6 +23,7 @@ from flbrecover.errors import BucketError
 from flbrecover.model import StoredObject
 
 LISTS = 8  # prefixes that are listed at once
+MOST_LEVELS = 8  # of folders that are looked through for one that branches
 PAGES_AHEAD = 1  # of each of them, with at most 1000 objects each; one more is on its way
 _READING = threading.Lock()  # one answer is taken apart at a time: no thread is faster for it, and each takes 3 MB
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -71,6 +73,19 @@ def objects_of(s3: S3, bucket: str, groups: Iterable[KeyGroup]) -> Iterator[Stor
                 yield from found
     finally:
         pool.shutdown(cancel_futures=True)
+    yield from objects(s3, bucket, ranges)
+
+
+def objects_split(s3: S3, bucket: str, wanted: Iterable[str | KeyRange]) -> Iterator[StoredObject]:
+    """:func:`objects` for a few prefixes that may hold very much: what does not fit into a page is listed by the
+    folders below it, several at once."""
+    ranges: list[KeyRange] = []
+    for one in _apart(wanted):
+        found = _at_once(s3, bucket, KeyGroup(one.prefix, (one,)))
+        if found is None:
+            found, below = _below(s3, bucket, one)
+            ranges += below
+        yield from found
     yield from objects(s3, bucket, ranges)
 
 
@@ -164,10 +179,12 @@ def _pages(s3: S3, bucket: str, wanted: KeyRange) -> Iterator[list[StoredObject]
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """``more``: the token that the next page is asked for with; "" for the last page."""
+    """``more``: the token that the next page is asked for with; "" for the last page. ``folders``: with a delimiter,
+    the prefixes up to it."""
 
     objects: Sequence[StoredObject]
     more: str
+    folders: Sequence[str]
 
 
 def _alone(groups: Iterable[KeyGroup]) -> tuple[deque[KeyGroup], list[KeyRange]]:
@@ -205,8 +222,29 @@ def _at_once(s3: S3, bucket: str, group: KeyGroup) -> Sequence[StoredObject] | N
             return None
 
 
-def _page(s3: S3, bucket: str, prefix: str, position: tuple[str, str] | None) -> _Page:
-    query = [("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix), *([position] if position else [])]
+def _below(s3: S3, bucket: str, wanted: KeyRange) -> tuple[Sequence[StoredObject], list[KeyRange]]:
+    """The objects beside the first folders that a range branches into, and these folders; the range itself where there
+    are too many of them, or none."""
+    prefix = wanted.prefix
+    for _ in range(MOST_LEVELS):
+        try:
+            with explained(s3.place(bucket)):
+                page = _page(s3, bucket, prefix, ("delimiter", "/"))
+        except DeniedError:  # a policy may allow no delimiter
+            break
+        folders = [name for name in page.folders if name.startswith(prefix) and name != prefix]
+        if page.more or not folders:
+            break
+        if len(folders) > 1 or page.objects:
+            beside = [o for o in page.objects if o.key.startswith(prefix)]
+            return beside, [KeyRange(name, wanted.first, wanted.beyond) for name in folders]
+        prefix = folders[0]
+    return (), [wanted]
+
+
+def _page(s3: S3, bucket: str, prefix: str, more: tuple[str, str] | None) -> _Page:
+    """One answer. ``more`` is what else is asked: where to go on, or a delimiter."""
+    query = [("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix), *([more] if more else [])]
     answer = s3.transport.send("ListObjectsV2", "GET", bucket, query=query)
     with _READING:
         return _page_of(answer.content, bucket)
@@ -219,6 +257,7 @@ def _page_of(content: bytes, bucket: str) -> _Page:
         encoded = root.findtext(f"{ns}EncodingType") == "url"
         found = [_object(bucket, {e.tag[len(ns) :]: e.text or "" for e in item}, encoded)
                  for item in root.iterfind(f"{ns}Contents")]  # fmt: skip
+        folders = [_unquoted(e.text or "", encoded) for e in root.iterfind(f"{ns}CommonPrefixes/{ns}Prefix")]
     except (ElementTree.ParseError, KeyError, ValueError, LookupError) as e:
         raise UnreadableAnswerError(what=str(e)) from e
     if not root.tag.endswith("ListBucketResult"):
@@ -226,16 +265,19 @@ def _page_of(content: bytes, bucket: str) -> _Page:
     more = (root.findtext(f"{ns}NextContinuationToken") or "") if root.findtext(f"{ns}IsTruncated") == "true" else ""
     if not more and root.findtext(f"{ns}IsTruncated") == "true":
         raise UnreadableAnswerError(what="it says that there is more to list, and not where")
-    return _Page(found, more)
+    return _Page(found, more, folders)
 
 
 def _object(bucket: str, said: dict[str, str], encoded: bool) -> StoredObject:
-    key = said["Key"]
-    if encoded and ("%" in key or "+" in key):
-        key = unquote_plus(key)
+    key = _unquoted(said["Key"], encoded)
     return StoredObject(bucket, key, int(said["Size"]), etag_of(said.get("ETag", "")), _modified(said["LastModified"]))
 
 
+def _unquoted(text: str, encoded: bool) -> str:
+    return unquote_plus(text) if encoded and ("%" in text or "+" in text) else text
+
+
+@lru_cache(maxsize=1024)  # objects of one second are mostly listed together
 def _modified(text: str) -> int:
     """``2026-11-23T11:38:24.000Z`` in ns."""
     try:

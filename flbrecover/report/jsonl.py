@@ -20,20 +20,17 @@ def write(stream: TextIO, kind: str, fields: Mapping[str, Any]) -> None:
     stream.write(line(kind, fields))
 
 
+@lru_cache(maxsize=1024)  # the times of keys are those of their hours
 def iso(time_ns: int | None) -> str | None:
     """A time as RFC 3339 in UTC with nanoseconds; None stays None; times out of the calendar become their number."""
     if time_ns is None:
         return None
     seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
     try:
-        return f"{_second(seconds)}.{nanoseconds:09d}Z"
+        moment = datetime.fromtimestamp(seconds, timezone.utc)
     except (ValueError, OverflowError, OSError):
         return f"{time_ns}ns"
-
-
-@lru_cache(maxsize=1024)  # what is listed together is mostly of the same hours
-def _second(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%S}"
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
 
 
 def ns(text: str | None) -> int | None:

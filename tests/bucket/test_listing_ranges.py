@@ -13,12 +13,19 @@ from hypothesis import strategies as st
 from servers import FaultServer, reply
 
 from flbrecover.bucket.client import S3, connect
-from flbrecover.bucket.listing import KeyGroup, KeyRange, objects, objects_of
+from flbrecover.bucket.listing import KeyGroup, KeyRange, objects, objects_of, objects_split
 from flbrecover.errors import BucketError
 from flbrecover.fluentbit.pipeline import S3Output
 
 KEYS = [f"k/2026/11/{day:02}/{n:02}" for day in range(1, 29) for n in range(10)]
 PAGE = 20
+
+
+def item(key: str) -> str:
+    return (
+        f"<Contents><Key>{escape(key)}</Key><Size>1</Size><ETag>&quot;e&quot;</ETag>"
+        "<LastModified>2026-11-23T11:38:24.123Z</LastModified></Contents>"
+    )
 
 
 def lister(
@@ -30,17 +37,23 @@ def lister(
         handler.server_version, handler.sys_version = server, ""
         asked = {name: values[0] for name, values in parse_qs(urlsplit(handler.path).query).items()}
         there = sorted((k for k in keys if k.startswith(asked.get("prefix", ""))), key=order)  # type: ignore[arg-type]
+        if "delimiter" in asked:
+            at = len(asked["prefix"])
+            folders = sorted({k[: k.index("/", at) + 1] for k in there if "/" in k[at:]})
+            beside = "".join(item(k) for k in there if "/" not in k[at:])
+            said = "".join(f"<CommonPrefixes><Prefix>{escape(f)}</Prefix></CommonPrefixes>" for f in folders)
+            more = "true</IsTruncated><NextContinuationToken>1</NextContinuationToken>"
+            cut = more if len(folders) > PAGE else "false</IsTruncated>"
+            text = f"<ListBucketResult><IsTruncated>{cut}{beside}{said}</ListBucketResult>"
+            reply(handler, 200, {}, text.encode())
+            return
         if "continuation-token" in asked:
             there = there[int(asked["continuation-token"]) :]
         elif "start-after" in asked:
             there = [k for k in there if k.encode() > asked["start-after"].encode()]
         done = len(sorted(k for k in keys if k.startswith(asked.get("prefix", "")))) - len(there)
         page, rest = there[:PAGE], there[PAGE:]
-        items = "".join(
-            f"<Contents><Key>{escape(k)}</Key><Size>1</Size><ETag>&quot;e&quot;</ETag>"
-            "<LastModified>2026-11-23T11:38:24.123Z</LastModified></Contents>"
-            for k in page
-        )
+        items = "".join(map(item, page))
         more = f"<NextContinuationToken>{done + len(page)}</NextContinuationToken>" if rest else ""
         reply(
             handler, 200, {},
@@ -117,6 +130,39 @@ def test_a_policy_that_allows_days_only_does_not_stop_it() -> None:
 
     with FaultServer(answer) as server:
         assert all_of(at(server), group_of("k/2026/11/0", (1, 2))) == [k for k in KEYS if "/01/" in k or "/02/" in k]
+
+
+def test_what_does_not_fit_into_a_page_is_listed_by_folders() -> None:
+    keys = ["k/2026/11/beside", *KEYS[:180]]
+    with FaultServer(lister(keys)) as server:
+        s3 = at(server)
+        assert sorted(o.key for o in objects_split(s3, "logs", ["k/"])) == sorted(keys)
+        assert len(server.seen) == 1 + 3 + 18  # a page, three levels, and a list for each day
+        assert [o.key for o in objects_split(s3, "logs", [KeyRange("k/2026/11/03/")])] == KEYS[20:30]
+        assert len(server.seen) == 22 + 1
+
+
+def test_too_many_folders_are_listed_as_before() -> None:
+    with FaultServer(lister(KEYS)) as server:
+        assert [o.key for o in objects_split(at(server), "logs", ["k/"])] == KEYS
+        assert len(server.seen) == 1 + 3 + 14
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    keys=st.sets(st.text("ab/", min_size=1, max_size=8), max_size=4 * PAGE),
+    prefix=st.text("ab/", max_size=2),
+    kind=st.sampled_from(["AmazonS3", "Other"]),
+    first=st.sampled_from(["", "a", "b/"]),
+)
+def test_folders_give_every_key_once(keys: set[str], prefix: str, kind: str, first: str) -> None:
+    wanted = KeyRange(prefix, prefix + first if first else "")
+    with FaultServer(lister(sorted(keys), server=kind)) as server:
+        s3 = at(server)
+        for _ in range(2):
+            found = [o.key for o in objects_split(s3, "logs", [wanted])]
+            assert len(set(found)) == len(found)
+            assert {k for k in keys if k.startswith(prefix) and k >= wanted.first} <= set(found)
 
 
 PREFIXES = st.text("ab/", max_size=4)
