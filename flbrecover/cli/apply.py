@@ -45,7 +45,7 @@ def command(
         confirm(job.plan, yes)
     with opened(job, path) as case:
         case.save_plan(job.plan)
-        if not is_new and not case.journal.finished(job.plan):
+        if not is_new and not case.journal.has_finished(job.plan):
             check_evidence(job.plan, job.node, aside=Retirer(job.node, case.folder).paths())
         case.manifest.take(job.survey, WATCH)
         return case.ended(apply_and_prove(job, job.plan, None, case, jobs=jobs, retire=retire, as_json=as_json))

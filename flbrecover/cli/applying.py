@@ -88,6 +88,8 @@ def proved(after: Analysis, plan: Plan, *, as_json: bool, case: Case | None = No
     gone = after.gone_ranges if "lost" in choice.sources else 0
     verdict = {"missing": missing, "stored": totals["stored"], "records": totals.records, "left": left, "gone": gone}
     if case is not None:
+        if missing:
+            case.journal.doubt()
         with case.folder.writing(AFTER) as file:
             show.diff_json(file, after, [(again, left)])
             jsonl.write(file, "verdict", verdict)

@@ -38,7 +38,7 @@ def lister(
         asked = {name: values[0] for name, values in parse_qs(urlsplit(handler.path).query).items()}
         there = sorted((k for k in keys if k.startswith(asked.get("prefix", ""))), key=order)  # type: ignore[arg-type]
         if "delimiter" in asked:
-            at = len(asked["prefix"])
+            at = len(asked.get("prefix", ""))
             folders = sorted({k[: k.index("/", at) + 1] for k in there if "/" in k[at:]})
             beside = "".join(item(k) for k in there if "/" not in k[at:])
             said = "".join(f"<CommonPrefixes><Prefix>{escape(f)}</Prefix></CommonPrefixes>" for f in folders)

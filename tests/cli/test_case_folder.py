@@ -183,3 +183,25 @@ def test_a_damaged_database_is_moved_aside_and_costs_nothing(root: Path, moto, t
     aside = (case / "case.db.damaged-1").read_bytes()
     assert aside[100:] == damaged[100:]  # SQLite may have noted in the header that it opened the file
     assert len(rows(case, "select * from journal where event = 'result'")) == len(ended.of_type("done"))
+
+
+def test_an_object_that_is_deleted_after_a_recovery_is_put_back(root: Path, moto, tmp_path: Path) -> None:
+    """The first run with the case trusts its journal and finds out by its proof; the next one asks S3."""
+    call = ("recover", *node(root, moto), "--agent", "gone", "--yes", "--json", "--case", tmp_path / "case")
+    written = flbrecover(*call).of_type("done")
+    moto.client.delete_object(Bucket="my-bucket", Key=written[0]["key"])
+    shown = flbrecover(*call)
+    assert shown.code == 3
+    assert shown.one("verdict")["missing"] == written_records(tmp_path / "case", written[0]["number"])
+    assert {done["detail"] for done in shown.of_type("done")} == {"in an earlier run"}
+    healed = flbrecover(*call)
+    assert healed.code == 0, healed.err
+    outcomes = {done["key"]: done["outcome"] for done in healed.of_type("done")}
+    assert outcomes.pop(written[0]["key"]) == "written"
+    assert set(outcomes.values()) <= {"exists", "skipped"}
+    assert flbrecover(*call).code == 0
+
+
+def written_records(case: Path, number: int) -> int:
+    ((records,),) = rows(case, f"select records from actions where number = {number:d}")
+    return int(str(records))
