@@ -85,8 +85,8 @@ class Bench:
         environment["TMPDIR"] = os.environ.get("TMPDIR", "/tmp")
         # As pip installs it: compiled. Without, each start would compile 300 modules, and keep the memory of that.
         environment["PYTHONPYCACHEPREFIX"] = str(self.data / "compiled")
-        for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"):
-            environment.pop(name, None)
+        for setting in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"):
+            environment.pop(setting, None)
         done = run(command, environment, limit=self.options.limit, memory=memory, cwd=self.data)
         more = f", {done.rss / 1e6:,.0f} MB" if memory else ""
         self.say(f"  {name}: {done.seconds:.2f} s (CPU {done.cpu_seconds:.2f} s{more}), exit code {done.code}")
