@@ -192,7 +192,8 @@ class SortedIndex:
 
 class GrowingIndex:
     """A :class:`SortedIndex` that takes more keys: new ones in a dictionary, older ones in sorted pieces that are
-    merged as they become many. A filter in front of it answers for most keys that are not there."""
+    merged as they become many. Two filters in front of them, by the lower and by the upper half of a key, answer for
+    most keys that are not there."""
 
     LIMIT = 1 << 16
     MERGED = 16
@@ -200,12 +201,14 @@ class GrowingIndex:
     def __init__(self, new: NewColumn, filter_size: int = 1 << 20) -> None:
         self._new = new
         self._filter = Filter(filter_size)
+        self._upper = Filter(filter_size)
         self._young: dict[int, int | list[int]] = {}
         self._young_size = 0
         self._levels: list[list[SortedIndex]] = []
 
     def add(self, key: int, entry: int) -> None:
         self._filter.add(key)
+        self._upper.add(key >> 32)
         known = self._young.setdefault(key, entry)
         if isinstance(known, list):
             known.append(entry)
@@ -216,6 +219,7 @@ class GrowingIndex:
     def add_new(self, keys: Sequence[int], first: int) -> None:
         """Keys that are all different and not in the index yet, for entries ``first`` on."""
         self._filter.add_all(keys)
+        self._upper.add_all([key >> 32 for key in keys])
         self._young.update(zip(keys, range(first, first + len(keys)), strict=True))
         self._grew(len(keys))
 
@@ -226,7 +230,8 @@ class GrowingIndex:
         if not self._levels:
             return True
         bits, mask = self._filter.bits, self._filter.mask
-        return not any(map(self.find, [key for key in keys if bits[(key >> 3) & mask] >> (key & 7) & 1]))
+        likely = [key for key in keys if bits[(key >> 3) & mask] >> (key & 7) & 1]
+        return not any(map(self.find, likely))
 
     def _grew(self, number: int) -> None:
         self._young_size += number
@@ -249,7 +254,7 @@ class GrowingIndex:
 
     def find(self, key: int) -> list[int]:
         """The entries of a key, in the order in which they were added."""
-        if key not in self._filter:
+        if key not in self._filter or (key >> 32) not in self._upper:
             return []
         found = [e for level in reversed(self._levels) for some in level for e in some.find(key)]
         young = self._young.get(key)
