@@ -26,9 +26,12 @@ class Worker(Generic[Question, Answer]):
         context = multiprocessing.get_context("fork")
         self._here, there = context.Pipe()
         self._process: BaseProcess = context.Process(target=_serve, args=(work, there, self._here), daemon=True)
-        self._process.start()
-        there.close()
         self.asked: int | None = None
+        try:
+            self._process.start()
+        except OSError:  # no process or no memory is left for one (a container's limit): nobody takes a question
+            self._here.close()
+        there.close()
 
     def ask(self, number: int, question: Question) -> None:
         """Has it work on a question; ``number`` is what that is called here."""
@@ -53,8 +56,9 @@ class Worker(Generic[Question, Answer]):
 
     def close(self) -> None:
         self._here.close()
-        self._process.terminate()
-        self._process.join()
+        if self._process.pid is not None:
+            self._process.terminate()
+            self._process.join()
 
 
 def usable_cores() -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterable
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,22 @@ def test_the_same_answer(node: MadeNode, monkeypatch: pytest.MonkeyPatch) -> Non
     came = two_readers(monkeypatch)
     assert answer(node) == alone
     assert "/var/log/app.log" in came or "/var/log/app-3.log" in came
+
+
+def test_no_process_is_left(node: MadeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may allow no more of them."""
+    monkeypatch.setattr(place_logs, "usable_cores", lambda: 1)
+    alone = answer(node)
+    came = two_readers(monkeypatch)
+    tried: list[object] = []
+
+    def refused(process: object) -> None:
+        tried.append(process)
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(ForkProcess, "start", refused)
+    assert answer(node) == alone
+    assert tried and came == []
 
 
 def fails() -> None:
