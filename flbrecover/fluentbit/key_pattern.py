@@ -207,6 +207,11 @@ class KeyPattern:
         self._tag = tag
         self._tag_parts = tag_parts
 
+    @property
+    def static_prefixes(self) -> frozenset[str]:
+        """What keys begin with whatever their time, by the ways in which they can be written."""
+        return frozenset(t.static_prefix for t in self._templates)
+
     def prefixes(self, start_ns: int | None, end_ns: int | None, *, limit: int = MOST_PREFIXES) -> list[str]:
         """S3 list prefixes under which every key with a time from start to end (both included) lies, sorted.
 

@@ -14,13 +14,16 @@ class PrefixIndex:
 
     def __init__(self, patterns: Sequence[KeyPattern], start_ns: int | None, end_ns: int | None, *, limit: int) -> None:
         self._patterns: dict[str, list[int]] = {}
-        self.groups: list[KeyGroup] = []  # of each pattern
+        self.groups: list[KeyGroup] = []  # of each way to write the keys of each pattern
         for number, pattern in enumerate(patterns):
             ranges = tuple(KeyRange(*one) for one in pattern.ranges(start_ns, end_ns, limit=limit))
             for one in ranges:
                 self._patterns.setdefault(one.prefix, []).append(number)
-            prefix = commonprefix([one.prefix for one in ranges])  # noqa: RUF071 - a prefix of keys, not a folder
-            self.groups.append(KeyGroup(prefix, ranges))
+            by_way: dict[str, list[KeyRange]] = {}
+            for one in ranges:
+                ways = [way for way in pattern.static_prefixes if one.prefix.startswith(way)]
+                by_way.setdefault(max(ways, key=len, default=""), []).append(one)
+            self.groups += [KeyGroup(_common_prefix(some), tuple(some)) for some in by_way.values()]
         self._lengths = sorted({len(prefix) for prefix in self._patterns})
 
     @property
@@ -35,3 +38,7 @@ class PrefixIndex:
         """The numbers of the patterns that a prefix of this key was listed for, sorted."""
         found = {n for length in self._lengths for n in self._patterns.get(key[:length], ()) if length <= len(key)}
         return sorted(found)
+
+
+def _common_prefix(ranges: Sequence[KeyRange]) -> str:
+    return commonprefix([one.prefix for one in ranges])  # noqa: RUF071 - of keys, not of folders
