@@ -78,6 +78,14 @@ class MadeNode:
         )  # fmt: skip
 
 
+    def differences(self, code: int) -> list[dict[str, object]]:
+        """What ``diff`` says, without what is another from run to run; it ends with this code."""
+        ended = self.run("diff", "--agent", "gone", "--json")
+        assert ended.code == code, ended.err
+        lines = [line for line in ended.lines if line["type"] not in ("run", "output", "plan")]
+        return [{k: v for k, v in line.items() if k != "plan"} for line in lines]
+
+
 def body(records: Iterable[bytes]) -> bytes:
     """An object of these records, as one gzip member."""
     return gzip.compress(b"".join(r + b"\n" for r in records), 6)

@@ -77,10 +77,13 @@ def objects_of(s3: S3, bucket: str, groups: Iterable[KeyGroup]) -> Iterator[Stor
 
 
 def objects_split(s3: S3, bucket: str, wanted: Iterable[str | KeyRange]) -> Iterator[StoredObject]:
-    """:func:`objects` for a few prefixes that may hold very much: what does not fit into a page is listed by the
-    folders below it, several at once."""
+    """:func:`objects` for prefixes that may hold very much: where they are too few to be listed at once, what does not
+    fit into a page is listed by the folders below it."""
     ranges: list[KeyRange] = []
-    for one in _apart(wanted):
+    few = _apart(wanted)
+    if len(few) >= LISTS:
+        few, ranges = [], few
+    for one in few:
         found = _at_once(s3, bucket, KeyGroup(one.prefix, (one,)))
         if found is None:
             found, below = _below(s3, bucket, one)

@@ -14,15 +14,12 @@ from flbrecover.recover.analysis import Analysis, analyse, make_plan
 from flbrecover.recover.live import changed
 from flbrecover.recover.options import Options
 from flbrecover.recover.planning import Choice
-from flbrecover.recover.watch import Watch
 from flbrecover.report.progress import progress
 
 if TYPE_CHECKING:
     from flbrecover.evidence.processes import RunningAgent
     from flbrecover.model import Agent, Problem
     from flbrecover.reconcile.plan import Plan
-
-WATCH: Watch = progress
 
 
 def options_of_call(job: Job) -> Options:
@@ -46,7 +43,7 @@ def analyse_job(job: Job) -> Analysis:
     if not survey.buffers and not survey.uploads and not survey.logs and not survey.dbs:
         looked = sorted({h.path for h in survey.homes} | {p for i in job.pipeline.inputs for p in i.paths})
         raise EvidenceError(f"{job.node.root}: no evidence found; looked for {', '.join(looked)}; check --root")
-    analysis = analyse(survey, job.connect, options, WATCH)
+    analysis = analyse(survey, job.connect, options, progress)
     known = {problem.path for problem in analysis.problems if problem.unreadable}
     return with_problems(analysis, [problem for problem in changed(survey) if problem.path not in known])
 

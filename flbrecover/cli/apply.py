@@ -22,7 +22,7 @@ def command(
     The plan is refused when its evidence has changed before anything was done. What S3 has got since the plan was made
     is not uploaded again.
     """
-    from flbrecover.cli.analysing import WATCH, refuse_running
+    from flbrecover.cli.analysing import refuse_running
     from flbrecover.cli.applying import apply_and_prove, confirm
     from flbrecover.cli.case import opened
     from flbrecover.cli.planned import PlannedJob
@@ -31,6 +31,7 @@ def command(
     from flbrecover.recover.apply import check_evidence
     from flbrecover.recover.case_folder import is_case
     from flbrecover.recover.retire import Retirer
+    from flbrecover.report.progress import progress
 
     job = PlannedJob.load(plan_file, given)
     if job.case is not None and case_dir is not None:
@@ -45,7 +46,7 @@ def command(
         confirm(job.plan, yes)
     with opened(job, path) as case:
         case.save_plan(job.plan)
-        if not is_new and not case.journal.has_finished(job.plan):
+        if not is_new and not case.journal.finished(job.plan):
             check_evidence(job.plan, job.node, aside=Retirer(job.node, case.folder).paths())
-        case.manifest.take(job.survey, WATCH)
+        case.manifest.take(job.survey, progress)
         return case.ended(apply_and_prove(job, job.plan, None, case, jobs=jobs, retire=retire, as_json=as_json))

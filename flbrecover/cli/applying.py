@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flbrecover.cli import show
-from flbrecover.cli.analysing import WATCH, exit_code, with_problems
+from flbrecover.cli.analysing import exit_code, with_problems
 from flbrecover.cli.job import Job
 from flbrecover.cli.retiring import retire_stored
 from flbrecover.errors import UsageError
@@ -18,8 +18,9 @@ from flbrecover.reconcile.plan import Plan
 from flbrecover.recover.analysis import Analysis, analyse
 from flbrecover.recover.case_folder import AFTER
 from flbrecover.recover.planning import NEEDS
-from flbrecover.recover.recovery import carry_out, choice_of, options_of, still_missing
+from flbrecover.recover.recovery import carry_out, choice_of, gone_again, options_of, still_missing
 from flbrecover.report import jsonl, problems
+from flbrecover.report.progress import progress
 
 if TYPE_CHECKING:
     from flbrecover.cli.case import Case
@@ -54,7 +55,7 @@ def apply_and_prove(
     if before is not None:
         before.put_aside()
     results = carry_out(
-        plan, job.survey, job.connect, time.time_ns(), WATCH, before=before, journal=case.journal, jobs=jobs
+        plan, job.survey, job.connect, time.time_ns(), progress, before=before, journal=case.journal, jobs=jobs
     )
     with closing(results):
         for done in results:
@@ -65,8 +66,8 @@ def apply_and_prove(
                 show.done_text(sys.stdout, done)
     after = before
     if after is None or plan.actions:
-        after = analyse(job.survey, job.connect, options_of(plan, time.time_ns()), WATCH)
-    changed = case.manifest.check(job.survey, WATCH)
+        after = analyse(job.survey, job.connect, options_of(plan, time.time_ns()), progress)
+    changed = case.manifest.check(job.survey, progress)
     for problem in changed if as_json else ():
         jsonl.write(sys.stdout, "problem", problems.as_json(problem))
     after = with_problems(after, changed)
@@ -88,8 +89,11 @@ def proved(after: Analysis, plan: Plan, *, as_json: bool, case: Case | None = No
     gone = after.gone_ranges if "lost" in choice.sources else 0
     verdict = {"missing": missing, "stored": totals["stored"], "records": totals.records, "left": left, "gone": gone}
     if case is not None:
-        if missing:
-            case.journal.doubt()
+        if gone_objects := gone_again(plan, case.journal.finished(plan), again):
+            case.journal.note(gone_objects, ())
+            deleted = show.count(len(gone_objects), "object")
+            way_out = f"`flbrecover apply {case.path}` writes what is gone again"
+            show.say(f"note: S3 does not hold {deleted} any more that this case wrote; {way_out}")
         with case.folder.writing(AFTER) as file:
             show.diff_json(file, after, [(again, left)])
             jsonl.write(file, "verdict", verdict)

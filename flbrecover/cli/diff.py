@@ -31,10 +31,11 @@ def command(
     Exit codes: 0 nothing missing, 3 records missing, 4 some evidence could not be read.
     """
     from flbrecover.cli import show
-    from flbrecover.cli.analysing import WATCH, analyse_job, exit_code, plan_for, with_problems
+    from flbrecover.cli.analysing import analyse_job, exit_code, plan_for, with_problems
     from flbrecover.cli.case import opened
     from flbrecover.errors import UsageError
     from flbrecover.recover.case_folder import BEFORE
+    from flbrecover.report.progress import progress
 
     if plan_file and not given["agent"]:
         raise UsageError("--plan needs --agent gone or --agent returning: a plan is for one of the two")
@@ -42,10 +43,10 @@ def command(
     job.need_outputs()
     with opened(job, Path(case_dir)) if case_dir else nullcontext() as case:
         if case is not None:
-            case.manifest.take(job.survey, WATCH)
+            case.manifest.take(job.survey, progress)
         analysis = analyse_job(job)
         if case is not None:
-            analysis = with_problems(analysis, case.manifest.check(job.survey, WATCH))
+            analysis = with_problems(analysis, case.manifest.check(job.survey, progress))
         agents: tuple[Agent, ...] = (given["agent"],) if given["agent"] else ("gone", "returning")
         plans = [plan_for(job, analysis, agent) for agent in agents]
         if case is not None:

@@ -46,21 +46,22 @@ def _recover(
     job: Job, agent: Agent, case: Case | None, *, dry_run: bool, yes: bool, jobs: int, as_json: bool
 ) -> int:
     from flbrecover.cli import show
-    from flbrecover.cli.analysing import WATCH, analyse_job, exit_code, plan_for
+    from flbrecover.cli.analysing import analyse_job, exit_code, plan_for
     from flbrecover.cli.applying import apply_and_prove, confirm
     from flbrecover.cli.resuming import plan_to_go_on_with
     from flbrecover.recover.case_folder import BEFORE
+    from flbrecover.report.progress import progress
 
     retire = bool(job.given["retire"])
     held = plan_to_go_on_with(case, job, agent)
     if case is not None and held is not None and not dry_run:
         show.say(f"note: going on with plan {held.id} of this case")
-        case.manifest.take(job.survey, WATCH)
+        case.manifest.take(job.survey, progress)
         if held.actions:
             confirm(held, yes)
         return apply_and_prove(job, held, None, case, jobs=jobs, retire=retire, as_json=as_json)
     if case is not None:
-        case.manifest.take(job.survey, WATCH)
+        case.manifest.take(job.survey, progress)
     analysis = analyse_job(job)
     plan, left = plan_for(job, analysis, agent)
     if as_json:

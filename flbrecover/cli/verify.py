@@ -21,11 +21,11 @@ def command(plan_file: str, as_json: bool, **given: Any) -> int:
     Exit codes: 0 all there, 3 records missing, 4 some evidence could not be read.
     """
     from flbrecover.cli import show
-    from flbrecover.cli.analysing import WATCH
     from flbrecover.cli.applying import proved
     from flbrecover.cli.planned import PlannedJob
     from flbrecover.recover.analysis import analyse
     from flbrecover.recover.recovery import options_of, prove_puts
+    from flbrecover.report.progress import progress
 
     job = PlannedJob.load(plan_file, given)
     bad = 0
@@ -37,6 +37,6 @@ def command(plan_file: str, as_json: bool, **given: Any) -> int:
             show.proof_json(sys.stdout, proof)
         else:
             show.proof_text(sys.stdout, proof)
-    after = analyse(job.survey, job.connect, options_of(job.plan, time.time_ns()), WATCH)
+    after = analyse(job.survey, job.connect, options_of(job.plan, time.time_ns()), progress)
     code = proved(after, job.plan, as_json=as_json)
     return 3 if bad and code == 0 else code

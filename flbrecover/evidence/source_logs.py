@@ -20,9 +20,8 @@ class SourceRecords:
     """All records of a log's files, in writing order; lines are not joined across files, as Fluent Bit does not.
 
     Raises ConfigError when it is made, for a parser that cannot be used. With ``plain_when_regex_fails`` a regular
-    expression that Python cannot take makes plain lines, and a problem. ``problems`` (from the start those of the
-    configuration) and ``stops_at`` (by file path: see :class:`LogLines`) are complete after the iteration; each
-    iteration starts anew.
+    expression that Python cannot take makes plain lines, and a problem. ``problems`` and ``stops_at`` (by file path:
+    see :class:`LogLines`) are complete after the iteration; each iteration starts anew.
     """
 
     def __init__(
@@ -37,11 +36,15 @@ class SourceRecords:
         self._node = node
         self._log = log
         self._makers = _Makers(log, tail, pipeline, plain_when_regex_fails)
-        self.problems: list[Problem] = list(self._makers.problems)
+        self.problems: list[Problem] = []
         self.stops_at: dict[str, int] = {}
 
+    @property
+    def problems_of_configuration(self) -> list[Problem]:
+        return self._makers.problems
+
     def __iter__(self) -> Iterator[tuple[SourceFile, SourceRecord]]:
-        self.problems = list(self._makers.problems)
+        self.problems = list(self.problems_of_configuration)
         self.stops_at = {}
         for file in self._log.files:
             for record in self.records_of(file):

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import regex
 
@@ -72,9 +73,14 @@ class Template:
         seen: set[str] = set()
         pattern = "".join(self._regex(part, seen) for part in self._parts)
         self._cut = regex.compile(pattern, regex.DOTALL)
-        self._whole = regex.compile(f"{pattern}(?:{SUFFIX})?", regex.DOTALL)
+        whole = f"{pattern}(?:{SUFFIX})?"
         # With one part of any length no key can take long: it needs no limit, and a tenth of the time.
-        self._quick = re.compile(self._whole.pattern, re.DOTALL) if len(seen & _ANY_LENGTH) < 2 else None
+        quick = len(seen & _ANY_LENGTH) < 2
+        self._fullmatch = (
+            re.compile(whole, re.DOTALL).fullmatch
+            if quick
+            else partial(regex.compile(whole, regex.DOTALL).fullmatch, timeout=MATCH_SECONDS)
+        )
         self._spans: dict[tuple[str | None, ...], Span | None] = {}  # by the texts of the conversions
 
     @property
@@ -116,10 +122,8 @@ class Template:
 
     def match(self, key: str) -> Mapping[str, str] | None:
         """The texts of what was open in the template, by group name; empty for a key that strftime cut."""
-        if self._quick is not None and (quick := self._quick.fullmatch(key)):
-            return {k: v for k, v in quick.groupdict().items() if v is not None}
         try:
-            found = self._whole.fullmatch(key, timeout=MATCH_SECONDS) if self._quick is None else None
+            found = self._fullmatch(key)
             if found is None and len(_bytes(key)) >= CUT_FROM:
                 found = self._cut.fullmatch(_ENDING.sub("", key), partial=True, timeout=MATCH_SECONDS)
                 return None if found is None else {}

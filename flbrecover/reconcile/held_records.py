@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from flbrecover.reconcile.columns import NONE, NewColumn
 
-_KEY = Struct(">QQ")
+TWO_NUMBERS = Struct(">QQ")  # 16 bytes, a digest or a key, as columns have them
 
 
 class Halves(NamedTuple):
@@ -27,7 +27,7 @@ class Halves(NamedTuple):
         return cls(numbers[0::2], numbers[1::2])
 
     def digest(self, at: int) -> bytes:
-        return _KEY.pack(self.high[at], self.low[at])
+        return TWO_NUMBERS.pack(self.high[at], self.low[at])
 
     def differ(self) -> bool:
         """Are they not all the same?"""
@@ -52,7 +52,7 @@ class HeldRecords:
         self.starts.append(start)
         self.ends.append(end)
         self.entries.append(NONE)
-        high, low = _KEY.unpack(digest)
+        high, low = TWO_NUMBERS.unpack(digest)
         self._high.append(high)
         self._low.append(low)
 
@@ -65,4 +65,4 @@ class HeldRecords:
         self._low.extend(digests.low)
 
     def digest(self, at: int) -> bytes:
-        return _KEY.pack(self._high[at], self._low[at])
+        return TWO_NUMBERS.pack(self._high[at], self._low[at])

@@ -15,21 +15,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
-from struct import Struct
 
 from flbrecover.reconcile.columns import NONE, GrowingIndex, NewColumn, PairFilter, SortedIndex, in_memory
-from flbrecover.reconcile.held_records import Halves, HeldRecords
+from flbrecover.reconcile.held_records import TWO_NUMBERS, Halves, HeldRecords
+from flbrecover.reconcile.key_index import NO_KEY, KeyIndex
 
 MIXED = -2
 NO_TIME = -(1 << 63)
-NO_KEY = bytes(16)
 FEW = 16  # entries of one key that are looked at one by one
 MOST = 200  # entries of one key that are looked at for one copy
-_KEY = Struct(">QQ")
 _NONE = array("i", [NONE]).tobytes()
 _PIECE = 1 << 16
-_SPREAD = 0x9E3779B97F4A7C15  # 2^64 by the golden ratio: spreads times over all 64 bits
-_MASK = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +65,8 @@ class Ledger:
         self._tag_numbers: dict[str, int] = {}
         self._resolution = time_resolution_ns
         self._unread = new("b")
-        self._key_high = new("Q")  # a key is 16 bytes: two numbers
-        self._key_low = new("Q")
+        self._keys = KeyIndex(time_resolution_ns, new)
         self._new = new
-        self.indexed = 0  # entries that of_key knows of
-        self._keys: SortedIndex | None = None
-        self._timed: SortedIndex | None = None
         self._digests = GrowingIndex(new)
         self.own_filter = PairFilter(())
         self.own_index: SortedIndex | None = None
@@ -102,9 +94,7 @@ class Ledger:
         self.held.append(NONE)
         self.own.append(own)
         self.time.append(NO_TIME if time_ns is None else time_ns)
-        high, low = _KEY.unpack(NO_KEY if key is None else key)
-        self._key_high.append(high)
-        self._key_low.append(low)
+        self._keys.append(NO_KEY if key is None else key)
         return entry
 
     def add_all(
@@ -132,8 +122,7 @@ class Ledger:
         self.held.extend([NONE] * size)
         self.own.extend(owns)
         self.time.extend(times)
-        self._key_high.extend(keys.high)
-        self._key_low.extend(keys.low)
+        self._keys.extend(keys)
 
     def hold_new(
         self,
@@ -147,16 +136,10 @@ class Ledger:
     ) -> None:
         """New entries at the end of ``run`` for as many records of a buffer file, which no entry has yet: as
         :meth:`HeldRecords.add`, :meth:`add` and :meth:`hold` for each, many at a time. ``times`` may be NO_TIME."""
-        number, first, record = len(starts), len(self), len(self.records)
-        self._tag.extend([self._tag_of_new(run, tag)] * number)
-        self._open[self._tag[first]] += number
-        self._unread.extend([0] * number)
-        self.stored.extend([NONE] * number)
-        self.held.extend(range(record, record + number))
-        self.own.extend(owns)
-        self.time.extend(times)
-        self._key_high.extend([0] * number)
-        self._key_low.extend([0] * number)
+        first, record, size = len(self), len(self.records), len(starts)
+        none = array("Q", bytes(8 * size))
+        self.add_all(run, (tag,), array("i", bytes(4 * size)), Halves(none, none), times, array("b", bytes(size)), owns)
+        self.held.write(first, array("i", range(record, record + size)))
         self.records.add_all(starts, ends, digests, first)
         self._digests.add_new(digests.high, first)
 
@@ -174,12 +157,14 @@ class Ledger:
         """Are these all different, and none of them held?"""
         return self._digests.has_none_of(digests.high)
 
+    @property
+    def indexed(self) -> int:
+        """How many entries :meth:`of_key` knows of."""
+        return self._keys.indexed
+
     def index_keys(self) -> None:
-        """Makes the keys of all entries so far known to :meth:`of_key`: by a sorted column, which takes a tenth of the
-        memory of a dictionary."""
-        self.indexed = len(self)
-        self._keys = SortedIndex.of(self._key_high, range(self.indexed), self._new)
-        self._timed = None
+        """Makes the keys of all entries so far known to :meth:`of_key`."""
+        self._keys.index()
 
     def index_own(self) -> None:
         """Makes ``own`` of all entries so far known: when all are there."""
@@ -187,21 +172,12 @@ class Ledger:
         self.own_filter = PairFilter(self.own.raw())
         self.own_index = SortedIndex.of(self.own, range(len(self)), self._new)
 
-    def _timed_index(self) -> SortedIndex:
-        """Entries of timed runs by key and moment: for keys that very many entries have. Made when first needed."""
-        if self._timed is None:
-            moments, entries = self._new("Q"), self._new("i")
-            for number, run in enumerate(self.runs):
-                for entry in self.entries_of(number) if run.timed else ():
-                    if entry < self.indexed:
-                        moments.append(self._moment(self._key_high[entry], self.time[entry]))
-                        entries.append(entry)
-            self._timed = SortedIndex.of(moments, entries, self._new)
-        return self._timed
-
-    def _moment(self, high: int, time_ns: int) -> int:
-        """A key and a time at the resolution of the output's date, in one number of 64 bits."""
-        return (high + _SPREAD * (time_ns // self._resolution)) & _MASK
+    def _timed(self) -> Iterator[tuple[int, int]]:
+        """The entries of timed runs that have keys, with their times."""
+        for number, run in enumerate(self.runs):
+            for entry in self.entries_of(number) if run.timed else ():
+                if entry < self.indexed:
+                    yield entry, self.time[entry]
 
     def run_of(self, entry: int) -> int:
         return bisect_right(self._run_starts, entry) - 1
@@ -277,7 +253,7 @@ class Ledger:
     def hold(self, entry: int, record: int, time_ns: int | None) -> None:
         """A record of a buffer file is the copy that a recovery would upload for ``entry``."""
         self.held[entry] = record
-        high, _ = _KEY.unpack(self.records.digest(record))
+        high, _ = TWO_NUMBERS.unpack(self.records.digest(record))
         self._digests.add(high, entry)
         self.learn_time(entry, time_ns)
 
@@ -323,34 +299,26 @@ class Ledger:
 
     def of_digest(self, digest: bytes) -> Sequence[int]:
         """Entries that are held with exactly these bytes."""
-        found = self._digests.find(_KEY.unpack(digest)[0])
+        found = self._digests.find(TWO_NUMBERS.unpack(digest)[0])
         return [e for e in found if self.digest(e) == digest] if found else ()
 
     def of_key(self, key: bytes) -> Sequence[int]:
         """Entries with this match key, in writing order."""
-        if self._keys is None:
-            return ()
-        high, low = _KEY.unpack(key)
-        found = self._keys.find(high)
-        if not len(found):
-            return ()
-        same = all(self._key_low[e] == low for e in (found[0], found[-1]))
-        return found if same else [e for e in found if self._key_low[e] == low]
+        return self._keys.of(key)
 
     def of_key_at(self, key: bytes, time_ns: int | None) -> list[int]:
         """Entries with this match key that :meth:`agrees_in_time` with a copy; quick where the key has thousands."""
-        entries = self.of_key(key)
-        if len(entries) <= FEW or time_ns is None or not len(timed := self._timed_index()):
+        entries = self._keys.of(key)
+        if len(entries) <= FEW or time_ns is None:
             return [e for e in islice(entries, MOST) if self.agrees_in_time(e, time_ns)]
-        high, _ = _KEY.unpack(key)
-        found: list[int] = []
-        for moment in (self._moment(high, time_ns), self._moment(high, NO_TIME)):
-            found += islice(timed.find(moment), MOST)
+        if not self._keys.has_moments:
+            self._keys.index_moments(self._timed())
+        found = self._keys.at(key, (time_ns, NO_TIME), MOST)
         found += islice((e for e in entries if not self.runs[self.run_of(e)].timed), 0 if found else MOST)
         return [e for e in found if self.has_key(e, key) and self.agrees_in_time(e, time_ns)]
 
     def has_key(self, entry: int, key: bytes) -> bool:
-        return 0 <= entry < len(self) and (self._key_high[entry], self._key_low[entry]) == _KEY.unpack(key)
+        return self._keys.has(entry, key)
 
     def has_own(self, entry: int, own: int) -> bool:
         """Has the record of a log the same own part: all that is compared, in the same bytes?"""

@@ -17,7 +17,6 @@ from flbrecover.recover.case_db import CaseDb
 FINISHED: tuple[Outcome, ...] = ("written", "exists", "completed", "already completed")
 STARTED, RESULT = "started", "result"
 _PLAN_ID = "plan"
-_DOUBTED = "results in doubt up to run"
 
 
 class CaseJournal:
@@ -34,28 +33,19 @@ class CaseJournal:
         if rows:
             self._db.insert_all("journal", rows)
 
-    def doubt(self) -> None:
-        """S3 lacks what the results so far say that it has (somebody has deleted an object): they count no more, and
-        the next run asks S3 about every action."""
-        self._db.say(_DOUBTED, str(self._run))
-
     def finished(self, plan: Plan) -> dict[int, Done]:
-        """The actions of the plan that earlier runs have finished, by number; without results that are in doubt."""
-        return self._results(plan, after=int(self._db.fact(_DOUBTED) or 0))
-
-    def has_finished(self, plan: Plan) -> bool:
-        """Has an earlier run finished an action of the plan, in doubt or not?"""
-        return bool(self._results(plan, after=0))
-
-    def _results(self, plan: Plan, *, after: int) -> dict[int, Done]:
-        """Those of runs after the one with this number."""
+        """The actions of the plan whose last result is that they are finished, by number."""
         actions = {action.number: action for action in plan.actions}
         found: dict[int, Done] = {}
-        for row in self._db.rows("journal", "event = :event AND run > :after", {"event": RESULT, "after": after}):
+        for row in self._db.rows("journal", "event = :event", {"event": RESULT}):
             action = actions.get(row["action"])
             # A comparison in between may have put less in the place of an action: that is not the action itself.
-            if action is not None and row["outcome"] in FINISHED and row["content"] == content_of(action):
+            if action is None or row["content"] != content_of(action):
+                continue
+            if row["outcome"] in FINISHED:
                 found[action.number] = Done(action, row["outcome"], row["key"], row["detail"], row["etag"])
+            else:
+                found.pop(action.number, None)
         return found
 
     def _row(self, action: Action, event: str, said: Mapping[str, str]) -> dict[str, object]:

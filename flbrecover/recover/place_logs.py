@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from flbrecover.fluentbit.formats import SECOND_NS
@@ -21,6 +21,7 @@ from flbrecover.recover.log_entries import LogRun
 from flbrecover.recover.log_reader import LogReader, Peek
 from flbrecover.recover.read_log import ROW, LogFacts, LogFileRows, Rows
 from flbrecover.recover.rules import Rules
+from flbrecover.recover.scratch import Scratch
 from flbrecover.recover.worker import Worker, usable_cores
 
 WORTH_A_WORKER = 2 << 20  # bytes of logs
@@ -48,7 +49,7 @@ class LogPlacer:
         """Gives each file once its records are placed."""
         files = [(peek, file) for peek in peeks for file in peek.log.files]
         two = usable_cores() > 1 and sum(file.facts.size for _, file in files) > WORTH_A_WORKER
-        ahead = _FromTheEnd(self, files) if two else None
+        ahead = _FromTheEnd(self._found.scratch, self.read, files) if two else None
         try:
             for number, (peek, file) in enumerate(files):
                 spooled = ahead.told(number) if ahead else None
@@ -64,13 +65,6 @@ class LogPlacer:
 
     def read(self, peek: Peek, file: SourceFile) -> LogFileRows:
         return LogFileRows(self._reader, peek, file, self._rules)
-
-    def worker(self, work: _Remote) -> Worker[int, _Spooled]:
-        with self._found.scratch.still():
-            return Worker(work)
-
-    def new_file(self) -> int:
-        return self._found.scratch.new_file()
 
     def _add(
         self, peek: Peek, file: SourceFile, read: Iterable[Rows], facts: LogFacts, ahead: _FromTheEnd | None
@@ -100,11 +94,19 @@ class LogPlacer:
 
 
 class _FromTheEnd:
-    """What the worker reads: the last file first."""
+    """What the worker reads: the last file first. ``read`` reads one."""
 
-    def __init__(self, placer: LogPlacer, files: Sequence[tuple[Peek, SourceFile]]) -> None:
-        self._spool = placer.new_file()
-        self._worker = placer.worker(_Remote(placer, files, self._spool))
+    def __init__(
+        self,
+        scratch: Scratch,
+        read: Callable[[Peek, SourceFile], LogFileRows],
+        files: Sequence[tuple[Peek, SourceFile]],
+    ) -> None:
+        self._read = read
+        self._files = files
+        self._spool = scratch.new_file()
+        with scratch.still():
+            self._worker: Worker[int, _Spooled] = Worker(self._spooled)
         self._told: dict[int, _Spooled | None] = {}
         self._here = 0  # the file that is read here
         self._next = len(files) - 1  # the file that the worker is asked for next
@@ -145,17 +147,9 @@ class _FromTheEnd:
         self._worker.close()
         os.close(self._spool)
 
-
-class _Remote:
-    """Reads in the worker."""
-
-    def __init__(self, placer: LogPlacer, files: Sequence[tuple[Peek, SourceFile]], spool: int) -> None:
-        self._placer = placer
-        self._files = files
-        self._spool = spool
-
-    def __call__(self, number: int) -> _Spooled:
-        read = self._placer.read(*self._files[number])
+    def _spooled(self, number: int) -> _Spooled:
+        """In the worker: reads a file into the spool."""
+        read = self._read(*self._files[number])
         batches = array("q")
         with open(self._spool, "ab", closefd=False) as spool:
             start = spool.seek(0, os.SEEK_END)

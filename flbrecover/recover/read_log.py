@@ -14,7 +14,8 @@ from flbrecover.fluentbit.filters import Names, Outcome
 from flbrecover.fluentbit.values import SourceRecord
 from flbrecover.model import Problem, SourceFile
 from flbrecover.reconcile.held_records import Halves
-from flbrecover.reconcile.ledger import NO_KEY, NO_TIME
+from flbrecover.reconcile.key_index import NO_KEY
+from flbrecover.reconcile.ledger import NO_TIME
 from flbrecover.reconcile.match_key import MatchRule
 from flbrecover.reconcile.scan import Cut, Probe
 from flbrecover.recover.log_reader import LogReader, Peek
@@ -125,8 +126,8 @@ class LogFileRows:
 
     def __iter__(self) -> Iterator[Rows]:
         source = self._reader.source(self._peek.log)
-        if self._file is not self._peek.log.files[0]:
-            source.problems.clear()  # those of its configuration are told with the first file
+        if self._file is self._peek.log.files[0]:  # once a log
+            self.facts.problems.extend(source.problems_of_configuration)
         for record in source.records_of(self._file):
             self.facts.began = True
             if record.terminated or self._is_over(record):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from flbrecover.errors import BucketError
@@ -82,6 +82,14 @@ def as_planned(planned: Iterable[PutRecords], again: Plan) -> Iterator[PutRecord
         numbers = [of_file.get((put.tag, put.rebuilt, piece.path)) for piece in put.pieces]
         if numbers[0] is not None and None not in numbers:
             yield replace(put, number=same.get(put.key, numbers[0]))
+
+
+def gone_again(plan: Plan, finished: Mapping[int, Done], again: Plan) -> list[Done]:
+    """What the journal calls finished and a plan made now would do once more: somebody has deleted the object. As
+    results that are to be noted, so that the next run does it."""
+    puts = [put for put in plan.puts if put.number in finished]
+    numbers = sorted({put.number for put in as_planned(puts, again)})
+    return [replace(finished[number], outcome="failed", detail="S3 does not hold it any more") for number in numbers]
 
 
 @dataclass(frozen=True, slots=True)

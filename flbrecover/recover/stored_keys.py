@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from flbrecover.bucket.client import S3
-from flbrecover.bucket.listing import LISTS, objects, objects_split
+from flbrecover.bucket.listing import objects_split
 from flbrecover.fluentbit.key_format import KeyFields, KeyFormat
 from flbrecover.fluentbit.key_pattern import MOST_PREFIXES
 from flbrecover.fluentbit.pipeline import S3Output
@@ -67,8 +67,7 @@ class StoredKeys:
     def __iter__(self) -> Iterator[KeyedObject]:
         self.unfit = self.outside = 0
         self.examples = []
-        listed = objects_split if len(self._index.ranges) < LISTS else objects
-        for stored in listed(self._s3, self._bucket, self._index.ranges):
+        for stored in objects_split(self._s3, self._bucket, self._index.ranges):
             fields = self._fields_of(stored.key)
             if fields is None:
                 self.unfit += 1

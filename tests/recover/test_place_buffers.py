@@ -12,7 +12,7 @@ from made_node import MadeNode, body
 from flbrecover.recover import place_buffers
 from flbrecover.recover.place_buffers import BufferPlacer, ReadBuffer
 
-DATED = ("run", "output", "plan")  # lines of the answer that have the time of the run in them
+DAMAGED = 4  # exit code: some of it is
 
 
 @pytest.fixture
@@ -34,13 +34,6 @@ def node(tmp_path: Path, moto) -> MadeNode:
     return node
 
 
-def answer(node: MadeNode) -> list[dict[str, object]]:
-    ended = node.run("diff", "--agent", "gone", "--json")
-    assert ended.code == 4, ended.err  # some of it is damaged
-    lines = [line for line in ended.lines if line["type"] not in DATED]
-    return [{k: v for k, v in line.items() if k != "plan"} for line in lines]
-
-
 def two_readers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Has a worker read all files but the first; gives the numbers of records that came from it."""
     came: list[int] = []
@@ -57,11 +50,11 @@ def two_readers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_the_same_answer(node: MadeNode, monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = answer(node)
+    alone = node.differences(DAMAGED)
     states = next(line["states"] for line in alone if line["type"] == "summary")
     assert states["stored"] == 1700
     came = two_readers(monkeypatch)
-    assert answer(node) == alone
+    assert node.differences(DAMAGED) == alone
     assert len(came) == 5 and 1200 in came
 
 
@@ -73,7 +66,7 @@ def fails() -> None:
 def test_a_worker_that_fails_or_is_gone(
     ends: Callable[[], None], node: MadeNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = answer(node)
+    alone = node.differences(DAMAGED)
     came = two_readers(monkeypatch)
     here, read = os.getpid(), BufferPlacer._read
 
@@ -83,5 +76,5 @@ def test_a_worker_that_fails_or_is_gone(
         return read(placer, question)
 
     monkeypatch.setattr(BufferPlacer, "_read", failing)
-    assert answer(node) == alone
+    assert node.differences(DAMAGED) == alone
     assert came == []
