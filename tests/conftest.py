@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,3 +93,14 @@ def proxy(moto: Server) -> Iterator[FaultProxy]:
 def small(moto: Server, tmp_path_factory: pytest.TempPathFactory) -> SmallIncident:
     """An incident with a record in every state, quickly recovered."""
     return SmallIncident(tmp_path_factory.mktemp("small"), moto.client)
+
+
+def _fails() -> None:
+    raise ValueError("the worker cannot")
+
+
+@pytest.fixture(params=[_fails, lambda: os._exit(1)], ids=["fails", "is gone"])
+def worker_ends(request: pytest.FixtureRequest) -> Callable[[], None]:
+    """A way in which a second process gives no answer; to be called in it."""
+    found: Callable[[], None] = request.param
+    return found

@@ -58,13 +58,8 @@ def test_the_same_answer(node: MadeNode, monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(came) == 5 and 1200 in came
 
 
-def fails() -> None:
-    raise ValueError("the worker cannot")
-
-
-@pytest.mark.parametrize("ends", [fails, lambda: os._exit(1)])
 def test_a_worker_that_fails_or_is_gone(
-    ends: Callable[[], None], node: MadeNode, monkeypatch: pytest.MonkeyPatch
+    worker_ends: Callable[[], None], node: MadeNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = node.differences(DAMAGED)
     came = two_readers(monkeypatch)
@@ -72,7 +67,7 @@ def test_a_worker_that_fails_or_is_gone(
 
     def failing(placer: BufferPlacer, question: place_buffers._Question) -> ReadBuffer | None:
         if os.getpid() != here:
-            ends()
+            worker_ends()
         return read(placer, question)
 
     monkeypatch.setattr(BufferPlacer, "_read", failing)

@@ -102,13 +102,8 @@ def test_no_process_is_left(node: MadeNode, monkeypatch: pytest.MonkeyPatch) -> 
     assert tried and came == []
 
 
-def fails() -> None:
-    raise ValueError("the worker cannot")
-
-
-@pytest.mark.parametrize("ends", [fails, lambda: os._exit(1)])
 def test_a_worker_that_fails_or_is_gone(
-    ends: Callable[[], None], node: MadeNode, monkeypatch: pytest.MonkeyPatch
+    worker_ends: Callable[[], None], node: MadeNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(place_logs, "usable_cores", lambda: 1)
     alone = node.differences(MISSING)
@@ -118,7 +113,7 @@ def test_a_worker_that_fails_or_is_gone(
 
     def failing(placer: LogPlacer, peek: Peek, file: SourceFile) -> place_logs.LogFileRows:
         if os.getpid() != here:
-            ends()
+            worker_ends()
         return read(placer, peek, file)
 
     def noted(ahead: place_logs._FromTheEnd, number: int) -> object:
