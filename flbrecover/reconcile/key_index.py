@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-from flbrecover.reconcile.columns import NewColumn, SortedIndex
+from flbrecover.reconcile.columns import NewColumn
 from flbrecover.reconcile.held_records import TWO_NUMBERS, Halves
+from flbrecover.reconcile.sorted_index import SortedIndex
 
 NO_KEY = bytes(16)
 _SPREAD = 0x9E3779B97F4A7C15  # 2^64 by the golden ratio: spreads times over all 64 bits

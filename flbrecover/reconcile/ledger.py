@@ -16,9 +16,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 
-from flbrecover.reconcile.columns import NONE, GrowingIndex, NewColumn, PairFilter, SortedIndex, in_memory
+from flbrecover.reconcile.columns import NONE, NewColumn, in_memory
+from flbrecover.reconcile.filters import PairFilter
 from flbrecover.reconcile.held_records import TWO_NUMBERS, Halves, HeldRecords
 from flbrecover.reconcile.key_index import NO_KEY, KeyIndex
+from flbrecover.reconcile.sorted_index import GrowingIndex, SortedIndex
 
 MIXED = -2
 NO_TIME = -(1 << 63)

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 import xxhash
 
 from flbrecover.fluentbit.json_members import Members
-from flbrecover.reconcile.columns import Filter
 from flbrecover.reconcile.ledger import Ledger
+from flbrecover.reconcile.sorted_index import KeySet
 
 AT_ONCE = 512  # lines that a probe looks at together
 MOST_HELD = 10_000  # lines that are kept until it is known whether they fill a gap
@@ -61,12 +61,13 @@ class Probe:
     is :meth:`blind`.
     """
 
-    def __init__(self, name: str, field: bytes, known: Filter) -> None:
+    def __init__(self, name: str, field: bytes, known: KeySet) -> None:
         self._name = name
         self._known = known
         self._blind = False
         self._begin = field + b':"'
-        self._value = re.compile(re.escape(self._begin) + rb'([^"\\\n]*(?:\\[^\n][^"\\\n]*)*)"')
+        self._value = re.compile(re.escape(self._begin) + rb'([^"]*)"')
+        self._value_of_line = re.compile(self._value.pattern + rb"[^\n]*")
 
     def hash_of(self, members: Members) -> int:
         """What is known of a record of a log, as it would be written: to be added to ``known``. 0 where it has no
@@ -74,7 +75,7 @@ class Probe:
         raw = [raw for name, raw in members if name == self._name]
         if len(raw) != 1 or not raw[0].startswith('"'):
             return 0
-        return _hash(raw[0][1:-1].encode("utf-8", "surrogateescape"))
+        return _hash(_without_escapes(raw[0][1:-1].encode("utf-8", "surrogateescape")))
 
     def blind(self) -> None:
         """From now on it tells nothing."""
@@ -85,29 +86,34 @@ class Probe:
         found = self._values(lines)
         if found is None:
             return [n for n, line in enumerate(lines) if not self.is_strange(line)]
-        bits, mask = self._known.bits, self._known.mask
-        return [n for n, h in enumerate(map(_hash, found)) if bits[(h >> 3) & mask] >> (h & 7) & 1]
+        return self._known.hits(array("Q", map(_hash, found)))
 
     def is_strange(self, line: bytes) -> bool:
         """Surely no record that was added?"""
+        line = _without_escapes(line)
         if self._blind or _spells_freely(line):
             return False
         found = self._value.findall(line)
-        return bool(found) and not any(_hash(value) in self._known for value in found)
+        return bool(found) and not self._known.hits(array("Q", map(_hash, found)))
 
     def _values(self, lines: Sequence[bytes]) -> list[bytes] | None:
         """The value of each line, in a fifth of the time; None where they have to be looked at one by one."""
-        text = b"\n".join(lines)
+        text = _without_escapes(b"\n".join(lines))
         if self._blind or _spells_freely(text) or text.count(self._begin) != len(lines):
             return None
-        found = self._value.findall(text)
-        once = len(found) == len(lines) and all(self._begin in line for line in lines)
-        return found if once else None
+        found = self._value_of_line.findall(text)  # at most one a line
+        return found if len(found) == len(lines) else None
+
+
+def _without_escapes(text: bytes) -> bytes:
+    """Without what makes the end of a value hard to find: what follows are different values still, but for a few."""
+    return text.replace(rb"\\", b"\0\0").replace(rb'\"', b"\0\0")
 
 
 def _spells_freely(text: bytes) -> bool:
-    """May a value in it be spelled in another way than we do?"""
-    return b"\\u" in text or b"\\/" in text or b"\x7f" in text or not text.isascii()
+    """May a value in a text :func:`_without_escapes` be spelled in another way than we do?"""
+    escapes = b"\\" in text and (rb"\u" in text or rb"\/" in text)
+    return escapes or b"\x7f" in text or not text.isascii()
 
 
 @dataclass(frozen=True, slots=True)

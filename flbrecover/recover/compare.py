@@ -19,6 +19,7 @@ from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.model import BufferFile, Problem
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.match_key import rule_for
+from flbrecover.reconcile.sorted_index import KeySet
 from flbrecover.recover.comparison import ESTIMATED, SOURCE, TAG, Comparison, ascii_path
 from flbrecover.recover.gone import SourceBytes, left_of, source_bytes
 from flbrecover.recover.log_entries import LogEntries
@@ -71,7 +72,7 @@ class Comparer:
         # A buffer file's name is its own on every node; a log's path is the same on many, so it proves nothing.
         self._own_sources = {ascii_path(b.path) for b in survey.buffers}
         self._patterns: dict[str, KeyPattern] = {}
-        self._rules = Rules(self._style)
+        self._rules = Rules(self._style, KeySet(scratch.column))
         self._seen: set[tuple[str, ...]] = set()  # of the samples so far: the tag and the names of fields
         self._bytes: SourceBytes = source_bytes(survey, self._style)
 

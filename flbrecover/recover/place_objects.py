@@ -78,7 +78,7 @@ class ObjectPlacer:
                     yield number, None
                     continue
                 if worker is None and two:
-                    self.found.ledger.index_own()  # the worker is to have it, too
+                    self._prepare()  # the worker is to have it, too
                     with self.found.scratch.still():
                         worker = Worker(_Remote(self))
                 if worker and worker.asked is None and (theirs := [*islice(todo(place + 1, workers=True), AHEAD)]):
@@ -89,6 +89,12 @@ class ObjectPlacer:
             self.ahead.close()
             if worker:
                 worker.close()
+
+    def _prepare(self) -> None:
+        """Before the first scan: what it looks into."""
+        if self.found.ledger.own_index is None:
+            self.found.ledger.index_own()
+            self.rules.known.settle()
 
     # -- scanning --------------------------------------------------------------------------------------------------
 
@@ -106,8 +112,7 @@ class ObjectPlacer:
 
     def scan(self, number: int, siblings: int, records: ObjectRecords) -> Iterator[Segment]:
         """The segments of an object that :meth:`can_scan`."""
-        if self.found.ledger.own_index is None:
-            self.found.ledger.index_own()
+        self._prepare()
         tags = self.found.candidates[number].tags
         cut = self.rules.cut_of(tags)
         assert cut is not None

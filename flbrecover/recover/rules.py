@@ -11,13 +11,12 @@ from flbrecover.fluentbit.formats import Format
 from flbrecover.fluentbit.json_string import write_string
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.model import Record
-from flbrecover.reconcile.columns import Filter
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.match_key import MatchRule, digest_of
 from flbrecover.reconcile.scan import Cut, Probe
+from flbrecover.reconcile.sorted_index import KeySet
 
 WHOLE = Cut(whole=True)
-PROBE_BITS = 1 << 21  # bytes of the filter of values: two million records fit well, more still mostly
 
 
 @dataclass(slots=True)
@@ -29,10 +28,10 @@ class Rules:
     """
 
     style: RecordStyle
+    known: KeySet
     of_tag: dict[str, MatchRule] = field(default_factory=dict)
     cuts: dict[str, Cut] = field(default_factory=dict)
     probes: dict[str, Probe] = field(default_factory=dict)
-    known: Filter = field(default_factory=lambda: Filter(PROBE_BITS))
     _own_cuts: dict[str, Cut | None] = field(default_factory=dict)
 
     def of(self, tags: Iterable[str]) -> list[MatchRule]:

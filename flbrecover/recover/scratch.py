@@ -200,9 +200,8 @@ class _SpillColumn:
     def read(self, start: int, stop: int) -> array[int]:
         if self._map is None:
             return self._array[start:stop]
-        found = array(self._typecode)
-        found.frombytes(os.pread(self._fd, max(0, min(stop, self._size) - start) * self._item, start * self._item))
-        return found
+        number = max(0, min(stop, self._size) - start)
+        return array(self._typecode, os.pread(self._fd, number * self._item, start * self._item))
 
     def write(self, start: int, values: array[int]) -> None:
         if self._map is None:

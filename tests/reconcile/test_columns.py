@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flbrecover.reconcile import columns
-from flbrecover.reconcile.columns import Filter, GrowingIndex, MemoryColumn, PairFilter, SortedIndex, in_memory
+from flbrecover.reconcile import filters, sorted_index
+from flbrecover.reconcile.columns import MemoryColumn, in_memory
+from flbrecover.reconcile.filters import Filter, PairFilter
+from flbrecover.reconcile.sorted_index import GrowingIndex, KeySet, SortedIndex
 
 KEYS = st.lists(st.sampled_from([0, 1, 2, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1]) | st.integers(0, 2**64 - 1))
 
@@ -17,8 +19,9 @@ KEYS = st.lists(st.sampled_from([0, 1, 2, 1 << 40, (1 << 63) - 1, 1 << 63, (1 <<
 @pytest.fixture(params=[(2, 1 << 9), (1 << 17, 1 << 9), (2, 3), (1 << 17, 2)], ids=str)
 def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sorted in pieces and at once, with guides far from each other and close together."""
-    monkeypatch.setattr(columns, "BUCKET", request.param[0])
-    monkeypatch.setattr(columns, "GUIDE", request.param[1])
+    monkeypatch.setattr(sorted_index, "BUCKET", request.param[0])
+    monkeypatch.setattr(sorted_index, "GUIDE", request.param[1])
+    monkeypatch.setattr(sorted_index, "MARKED", request.param[0])
 
 
 def places(keys: list[int]) -> dict[int, list[int]]:
@@ -49,6 +52,17 @@ class TestSorted:
         index.add_to(in_order, entries)
         assert list(in_order.raw()) == sorted(keys)
         assert [keys[entry] for entry in entries.raw()] == sorted(keys)
+        assert index.among([keys[7] + 1, keys[7], 5], [0, 1, 2]) == [1]
+
+
+@pytest.mark.usefixtures("bucket")
+@given(keys=KEYS, others=KEYS)
+def test_a_set_of_keys_hits_what_was_added_and_nothing_else(keys: list[int], others: list[int]) -> None:
+    some = KeySet()
+    some.add_all(keys)
+    some.settle()
+    asked = array("Q", [*others, *keys])
+    assert some.hits(asked) == [place for place, key in enumerate(asked) if key in keys]
 
 
 @given(keys=KEYS)
@@ -104,7 +118,7 @@ def test_a_filter_denies_most_others() -> None:
 @given(keys=st.sets(st.integers(0, 2**64 - 1), max_size=300), others=st.lists(st.integers(0, 2**64 - 1), max_size=50))
 def test_many_looks_at_once_find_all_that_is_there(most: int, keys: set[int], others: list[int]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(columns, "MOST_TABLE", most)
+        patch.setattr(filters, "MOST_TABLE", most)
         some = PairFilter(array("Q", keys))
     asked = [*others, *keys]
     found = {asked[place] for place in some.hits(array("Q", asked))}
@@ -113,6 +127,6 @@ def test_many_looks_at_once_find_all_that_is_there(most: int, keys: set[int], ot
 
 @pytest.mark.parametrize("most", [1 << 20, 1 << 3])
 def test_most_of_the_others_are_ruled_out(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(columns, "MOST_TABLE", most)
+    monkeypatch.setattr(filters, "MOST_TABLE", most)
     spread = array("Q", [(n * 0x9E3779B97F4A7C15) % 2**64 for n in range(20_000)])
     assert len(PairFilter(spread[:10_000]).hits(spread[10_000:])) < 1500

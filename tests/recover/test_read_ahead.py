@@ -13,6 +13,8 @@ from servers import Server
 
 from flbrecover.bucket.reading import ChangedError
 from flbrecover.model import StoredObject
+from flbrecover.reconcile.ledger import Ledger
+from flbrecover.reconcile.sorted_index import KeySet
 from flbrecover.recover import place_objects
 from flbrecover.recover.place_objects import LOOK_AHEAD, ObjectPlacer
 from flbrecover.recover.read_ahead import AHEAD, LARGEST, ReadAhead
@@ -95,12 +97,10 @@ def test_what_comes_next_is_not_looked_for_far_ahead(monkeypatch: pytest.MonkeyP
         return False
 
     nothing = Candidate(StoredObject("b", "k", LARGEST + 1, "", 0), ("app",), None)
-    found = SimpleNamespace(
-        candidates=[nothing] * number, ledger=SimpleNamespace(index_own=lambda: None), scratch=Scratch()
-    )
+    found = SimpleNamespace(candidates=[nothing] * number, ledger=Ledger(), scratch=Scratch())
     monkeypatch.setattr(ObjectPlacer, "can_scan", can_scan)
     monkeypatch.setattr(ObjectPlacer, "add", lambda *_, **__: True)
     monkeypatch.setattr(place_objects, "usable_cores", lambda: 2)
-    placer = ObjectPlacer(found, None, None, None, None, (), take_ambiguous=False)  # type: ignore[arg-type]
+    placer = ObjectPlacer(found, None, None, SimpleNamespace(known=KeySet()), None, (), take_ambiguous=False)  # type: ignore[arg-type]
     assert len(list(placer.add_all(range(number), lambda _: True))) == number
     assert asked < 2 * LOOK_AHEAD * number

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flbrecover.errors import FlbrecoverError
-from flbrecover.reconcile.columns import MemoryColumn, SortedIndex
+from flbrecover.reconcile.columns import MemoryColumn
+from flbrecover.reconcile.sorted_index import SortedIndex
 from flbrecover.recover.scratch import Scratch, resident
 
 MANY = 1 << 20
