@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Sequence
 
-MOST_FILTER = 1 << 23  # bytes
+MOST_FILTER = 1 << 22  # bytes
 MOST_TABLE = 1 << 20  # bytes
 
 

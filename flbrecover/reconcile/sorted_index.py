@@ -13,7 +13,7 @@ from flbrecover.reconcile.filters import Filter, PairFilter
 
 GUIDE = 1 << 9  # keys that are read for a look into an index: a page
 BUCKET = 1 << 17  # entries that are sorted at a time: some 10 MB
-MARKED = 1 << 22  # keys from which on a filter in memory rules out too few
+MARKED = 1 << 21  # keys from which on a filter in memory rules out too few
 
 
 class SortedIndex:
