@@ -1,7 +1,7 @@
 """Reads buffer files and places their records on the ledger.
 
 Where a tag has no logs, the same bytes are the same record. What reading such a file tells is numbers; a second process
-can read the next one, and send them, while the one before it is placed here.
+reads the next ones, and sends them, while the one before them is placed here.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from flbrecover.recover.worker import Worker, usable_cores
 
 WORTH_A_WORKER = 32 << 20  # bytes of buffer files that are still to be read
 MOST_SENT = 16 << 20  # bytes of a buffer file whose numbers are held and sent at once
+ASKED = 2  # files that the worker is asked for at once: it goes on while its last answer waits here
+MOST_HELD = 3  # files that are read here before it is their turn
 AT_ONCE = 512  # records that come one by one and are placed together
 _Question = tuple[BufferFile, int]  # the file, and how many of its first records are wanted as they are
 
@@ -59,32 +61,31 @@ class BufferPlacer:
     def add_all(self, buffers: Sequence[BufferFile]) -> Iterator[BufferFile]:
         """Gives each buffer file once it is placed."""
         size = sum(b.content.length for b in buffers if self._by_digest(b))
-        worker: Worker[_Question, ReadBuffer] | None = None
+        two = usable_cores() > 1 and size > WORTH_A_WORKER
+        by_two = _ByTwo(self, buffers) if two else None
         try:
-            if usable_cores() > 1 and size > WORTH_A_WORKER:
-                with self._found.scratch.still():
-                    worker = Worker(self._read)
             for number, buffer in enumerate(buffers):
-                read = worker.answer() if worker and worker.asked == number else None
-                theirs = number + 1
-                if worker and worker.asked is None and theirs < len(buffers) and self._is_sent(buffers[theirs]):
-                    worker.ask(theirs, (buffers[theirs], self._wanted_siblings(buffers[theirs])))
-                self._add(buffer, read)
+                self._add(buffer, by_two.read(number) if by_two else None)
                 yield buffer
         finally:
-            if worker:
-                worker.close()
+            if by_two:
+                by_two.close()
+
+    def question(self, buffer: BufferFile) -> _Question | None:
+        """What :meth:`read` is asked for the numbers of a file; None where it is not placed by them, or too large."""
+        if buffer.content.length > MOST_SENT or not self._by_digest(buffer):
+            return None
+        return buffer, max(0, MOST_SIBLINGS - self._found.siblings_of(buffer.tag or "").seen)
+
+    def forked(self) -> Worker[_Question, ReadBuffer]:
+        """A second process that answers questions."""
+        with self._found.scratch.still():
+            return Worker(self.read)
 
     def _by_digest(self, buffer: BufferFile) -> bool:
         tags = [buffer.tag or ""]
         plain = self._found.precise and self._found.style.format == "json_lines"
         return plain and not self._rules.of(tags) and not self._counted.wanted(tags)
-
-    def _is_sent(self, buffer: BufferFile) -> bool:
-        return buffer.content.length <= MOST_SENT and self._by_digest(buffer)
-
-    def _wanted_siblings(self, buffer: BufferFile) -> int:
-        return max(0, MOST_SIBLINGS - self._found.siblings_of(buffer.tag or "").seen)
 
     def _add(self, buffer: BufferFile, read: ReadBuffer | None) -> None:
         found = self._found
@@ -111,14 +112,14 @@ class BufferPlacer:
     # -- records of a tag without logs -----------------------------------------------------------------------------
 
     def _place_read(self, holder: Holder, read: ReadBuffer) -> None:
-        """Places what the worker told."""
+        """Places what :meth:`read` told."""
         for line in read.siblings:
             self._feed(holder.buffer)(line)
         place_by_digest(self._found.ledger, holder, read.batches)
         self._found.breathe()
 
-    def _read(self, question: _Question) -> ReadBuffer | None:
-        """In the worker: all that is to be known of a buffer file."""
+    def read(self, question: _Question) -> ReadBuffer:
+        """All that is to be known of a buffer file; it needs no ledger, and either process may do it."""
         buffer, wanted = question
         records = BufferRecords(self._found.survey.node, buffer, self._found.style)
         siblings: list[bytes] = []
@@ -169,6 +170,40 @@ class BufferPlacer:
             if not index % 1000:
                 self._found.breathe()
             yield record.span, self._rules.copy(index, record, rules, self._rules.own(tag, record.data))
+
+
+class _ByTwo:
+    """Files that are read before it is their turn: by a worker, and by this process instead of waiting for it."""
+
+    def __init__(self, placer: BufferPlacer, buffers: Sequence[BufferFile]) -> None:
+        self._placer = placer
+        self._buffers = buffers
+        self._next = 1  # the first file that nobody reads yet
+        self._read_here: dict[int, ReadBuffer] = {}
+        self._worker = placer.forked()
+
+    def read(self, number: int) -> ReadBuffer | None:
+        """What reading a file told; None: it is still to be read. Files are asked for in their order."""
+        while len(self._worker.asked) < ASKED and (found := self._unread(number)):
+            if not self._worker.ask(*found):
+                break
+        if number not in self._worker.asked:
+            return self._read_here.pop(number, None)
+        while not self._worker.ready() and len(self._read_here) < MOST_HELD and (found := self._unread(number)):
+            self._read_here[found[0]] = self._placer.read(found[1])
+        return self._worker.answer()
+
+    def close(self) -> None:
+        self._worker.close()
+
+    def _unread(self, number: int) -> tuple[int, _Question] | None:
+        """The next file behind this one that nobody reads yet, if it is one that can be read now."""
+        at = max(self._next, number + 1)
+        question = self._placer.question(self._buffers[at]) if at < len(self._buffers) else None
+        if question is None:
+            return None
+        self._next = at + 1
+        return at, question
 
 
 def _together(records: BufferRecords) -> Iterator[tuple[list[bytes], list[int], list[int]]]:

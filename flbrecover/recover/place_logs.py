@@ -114,11 +114,10 @@ class _FromTheEnd:
 
     def look(self) -> None:
         """Takes what it has told, and asks for more. To be called now and then."""
-        if self._worker.asked is not None and self._worker.ready():
-            self._take(self._worker.asked)
-        if self._worker.asked is None and self._next > self._here:
-            self._worker.ask(self._next, self._next)
-            if self._worker.asked is None:
+        if self._worker.asked and self._worker.ready():
+            self._take()
+        if not self._worker.asked and self._next > self._here:
+            if not self._worker.ask(self._next, self._next):
                 self._told[self._next] = None
             self._next -= 1
 
@@ -128,12 +127,13 @@ class _FromTheEnd:
         if number <= self._next:
             self.look()
             return None
-        if self._worker.asked is not None:  # all others have been told
-            self._take(self._worker.asked)
+        if self._worker.asked:  # all others have been told
+            self._take()
         return self._told.pop(number)
 
-    def _take(self, asked: int) -> None:
-        self._told[asked] = self._worker.answer()
+    def _take(self) -> None:
+        number = self._worker.asked[0]
+        self._told[number] = self._worker.answer()
 
     def rows(self, spooled: _Spooled) -> Iterator[Rows]:
         """The rows of a file. They are gone from the disk when the next file's are asked for."""

@@ -26,6 +26,7 @@ from flbrecover.recover.worker import Worker, usable_cores
 
 LOOK_AHEAD = 4 * AHEAD  # candidates that are looked at for those that come next
 WORTH_A_WORKER = 32 << 20  # bytes of objects that are still to be read
+ASKED = 2  # objects that the worker is asked for at once: it goes on while its last answer waits here
 _Question = tuple[Sequence[int], int]  # scan the first of these, the others are next; so many siblings are wanted
 _NO_SPAN = ByteRange(0, 0)  # where in the object a line lay plays no part
 
@@ -73,7 +74,7 @@ class ObjectPlacer:
 
         try:
             for place, number in enumerate(numbers):
-                scanned = worker.answer() if worker and worker.asked == number else None
+                scanned = worker.answer() if worker and number in worker.asked else None
                 if not wanted(number):
                     yield number, None
                     continue
@@ -81,8 +82,11 @@ class ObjectPlacer:
                     self._prepare()  # the worker is to have it, too
                     with self.found.scratch.still():
                         worker = Worker(_Remote(self))
-                if worker and worker.asked is None and (theirs := [*islice(todo(place + 1, workers=True), AHEAD)]):
-                    worker.ask(theirs[0], (theirs, self.wanted_siblings(theirs[0])))
+                while worker and len(worker.asked) < ASKED:
+                    new = (n for n in todo(place + 1, workers=True) if n not in worker.asked)
+                    theirs = [*islice(new, AHEAD)]
+                    if not theirs or not worker.ask(theirs[0], (theirs, self.wanted_siblings(theirs[0]))):
+                        break
                 self.ahead.expect(islice(todo(place, workers=False), AHEAD))
                 yield number, self.add(number, last=False, scanned=scanned)
         finally:

@@ -6,10 +6,13 @@ here: where it fails in any way, the work is done here.
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import signal
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
@@ -17,45 +20,55 @@ from typing import Generic, TypeVar
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
+ROOM = 1 << 20  # bytes of answers that wait in the pipe while the worker goes on: as much as Linux gives to everybody
+
 
 class Worker(Generic[Question, Answer]):
-    """Asked for one thing at a time: :meth:`ask`, later :meth:`answer`. ``asked`` is the number of what was asked for.
-    ``work`` answers a question in the process that is forked here; None: it is better done by who asked."""
+    """:meth:`ask` it, once or a few times, and later :meth:`answer` gives the answers in the same order. ``asked`` has
+    the numbers of what was asked for and is still to be answered. ``work`` answers a question in the process that is
+    forked here; None: it is better done by who asked."""
 
     def __init__(self, work: Callable[[Question], Answer | None]) -> None:
         context = multiprocessing.get_context("fork")
-        self._here, there = context.Pipe()
-        self._process: BaseProcess = context.Process(target=_serve, args=(work, there, self._here), daemon=True)
-        self.asked: int | None = None
+        there, self._questions = context.Pipe(duplex=False)
+        self._answers, back = context.Pipe(duplex=False)
+        with suppress(OSError):  # then there is less room
+            fcntl.fcntl(back.fileno(), fcntl.F_SETPIPE_SZ, ROOM)
+        ends = (self._questions, self._answers)
+        self._process: BaseProcess = context.Process(target=_serve, args=(work, there, back, ends), daemon=True)
+        self.asked: deque[int] = deque()
         try:
             self._process.start()
         except OSError:  # no process or no memory is left for one (a container's limit): nobody takes a question
-            self._here.close()
+            self._questions.close()
         there.close()
+        back.close()
 
-    def ask(self, number: int, question: Question) -> None:
-        """Has it work on a question; ``number`` is what that is called here."""
+    def ask(self, number: int, question: Question) -> bool:
+        """Has it work on a question; ``number`` is what that is called here. False: it is gone."""
         try:
-            self._here.send(question)
-            self.asked = number
+            self._questions.send(question)
         except OSError:
-            self.asked = None
+            return False
+        self.asked.append(number)
+        return True
 
     def ready(self) -> bool:
         """Can :meth:`answer` tell at once?"""
-        return self._here.poll()
+        return self._answers.poll()
 
     def answer(self) -> Answer | None:
-        """What was asked for; None where it has to be done here."""
-        self.asked = None
+        """What was asked for first; None where it has to be done here."""
+        self.asked.popleft()
         try:
-            found: Answer | None = self._here.recv()
+            found: Answer | None = self._answers.recv()
         except (EOFError, OSError):  # the worker is gone (out of memory, say)
             return None
         return found
 
     def close(self) -> None:
-        self._here.close()
+        self._questions.close()
+        self._answers.close()
         if self._process.pid is not None:
             self._process.terminate()
             self._process.join()
@@ -65,16 +78,22 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
-def _serve(work: Callable[[Question], Answer | None], connection: Connection, parents_end: Connection) -> None:
-    parents_end.close()  # so that the end of the parent is noticed
+def _serve(
+    work: Callable[[Question], Answer | None],
+    questions: Connection,
+    answers: Connection,
+    theirs: tuple[Connection, ...],
+) -> None:
+    for end in theirs:  # so that the end of the parent is noticed
+        end.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     while True:
         try:
-            question = connection.recv()
+            question = questions.recv()
             try:
                 answer = work(question)
             except Exception:  # noqa: BLE001 - who asked does it again, and tells what is wrong
                 answer = None
-            connection.send(answer)
+            answers.send(answer)
         except (EOFError, OSError):
             return

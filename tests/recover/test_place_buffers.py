@@ -11,6 +11,7 @@ from made_node import MadeNode, body
 
 from flbrecover.recover import place_buffers
 from flbrecover.recover.place_buffers import BufferPlacer, ReadBuffer
+from flbrecover.recover.worker import Worker
 
 DAMAGED = 4  # exit code: some of it is
 
@@ -34,18 +35,22 @@ def node(tmp_path: Path, moto) -> MadeNode:
     return node
 
 
-def two_readers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Has a worker read all files but the first; gives the numbers of records that came from it."""
+def two_readers(monkeypatch: pytest.MonkeyPatch, *, held: int = 0) -> list[int]:
+    """Has a worker read all files but the first; gives the numbers of records that came from it. ``held``: so many
+    are read here instead of waiting for it."""
     came: list[int] = []
-    place = BufferPlacer._place_read
+    answer = Worker.answer
 
-    def noted(placer: BufferPlacer, holder: place_buffers.Holder, read: ReadBuffer) -> None:
-        place(placer, holder, read)
-        came.append(len(holder))
+    def noted(worker: Worker[object, ReadBuffer]) -> ReadBuffer | None:
+        read = answer(worker)
+        if read is not None:
+            came.append(sum(map(len, read.batches)))
+        return read
 
     monkeypatch.setattr(place_buffers, "usable_cores", lambda: 2)
     monkeypatch.setattr(place_buffers, "WORTH_A_WORKER", 0)
-    monkeypatch.setattr(BufferPlacer, "_place_read", noted)
+    monkeypatch.setattr(place_buffers, "MOST_HELD", held)
+    monkeypatch.setattr(Worker, "answer", noted)
     return came
 
 
@@ -58,18 +63,26 @@ def test_the_same_answer(node: MadeNode, monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(came) == 5 and 1200 in came
 
 
+def test_who_waits_reads_the_next_one(node: MadeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = node.differences(DAMAGED)
+    came = two_readers(monkeypatch, held=2)
+    monkeypatch.setattr(Worker, "ready", lambda _: False)
+    assert node.differences(DAMAGED) == alone
+    assert len(came) == 3  # of five: two were asked for, two were read here meanwhile
+
+
 def test_a_worker_that_fails_or_is_gone(
     worker_ends: Callable[[], None], node: MadeNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = node.differences(DAMAGED)
     came = two_readers(monkeypatch)
-    here, read = os.getpid(), BufferPlacer._read
+    here, read = os.getpid(), BufferPlacer.read
 
-    def failing(placer: BufferPlacer, question: place_buffers._Question) -> ReadBuffer | None:
+    def failing(placer: BufferPlacer, question: place_buffers._Question) -> ReadBuffer:
         if os.getpid() != here:
             worker_ends()
         return read(placer, question)
 
-    monkeypatch.setattr(BufferPlacer, "_read", failing)
+    monkeypatch.setattr(BufferPlacer, "read", failing)
     assert node.differences(DAMAGED) == alone
     assert came == []
