@@ -61,6 +61,7 @@ class Node:
 
     def __init__(self, root: Path | str = "/") -> None:
         self.root = Path(os.path.abspath(root))
+        self._prefix = "" if str(self.root) == "/" else str(self.root)
         if not self.root.is_dir():
             raise EvidenceError(f"--root {self.root}: no such directory")
 
@@ -258,7 +259,7 @@ class Node:
         return in_process and self.procfs() is not None
 
     def _host(self, parts: Parts) -> str:
-        return os.path.join(self.root, *parts)
+        return f"{self._prefix}/{'/'.join(parts)}" if parts else str(self.root)
 
 
 def _can_be_a_path(path: str) -> bool:
