@@ -1,16 +1,26 @@
-"""What tells in a moment that a 64-bit key is surely not in a set."""
+"""What tells in a moment that 64-bit keys are surely not in a set: a tenth of a microsecond for each.
+
+A key is turned into a place of a table. For many keys at once that is one calculation with one large number, in which
+each key has its own 64 bits, and ``itemgetter`` looks at all places in C.
+"""
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections.abc import Iterable, Sequence
+from itertools import compress
+from operator import and_, itemgetter
 
 MOST_FILTER = 1 << 22  # bytes
-MOST_TABLE = 1 << 20  # bytes
+MOST_TABLE = 1 << 21  # bytes
+_PIECE = 1 << 14  # keys that one number is made of
+_BITS = bytes(1 << bit for bit in range(8))
 
 
 class Filter:
-    """Says of a 64-bit key that it is surely not in a set, or that it may be. ``size`` is in bytes, a power of two."""
+    """Says of a 64-bit key that it is surely not in a set, or that it may be, by its lower bits. ``size`` is in bytes,
+    a power of two."""
 
     def __init__(self, size: int = 1 << 20) -> None:
         self.bits = bytearray(size)
@@ -24,36 +34,48 @@ class Filter:
         for key in keys:
             bits[(key >> 3) & mask] |= 1 << (key & 7)
 
+    def hits(self, keys: array[int]) -> list[int]:
+        """The places of those that may be in it."""
+        found = map(and_, _looked_up(self.bits, _bits_of(keys, 3, self.mask)), _looked_up(_BITS, _bits_of(keys, 0, 7)))
+        return list(compress(range(len(keys)), found))
+
     def __contains__(self, key: int) -> bool:
         return bool(self.bits[(key >> 3) & self.mask] >> (key & 7) & 1)
 
 
 class PairFilter:
     """Says of many 64-bit keys at once which may be among ``keys``. Most are ruled out by one look into a table that
-    is small enough to stay in the processor's cache, by the upper half of their bits; the others by a :class:`Filter`,
-    by the lower half, of at most ``most`` bytes. Where there are so many keys that the table would rule out hardly any,
-    there is none."""
+    is small enough to stay in the processor's cache, by the upper half of their bits; the others by a :class:`Filter`
+    of at most ``most`` bytes. Where there are so many keys that the table would rule out hardly any, there is none."""
 
     def __init__(self, keys: Sequence[int] | memoryview, most: int = MOST_FILTER) -> None:
         size = 1 << (2 * len(keys)).bit_length()
         self._filter = Filter(min(most, max(1 << 13, size)))
         self._filter.add_all(keys)
         table = bytearray(min(MOST_TABLE, max(1 << 13, size)))
-        self._table = table if len(keys) < 2 * len(table) else None
-        mask = len(table) - 1
-        for half in _upper_halves(keys) if self._table is not None else ():
-            table[half & mask] = 1
+        self._table = table if len(keys) < len(table) else None
+        for start in range(0, len(keys) if self._table is not None else 0, _PIECE):
+            for place in _bits_of(array("Q", keys[start : start + _PIECE]), 32, len(table) - 1):
+                table[place] = 1
 
     def hits(self, keys: array[int]) -> list[int]:
         """The places of those that may be among them."""
         table, bits, mask = self._table, self._filter.bits, self._filter.mask
         if table is None:
-            return [at for at, key in enumerate(keys) if bits[(key >> 3) & mask] >> (key & 7) & 1]
-        upper = len(table) - 1
-        some = [at for at, half in enumerate(_upper_halves(keys)) if table[half & upper]]
+            return self._filter.hits(keys)
+        some = compress(range(len(keys)), _looked_up(table, _bits_of(keys, 32, len(table) - 1)))
         return [at for at in some if bits[((key := keys[at]) >> 3) & mask] >> (key & 7) & 1]
 
 
-def _upper_halves(keys: Sequence[int] | memoryview) -> memoryview:
-    """Those 32 bits of each key that lie behind the others: on a machine with the big end first, the lower ones."""
-    return memoryview(keys if isinstance(keys, (array, memoryview)) else array("Q", keys)).cast("B").cast("I")[1::2]
+def _bits_of(keys: array[int], shift: int, mask: int) -> memoryview:
+    """``(key >> shift) & mask`` for each key; ``mask`` has at most ``64 - shift`` bits."""
+    size = 8 * len(keys)
+    all_of_them = int.from_bytes(keys.tobytes(), sys.byteorder) >> shift
+    masks = int.from_bytes(mask.to_bytes(8, sys.byteorder) * len(keys), sys.byteorder)
+    return memoryview((all_of_them & masks).to_bytes(size, sys.byteorder)).cast("Q")
+
+
+def _looked_up(table: bytes | bytearray, places: memoryview) -> tuple[int, ...]:
+    """What stands at these places, and a little more: for a single place ``itemgetter`` would give no tuple."""
+    found: tuple[int, ...] = itemgetter(*places, 0, 0)(table)
+    return found

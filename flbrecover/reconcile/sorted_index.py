@@ -191,9 +191,7 @@ class GrowingIndex:
             return False
         if not self._levels:
             return True
-        bits, mask = self._filter.bits, self._filter.mask
-        likely = [key for key in keys if bits[(key >> 3) & mask] >> (key & 7) & 1]
-        return not any(map(self.find, likely))
+        return not any(self.find(keys[at]) for at in self._filter.hits(array("Q", keys)))
 
     def _grew(self, number: int) -> None:
         self._young_size += number
