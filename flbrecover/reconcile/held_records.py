@@ -56,13 +56,21 @@ class HeldRecords:
         self._high.append(high)
         self._low.append(low)
 
-    def add_all(self, starts: Sequence[int], ends: Sequence[int], digests: Halves, entry: int) -> None:
-        """Records whose entries are ``entry`` and those after it."""
+    def add_all(self, starts: Sequence[int], ends: Sequence[int], digests: Halves, entries: Iterable[int]) -> None:
+        """More records, with their entries."""
         self.starts.extend(starts)
         self.ends.extend(ends)
-        self.entries.extend(range(entry, entry + len(starts)))
+        self.entries.extend(entries)
         self._high.extend(digests.high)
         self._low.extend(digests.low)
+
+    def put(self, at: int, entries: range) -> None:
+        """Record ``at`` and those after it have these entries."""
+        self.entries.write(at, array("i", entries))
+
+    def highs(self, at: int, number: int) -> array[int]:
+        """The upper halves of the digests of so many records."""
+        return self._high.read(at, at + number)
 
     def digest(self, at: int) -> bytes:
         return TWO_NUMBERS.pack(self._high[at], self._low[at])

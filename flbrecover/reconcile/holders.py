@@ -7,15 +7,18 @@ handed to the output already) and even twice in one file; it is one entry all th
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from flbrecover.model import BufferFile, ByteRange
 from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
+from flbrecover.reconcile.follow import following
 from flbrecover.reconcile.held_records import Halves, HeldRecords
 from flbrecover.reconcile.ledger import NO_TIME, Ledger, Run
 from flbrecover.reconcile.placement import Placement
+
+_NOTHING = range(0)
 
 
 @dataclass(slots=True)
@@ -47,6 +50,21 @@ class Holder:
         self.records.add(span.start, span.end, digest)
         self._count += 1
 
+    def add_all(self, batch: Batch) -> None:
+        """More records, that have no entries yet."""
+        self.learn(batch)
+        self.records.add_all(batch.starts, batch.ends, batch.digests, [NONE] * len(batch))
+        self._count += len(batch)
+
+    def learn(self, batch: Batch) -> None:
+        """What the next records tell of all of them, before they are added."""
+        if not self.varied:
+            self.varied = batch.digests.differ() or (len(self) > 0 and self.digest(0) != batch.digests.digest(0))
+        known = [t for t in batch.times if t != NO_TIME]
+        if known:
+            self.first_ns = min(known) if self.first_ns is None else min(self.first_ns, *known)
+            self.last_ns = max(known) if self.last_ns is None else max(self.last_ns, *known)
+
     def grew(self, records: int) -> None:
         """The ledger has got so many records of this file."""
         self._count += records
@@ -67,6 +85,10 @@ class Holder:
     def set_entry(self, index: int, entry: int) -> None:
         self.records.entries[self.first + index] = entry
 
+    def set_entries(self, index: int, entries: range) -> None:
+        """The entries of record ``index`` and those after it."""
+        self.records.put(self.first + index, entries)
+
     @property
     def entries(self) -> Sequence[int]:
         """The entries of all records, in the file's order."""
@@ -85,41 +107,6 @@ class Holder:
         return self.records.digest(self.first + index)
 
 
-def place_holder(
-    ledger: Ledger, holder: Holder, records: Iterable[tuple[ByteRange, Copy]], *, precise: bool
-) -> None:
-    """Puts all records of a buffer file on the ledger, each on the entry of its source record or on one of its own."""
-    times = array("q")
-    owns = array("Q")
-    first: bytes | None = None
-
-    def place(copy: Copy, entry: int) -> None:
-        holder.set_entry(copy.index, entry)
-
-    placement = Placement(
-        ledger,
-        place,
-        lambda entry: ledger.held[entry] != NONE,
-        tags=(holder.buffer.tag or "",),
-        precise=precise,
-        latest=True,
-    )
-    for span, copy in records:
-        holder.add(span, copy.digest)
-        if first is None:
-            first = copy.digest
-        elif not holder.varied:
-            holder.varied = copy.digest != first
-        times.append(NO_TIME if copy.time_ns is None else copy.time_ns)
-        owns.append(copy.own)
-        if copy.time_ns is not None:
-            holder.first_ns = copy.time_ns if holder.first_ns is None else min(holder.first_ns, copy.time_ns)
-            holder.last_ns = copy.time_ns if holder.last_ns is None else max(holder.last_ns, copy.time_ns)
-        placement.feed(copy)
-    placement.finish()
-    _claim(ledger, holder, times, owns, precise)
-
-
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Records of a buffer file that follow each other: where each begins and ends, its digest, its time (NO_TIME:
@@ -135,17 +122,69 @@ class Batch:
         return len(self.starts)
 
 
+CopyAt = Callable[[int], Copy]
+"""A record of a batch as placement takes it, by its place in the batch."""
+
+
+def place_holder(
+    ledger: Ledger, holder: Holder, batches: Iterable[tuple[Batch, CopyAt]], *, precise: bool
+) -> None:
+    """Puts all records of a buffer file on the ledger, each on the entry of its source record or on one of its own.
+    What follows each other as it does in the log is placed together, without a look at the single record."""
+    times, owns = array("q"), array("Q")
+    together: dict[int, range] = {}  # entries that were taken at once, by the first of their records
+
+    def place(copy: Copy, entry: int) -> None:
+        holder.set_entry(copy.index, entry)
+
+    placement = Placement(
+        ledger,
+        place,
+        lambda entry: ledger.held[entry] != NONE,
+        tags=(holder.buffer.tag or "",),
+        precise=precise,
+        latest=True,
+    )
+    for batch, copy_at in batches:
+        first = len(holder)
+        holder.add_all(batch)
+        times.extend(batch.times)
+        owns.extend(batch.owns)
+        at = 0
+        while at < len(batch):
+            entries = _following(ledger, holder, placement.previous, batch, at)
+            if entries:
+                placement.run(first + at, entries)
+                holder.set_entries(first + at, entries)
+                together[first + at] = entries
+                at += len(entries)
+            else:
+                placement.feed(copy_at(at))
+                at += 1
+    placement.finish()
+    _claim(ledger, holder, times, owns, together, precise=precise)
+
+
+def _following(ledger: Ledger, holder: Holder, previous: int, batch: Batch, at: int) -> range:
+    """Entries of log records behind ``previous`` that follow each other as the records from ``at`` on do."""
+    if previous == NONE:
+        return _NOTHING
+    entries = range(previous + 1, min(ledger.end_of_run(previous), ledger.indexed))
+    entries = entries[: following(ledger, batch.owns, at, entries)]
+    if not entries or ledger.tags_of(entries) != {holder.buffer.tag or ""}:
+        return _NOTHING
+    for entry, time_ns in ((entries[0], batch.times[at]), (entries[-1], batch.times[at + len(entries) - 1])):
+        if not ledger.agrees_in_time(entry, None if time_ns == NO_TIME else time_ns):
+            return _NOTHING
+    return entries
+
+
 def place_by_digest(ledger: Ledger, holder: Holder, batches: Iterable[Batch]) -> None:
     """:func:`place_holder` for a tag without logs, where the same bytes are the same record: a record is on the entry
     that is held with its bytes, or on a new one."""
     run = NONE
     for batch in batches:
-        if not holder.varied:
-            holder.varied = batch.digests.differ() or (len(holder) > 0 and holder.digest(0) != batch.digests.digest(0))
-        known = [t for t in batch.times if t != NO_TIME]
-        if known:
-            holder.first_ns = min(known) if holder.first_ns is None else min(holder.first_ns, *known)
-            holder.last_ns = max(known) if holder.last_ns is None else max(holder.last_ns, *known)
+        holder.learn(batch)
         if run == NONE:
             run = ledger.start_run(Run(holder.buffer.path))
         if ledger.knows_none_of(batch.digests):
@@ -167,12 +206,29 @@ def place_by_digest(ledger: Ledger, holder: Holder, batches: Iterable[Batch]) ->
             ledger.hold(entry, holder.first + index, None if batch.times[n] == NO_TIME else batch.times[n])
 
 
-def _claim(ledger: Ledger, holder: Holder, times: Sequence[int], owns: Sequence[int], precise: bool) -> None:
+def _claim(
+    ledger: Ledger,
+    holder: Holder,
+    times: array[int],
+    owns: array[int],
+    together: Mapping[int, range],
+    *,
+    precise: bool,
+) -> None:
+    """Has entries hold the records of a file: those that were taken ``together`` at once, where nothing holds them
+    yet."""
     complete = all(entry != NONE for entry in holder.entries)  # the logs show every record of this file
     doubled = holder.buffer.kind == "quarantine" and not precise
     repeated = repeated_block([holder.digest(i) for i in range(len(holder))]) if doubled else range(0)
     run = NONE
+    past = 0  # records up to here have been claimed
     for index in range(len(holder)):
+        if index < past:
+            continue
+        entries = together.get(index, _NOTHING)
+        if entries and ledger.hold_all(entries, holder.first + index, times[index : index + len(entries)]):
+            past = index + len(entries)
+            continue
         entry, digest = holder.entry(index), holder.digest(index)
         if entry == NONE and precise and (held := ledger.of_digest(digest)):
             entry = held[0]

@@ -142,7 +142,7 @@ class Ledger:
         none = array("Q", bytes(8 * size))
         self.add_all(run, (tag,), array("i", bytes(4 * size)), Halves(none, none), times, array("b", bytes(size)), owns)
         self.held.write(first, array("i", range(record, record + size)))
-        self.records.add_all(starts, ends, digests, first)
+        self.records.add_all(starts, ends, digests, range(first, first + size))
         self._digests.add_new(digests.high, first)
 
     def _tag_of_new(self, run: int, tag: str) -> int:
@@ -258,6 +258,19 @@ class Ledger:
         high, _ = TWO_NUMBERS.unpack(self.records.digest(record))
         self._digests.add(high, entry)
         self.learn_time(entry, time_ns)
+
+    def hold_all(self, entries: range, record: int, times: array[int]) -> bool:
+        """:meth:`hold` for entries of one run and the records from ``record`` on, with their times (NO_TIME: none).
+        False, and nothing is done, where one of the entries is held already."""
+        if self.held.read(entries.start, entries.stop).tobytes() != _NONE * len(entries):
+            return False
+        self.held.write(entries.start, array("i", range(record, record + len(entries))))
+        self._digests.add_all(self.records.highs(record, len(entries)), entries)
+        if not self.runs[self.run_of(entries.start)].timed:
+            known = self.time.read(entries.start, entries.stop)
+            learned = (old if new == NO_TIME else new for old, new in zip(known, times, strict=True))
+            self.time.write(entries.start, array("q", learned))
+        return True
 
     def are_held(self, entries: range, record: int) -> bool:
         """Are these entries held by ``record`` and those after it, one by one?"""

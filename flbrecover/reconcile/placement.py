@@ -99,6 +99,8 @@ class Placement:
     def run(self, index: int, entries: range) -> None:
         """Records ``index`` on are copies of ``entries``, which follow :attr:`previous` in its run: the caller has
         compared them, and places them itself."""
+        for entry in entries if self._latest else ():
+            self._take(entry)
         self._previous = entries.stop - 1
         self._last = (index + len(entries) - 1, self._previous)
         self.placed += len(entries)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import xxhash
 
 from flbrecover.fluentbit.json_members import Members
+from flbrecover.reconcile.follow import following
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.sorted_index import KeySet
 
@@ -186,9 +187,9 @@ class Scanner:
         self._siblings = siblings
         self._filter = ledger.own_filter
         self._index = ledger.own_index
-        self._own = ledger.own.raw()
+        self._ledger = ledger
+        self._size = len(ledger)
         self._logs = ledger.indexed
-        self._end_of_run = ledger.end_of_run
 
     def scan(self, blocks: Iterable[list[bytes]]) -> Iterator[Segment]:
         """Segments that cover all lines, in order."""
@@ -251,20 +252,6 @@ class Scanner:
 
     def _following(self, owns: array[int], at: int, entry: int) -> int:
         """How many lines from ``at`` on have the own parts of ``entry`` and those after it."""
-        if entry >= len(self._own):
-            return 0
-        if not self._cut.whole and entry >= self._logs:
+        if entry >= self._size or (not self._cut.whole and entry >= self._logs):
             return 0  # what only buffers hold is compared with its date
-        most = min(len(owns) - at, self._end_of_run(entry - 1) - entry)
-        if most <= 0 or owns[at] != self._own[entry]:
-            return 0
-        low, high = 1, most  # so many follow surely, so many at most
-        if bytes(owns[at : at + most]) == bytes(self._own[entry : entry + most]):
-            return most
-        while low < high:
-            middle = (low + high + 1) // 2
-            if bytes(owns[at : at + middle]) == bytes(self._own[entry : entry + middle]):
-                low = middle
-            else:
-                high = middle - 1
-        return low
+        return following(self._ledger, owns, at, range(entry, self._ledger.end_of_run(entry - 1)))

@@ -185,6 +185,14 @@ class GrowingIndex:
         self._young.update(zip(keys, range(first, first + len(keys)), strict=True))
         self._grew(len(keys))
 
+    def add_all(self, keys: Sequence[int], entries: range) -> None:
+        """:meth:`add` for many."""
+        if self.has_none_of(keys):
+            self.add_new(keys, entries.start)
+            return
+        for key, entry in zip(keys, entries, strict=True):
+            self.add(key, entry)
+
     def has_none_of(self, keys: Sequence[int]) -> bool:
         """Are all these keys different, and not in the index?"""
         if len(set(keys)) < len(keys) or not self._young.keys().isdisjoint(keys):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import add
 
 from flbrecover.evidence.buffer_records import BufferRecords
@@ -17,10 +18,11 @@ from flbrecover.fluentbit.record_split import Lines
 from flbrecover.model import BufferFile, ByteRange, Problem, Record
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.held_records import Halves
-from flbrecover.reconcile.holders import Batch, Holder, place_by_digest, place_holder
+from flbrecover.reconcile.holders import Batch, CopyAt, Holder, place_by_digest, place_holder
 from flbrecover.reconcile.ledger import NO_TIME
-from flbrecover.reconcile.match_key import digest_of
+from flbrecover.reconcile.match_key import MatchRule, digest_of
 from flbrecover.reconcile.rebuild import MOST_SIBLINGS
+from flbrecover.reconcile.scan import Cut
 from flbrecover.recover.comparison import Comparison
 from flbrecover.recover.gone import SourceBytes
 from flbrecover.recover.rules import Rules
@@ -45,6 +47,28 @@ class ReadBuffer:
     content_length: int
     content_md5: str
     content_crc32: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Together:
+    """Records of a buffer file that come one after the other."""
+
+    lines: list[bytes]
+    starts: Sequence[int]
+    ends: Sequence[int]
+    times: Sequence[int | None]
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> _Together:
+        return cls(
+            [record.data for record in records],
+            [record.span.start for record in records],
+            [record.span.end for record in records],
+            [record.time_ns for record in records],
+        )
+
+    def record(self, at: int) -> Record:
+        return Record(self.lines[at], ByteRange(self.starts[at], self.ends[at]), self.times[at])
 
 
 class BufferPlacer:
@@ -133,15 +157,33 @@ class BufferPlacer:
         """The records of a buffer file, many at a time; the first ones go to ``feed`` as well."""
         cut = self._rules.cut_of((tag,))
         fed = 0
-        for lines, starts, ends in _together(records):
-            for line in lines[: max(0, MOST_SIBLINGS - fed)]:
+        for some in self._together(records):
+            for line in some.lines[: max(0, MOST_SIBLINGS - fed)]:
                 feed(line)
-            fed += len(lines)
-            times = [NO_TIME if time_ns is None else time_ns for time_ns in self._format.times_of(lines)]
-            owns = cut.owns(lines) if cut is not None else array("Q", bytes(8 * len(lines)))
+            fed += len(some.lines)
             self._found.breathe()
-            digests = Halves.of(map(digest_of, lines))
-            yield Batch(array("q", starts), array("q", ends), digests, array("q", times), owns)
+            yield self._batch(some, cut)
+
+    def _together(self, records: BufferRecords) -> Iterator[_Together]:
+        """The records, many at a time."""
+        held: list[Record] = []
+        for item in records.batches():
+            if isinstance(item, Record):
+                held.append(item)
+            if held and (isinstance(item, Lines) or len(held) == AT_ONCE):
+                yield _Together.of(held)
+                held = []
+            if isinstance(item, Lines):
+                ends = list(map(add, item.starts, map(len, item.lines)))
+                yield _Together(item.lines, item.starts, ends, self._format.times_of(item.lines))
+        if held:
+            yield _Together.of(held)
+
+    def _batch(self, some: _Together, cut: Cut | None) -> Batch:
+        owns = cut.owns(some.lines) if cut is not None else array("Q", bytes(8 * len(some.lines)))
+        digests = Halves.of(map(digest_of, map(self._found.style.comparable, some.lines)))
+        times = array("q", [NO_TIME if time_ns is None else time_ns for time_ns in some.times])
+        return Batch(array("q", some.starts), array("q", some.ends), digests, times, owns)
 
     # -- records of a tag with logs --------------------------------------------------------------------------------
 
@@ -158,18 +200,26 @@ class BufferPlacer:
 
     def _copies(
         self, buffer: BufferFile, records: BufferRecords, gone: Sequence[str], sizes: list[list[int]]
-    ) -> Iterator[tuple[ByteRange, Copy]]:
+    ) -> Iterator[tuple[Batch, CopyAt]]:
         tag = buffer.tag or ""
         rules = self._rules.of([tag])
+        cut = self._rules.cut_of((tag,))
         siblings = self._found.siblings_of(tag)
         made = self._found.logs.made.get(tag, set())
-        for index, record in enumerate(records):
-            siblings.feed(record.data, made)
+        index = 0
+        for some in self._together(records):
+            for line in some.lines if siblings.seen < MOST_SIBLINGS else ():
+                siblings.feed(line, made)
             if gone:
-                sizes.append(self._counted.sizes(gone, record))
-            if not index % 1000:
-                self._found.breathe()
-            yield record.span, self._rules.copy(index, record, rules, self._rules.own(tag, record.data))
+                sizes += [self._counted.sizes(gone, some.record(at)) for at in range(len(some.lines))]
+            self._found.breathe()
+            batch = self._batch(some, cut)
+            yield batch, partial(self._copy, some, rules, batch.owns, index)
+            index += len(batch)
+
+    def _copy(self, some: _Together, rules: Sequence[MatchRule], owns: array[int], index: int, at: int) -> Copy:
+        """The record at a place of some, which begin with record ``index``."""
+        return self._rules.copy(index + at, some.record(at), rules, owns[at])
 
 
 class _ByTwo:
@@ -204,22 +254,3 @@ class _ByTwo:
             return None
         self._next = at + 1
         return at, question
-
-
-def _together(records: BufferRecords) -> Iterator[tuple[list[bytes], list[int], list[int]]]:
-    """The records with where they begin and end, many at a time."""
-    lines: list[bytes] = []
-    starts: list[int] = []
-    ends: list[int] = []
-    for item in records.batches():
-        if isinstance(item, Record):
-            lines.append(item.data)
-            starts.append(item.span.start)
-            ends.append(item.span.end)
-        if lines and (isinstance(item, Lines) or len(lines) == AT_ONCE):
-            yield lines, starts, ends
-            lines, starts, ends = [], [], []
-        if isinstance(item, Lines):
-            yield item.lines, item.starts, list(map(add, item.starts, map(len, item.lines)))
-    if lines:
-        yield lines, starts, ends

@@ -32,17 +32,9 @@ class Rules:
     of_tag: dict[str, MatchRule] = field(default_factory=dict)
     cuts: dict[str, Cut] = field(default_factory=dict)
     probes: dict[str, Probe] = field(default_factory=dict)
-    _own_cuts: dict[str, Cut | None] = field(default_factory=dict)
 
     def of(self, tags: Iterable[str]) -> list[MatchRule]:
         return list(dict.fromkeys(self.of_tag[tag] for tag in tags if tag in self.of_tag))
-
-    def own(self, tag: str, data: bytes) -> int:
-        """The hash of a record's own part; 0 where it has none."""
-        if tag not in self._own_cuts:
-            self._own_cuts[tag] = self.cut_of((tag,))
-        cut = self._own_cuts[tag]
-        return 0 if cut is None else cut.own(data)
 
     def cut_of(self, tags: Sequence[str]) -> Cut | None:
         """How to scan objects that may hold records of these tags; None: not at all."""
@@ -50,7 +42,6 @@ class Rules:
             return None
         cuts = {WHOLE if tag not in self.of_tag else self.cuts.get(tag) for tag in tags}
         return cuts.pop() if len(cuts) == 1 else None
-
 
     def copy(self, index: int, record: Record, rules: Sequence[MatchRule], own: int = 0) -> Copy:
         """A stored or buffered record as placement takes it."""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from array import array
+
 import pytest
+import xxhash
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flbrecover.model import BufferFile, BufferKind, ByteRange, FileFacts
 from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
-from flbrecover.reconcile.holders import Holder, place_holder, repeated_block
-from flbrecover.reconcile.ledger import Ledger, Run
+from flbrecover.reconcile.held_records import Halves
+from flbrecover.reconcile.holders import Batch, Holder, place_holder, repeated_block
+from flbrecover.reconcile.ledger import NO_TIME, Ledger, Run
 from flbrecover.reconcile.match_key import digest_of
 
 
@@ -18,16 +24,38 @@ def a_file(name: str, kind: BufferKind = "data") -> BufferFile:
 
 
 def hold(
-    ledger: Ledger, number: int, records: list[str], *, precise: bool = True, kind: BufferKind = "data"
+    ledger: Ledger,
+    number: int,
+    records: list[str],
+    *,
+    precise: bool = True,
+    kind: BufferKind = "data",
+    scanned: bool = False,
 ) -> Holder:
-    """Records are ``date/text``: the bytes are all of it, the match key is the text."""
+    """Records are ``date/text``: the bytes are all of it, the match key is the text, and with ``scanned`` so is the own
+    part."""
     holder = Holder.begin(number, a_file(f"f{number}", kind), ledger)
-    copies = (
-        (ByteRange(i * 10, i * 10 + 9), Copy(i, digest_of(r.encode()), (digest_of(r.split("/")[-1].encode()),), None))
-        for i, r in enumerate(records)
+
+    def text(at: int) -> bytes:
+        return records[at].split("/")[-1].encode()
+
+    def copy(at: int) -> Copy:
+        return Copy(at, digest_of(records[at].encode()), (digest_of(text(at)),), None, batch.owns[at])
+
+    count = len(records)
+    batch = Batch(
+        array("q", range(0, 10 * count, 10)),
+        array("q", range(9, 10 * count + 9, 10)),
+        Halves.of(digest_of(r.encode()) for r in records),
+        array("q", [NO_TIME] * count),
+        array("Q", [own(text(at)) if scanned else 0 for at in range(count)]),
     )
-    place_holder(ledger, holder, copies, precise=precise)
+    place_holder(ledger, holder, [(batch, copy)], precise=precise)
     return holder
+
+
+def own(text: bytes) -> int:
+    return xxhash.xxh3_64_intdigest(text)
 
 
 def uploads(ledger: Ledger, *holders: Holder) -> list[tuple[int, int]]:
@@ -86,6 +114,34 @@ def test_other_dates_are_other_records_when_the_log_has_lost_lines() -> None:
     ledger.index_keys()
     holder = hold(ledger, 0, [f"{n}/beat" for n in range(20)])
     assert len(uploads(ledger, holder)) == 20
+
+
+LINES = st.lists(st.sampled_from("abcd"), max_size=12)
+FILES = st.lists(st.tuples(st.integers(0, 2), LINES | st.tuples(st.integers(0, 8), st.integers(1, 8))), max_size=3)
+
+
+@given(logs=st.lists(LINES, max_size=3), files=FILES, precise=st.booleans())
+def test_what_is_placed_together_is_placed_as_each_would_be(
+    logs: list[list[str]], files: list[tuple[int, list[str] | tuple[int, int]]], precise: bool
+) -> None:
+    """Buffer files of any lines, and of lines that follow each other in the logs."""
+    everything = [line for log in logs for line in log]
+
+    def told(*, scanned: bool) -> list[object]:
+        ledger, holders = Ledger(), []
+        for log in logs:
+            run = ledger.start_run(Run("app.log"))
+            for line in log:
+                ledger.add(run, "app", digest_of(line.encode()), own=own(line.encode()))
+        ledger.index_keys()
+        for number, (date, lines) in enumerate(files):
+            some = everything[lines[0] : sum(lines)] if isinstance(lines, tuple) else lines
+            holders.append(hold(ledger, number, [f"{date}/{x}" for x in some], precise=precise, scanned=scanned))
+        entries = [(list(h.entries), h.copies, h.varied, h.first_ns) for h in holders]
+        found = [list(ledger.of_digest(digest_of(f"{date}/{x}".encode()))) for date in range(3) for x in "abcd"]
+        return [entries, list(ledger.held.raw()), list(ledger.time.raw()), found]
+
+    assert told(scanned=True) == told(scanned=False)
 
 
 @pytest.mark.parametrize(
