@@ -13,8 +13,6 @@ from itertools import compress
 from operator import and_, itemgetter
 
 MOST_FILTER = 1 << 22  # bytes
-MOST_TABLE = 1 << 21  # bytes
-_PIECE = 1 << 14  # keys that one number is made of
 _BITS = bytes(1 << bit for bit in range(8))
 
 
@@ -44,27 +42,21 @@ class Filter:
 
 
 class PairFilter:
-    """Says of many 64-bit keys at once which may be among ``keys``. Most are ruled out by one look into a table that
-    is small enough to stay in the processor's cache, by the upper half of their bits; the others by a :class:`Filter`
-    of at most ``most`` bytes. Where there are so many keys that the table would rule out hardly any, there is none."""
+    """Says of many 64-bit keys at once which may be among ``keys``: one :class:`Filter` of at most ``most`` bytes has
+    the lower and the upper half of each key. Where it would be more than half full with that, the lower ones alone."""
 
     def __init__(self, keys: Sequence[int] | memoryview, most: int = MOST_FILTER) -> None:
-        size = 1 << (2 * len(keys)).bit_length()
-        self._filter = Filter(min(most, max(1 << 13, size)))
+        size = min(most, max(1 << 13, 1 << (2 * len(keys)).bit_length()))
+        self._filter = Filter(size)
         self._filter.add_all(keys)
-        table = bytearray(min(MOST_TABLE, max(1 << 13, size)))
-        self._table = table if len(keys) < len(table) else None
-        for start in range(0, len(keys) if self._table is not None else 0, _PIECE):
-            for place in _bits_of(array("Q", keys[start : start + _PIECE]), 32, len(table) - 1):
-                table[place] = 1
+        self._twice = 2 * len(keys) <= 4 * size
+        if self._twice:
+            self._filter.add_all(key >> 32 for key in keys)
 
     def hits(self, keys: array[int]) -> list[int]:
         """The places of those that may be among them."""
-        table, bits, mask = self._table, self._filter.bits, self._filter.mask
-        if table is None:
-            return self._filter.hits(keys)
-        some = compress(range(len(keys)), _looked_up(table, _bits_of(keys, 32, len(table) - 1)))
-        return [at for at in some if bits[((key := keys[at]) >> 3) & mask] >> (key & 7) & 1]
+        some = self._filter.hits(keys)
+        return [at for at in some if keys[at] >> 32 in self._filter] if self._twice else some
 
 
 def _bits_of(keys: array[int], shift: int, mask: int) -> memoryview:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flbrecover.reconcile import filters, sorted_index
+from flbrecover.reconcile import sorted_index
 from flbrecover.reconcile.columns import MemoryColumn, in_memory
 from flbrecover.reconcile.filters import Filter, PairFilter
 from flbrecover.reconcile.sorted_index import GrowingIndex, KeySet, SortedIndex
@@ -114,19 +114,16 @@ def test_a_filter_denies_most_others() -> None:
     assert sum((key * 977 + 5) in some for key in range(10_000)) < 500
 
 
-@pytest.mark.parametrize("most", [1 << 20, 1 << 3], ids=["with its table", "too many keys for one"])
+@pytest.mark.parametrize("most", [1 << 20, 1 << 3], ids=["both halves", "too many keys for both"])
 @given(keys=st.sets(st.integers(0, 2**64 - 1), max_size=300), others=st.lists(st.integers(0, 2**64 - 1), max_size=50))
 def test_many_looks_at_once_find_all_that_is_there(most: int, keys: set[int], others: list[int]) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(filters, "MOST_TABLE", most)
-        some = PairFilter(array("Q", keys))
+    some = PairFilter(array("Q", keys), most)
     asked = [*others, *keys]
     found = {asked[place] for place in some.hits(array("Q", asked))}
     assert keys <= found
 
 
-@pytest.mark.parametrize("most", [1 << 20, 1 << 3])
-def test_most_of_the_others_are_ruled_out(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filters, "MOST_TABLE", most)
+@pytest.mark.parametrize(("most", "hits"), [(1 << 20, 100), (1 << 12, 4000)], ids=["both halves", "one half"])
+def test_most_of_the_others_are_ruled_out(most: int, hits: int) -> None:
     spread = array("Q", [(n * 0x9E3779B97F4A7C15) % 2**64 for n in range(20_000)])
-    assert len(PairFilter(spread[:10_000]).hits(spread[10_000:])) < 1500
+    assert len(PairFilter(spread[:10_000], most).hits(spread[10_000:])) < hits
