@@ -18,7 +18,7 @@ from flbrecover.bucket.zstd_frame import is_skippable, zstd_pieces
 from flbrecover.errors import BucketError, FlbrecoverError
 
 HEAD = 64 * 1024  # bytes of a body that are looked at to tell snappy from text
-GZIP_SLICE = 128 * 1024  # bytes fed at once: what does not fit into a block of content is copied for the next
+GZIP_SLICE = 32 * 1024  # bytes fed at once: what they unpack to stays in the processor's cache while it is cut up
 ZSTD_WINDOW = 1 << 27  # what the zstd program takes by default
 MAX_OUTPUT = 64 * 1024**3  # Fluent Bit's objects have at most 50 GB, before compression
 FREE_OUTPUT = 64 * 1024**2  # below it no ratio is too high

@@ -56,7 +56,10 @@ class PairFilter:
     def hits(self, keys: array[int]) -> list[int]:
         """The places of those that may be among them."""
         some = self._filter.hits(keys)
-        return [at for at in some if keys[at] >> 32 in self._filter] if self._twice else some
+        if not self._twice:
+            return some
+        bits, mask = self._filter.bits, self._filter.mask
+        return [at for at in some if bits[((half := keys[at] >> 32) >> 3) & mask] >> (half & 7) & 1]
 
 
 def _bits_of(keys: array[int], shift: int, mask: int) -> memoryview:
