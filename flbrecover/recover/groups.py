@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 def split(
     wanted: Iterable[range], places: Callable[[range], Iterable[tuple[int, int]]], most: int
 ) -> Iterator[list[range]]:
-    """Groups of records that are no larger than an object of this output may be; never an empty one. ``places`` tells
-    where records begin and end, each without its newline."""
+    """Groups of records for one object each, of at most ``most`` bytes; never an empty one. What is left over goes with
+    the last of them where it is less than half as large: Fluent Bit's own objects outgrow ``total_file_size`` by a
+    chunk, and a file that did so by a record is no two objects. ``places`` tells where records begin and end, each
+    without its newline."""
+    last: list[range] = []
     group: list[range] = []
     total = 0
     for indexes in wanted:
@@ -19,12 +22,21 @@ def split(
             if total and total + size > most:
                 if index > start:
                     group.append(range(start, index))
-                yield group
-                group, total, start = [], 0, index
+                if last:
+                    yield last
+                last, group, total, start = group, [], 0, index
             total += size
         group.append(range(start, indexes.stop))
-    if group:
-        yield group
+    if last and 2 * total < most:
+        group, last = _joined(last, group), []
+    yield from (some for some in (last, group) if some)
+
+
+def _joined(first: list[range], second: list[range]) -> list[range]:
+    """Both, neighbours as one range."""
+    if first[-1].stop != second[0].start:
+        return first + second
+    return [*first[:-1], range(first[-1].start, second[0].stop), *second[1:]]
 
 
 def runs_of(numbers: Iterable[int]) -> Iterator[range]:
