@@ -16,7 +16,7 @@ import functools
 import os
 import stat
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from flbrecover.errors import EvidenceError
@@ -75,7 +75,7 @@ class Node:
         """
         if not _can_be_a_path(path):
             raise EvidenceError(f"{path!r}: no file can have this name")
-        todo = [p for p in reversed(PurePosixPath(path).parts) if p != "/"]
+        todo = path.split("/")[::-1]
         done: list[str] = []
         links = 0
         while todo:
@@ -100,23 +100,23 @@ class Node:
             if links > MAX_SYMLINKS:
                 raise EvidenceError(f"{path}: too many levels of symbolic links")
             try:
-                target = PurePosixPath(self.readlink(here))
+                target = self.readlink(here)
             except OSError as e:
                 raise EvidenceError(f"{path}: {e.strerror}") from e
-            if target.is_absolute():
+            if target.startswith("/"):
                 done = []
-            todo.extend(p for p in reversed(target.parts) if p != "/")
+            todo.extend(reversed(target.split("/")))
         return "/" + "/".join(done)
 
     def host_path(self, path: str) -> Path:
         """Where ``path`` lies on the machine that runs this process, symlinks resolved inside the root."""
-        return Path(self._host(PurePosixPath(self.resolve(path)).parts[1:]))
+        return Path(self._host(_parts(self.resolve(path))))
 
     def facts(self, path: str) -> FileFacts:
         """``stat`` of a path. Raises EvidenceError where there is none or it may not be looked at."""
         real = self.resolve(path)
         try:
-            st = self.lstat(PurePosixPath(real).parts[1:])
+            st = self.lstat(_parts(real))
         except OSError as e:
             raise EvidenceError(f"{path}: {e.strerror}") from e
         return FileFacts(path, real, st.st_dev, st.st_ino, st.st_size, st.st_mtime_ns)
@@ -234,7 +234,7 @@ class Node:
         return here if f"{os.major(device)}:{os.minor(device)}".encode() in of_proc else None
 
     def _open(self, path: str, flags: int) -> int:
-        host = self._host(PurePosixPath(self.resolve(path)).parts[1:])
+        host = self._host(_parts(self.resolve(path)))
         flags |= os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             try:
@@ -247,7 +247,7 @@ class Node:
 
     def _mode(self, path: str, look: Callable[[Parts], Stat]) -> int | None:
         try:
-            return look(PurePosixPath(self.resolve(path)).parts[1:]).st_mode
+            return look(_parts(self.resolve(path))).st_mode
         except (EvidenceError, OSError):
             return None
 
@@ -260,6 +260,10 @@ class Node:
 
     def _host(self, parts: Parts) -> str:
         return f"{self._prefix}/{'/'.join(parts)}" if parts else str(self.root)
+
+
+def _parts(resolved: str) -> list[str]:
+    return resolved.split("/")[1:] if resolved != "/" else []
 
 
 def _can_be_a_path(path: str) -> bool:

@@ -128,7 +128,7 @@ def recovered_key(output: S3Output, tag: str, time_ns: int, content_sha256: str,
     derived = _derive(content_sha256, attempt)
     plain = KeyFormat(output.key_format, output.tag_delimiters, put_object_suffix=False)
     key = plain.render(tag, time_ns, derived, f"r{derived}")
-    unique = key != plain.render(tag, time_ns, "*", "*")  # and not cut off at the end of a long key
+    unique = derived in key or key != plain.render(tag, time_ns, "*", "*")  # it may be cut off at the end of a long key
     key = _RAW_BYTES.sub("\ufffd", key)
     allowed = unique or (output.static_file_path and attempt == 0)
     if not allowed or len(key.encode()) > MAX_KEY_BYTES:
