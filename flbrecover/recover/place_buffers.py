@@ -31,7 +31,7 @@ from flbrecover.recover.worker import Worker, usable_cores
 
 WORTH_A_WORKER = 32 << 20  # bytes of buffer files that are still to be read
 MOST_SENT = 16 << 20  # bytes of a buffer file whose numbers are held and sent at once
-ASKED = 2  # files that the worker is asked for at once: it goes on while its last answer waits here
+ASKED = 4  # files that the worker is asked for at once: it goes on while its last answers wait
 MOST_HELD = 3  # files that are read here before it is their turn
 AT_ONCE = 512  # records that come one by one and are placed together
 _Question = tuple[BufferFile, int]  # the file, and how many of its first records are wanted as they are

@@ -26,7 +26,7 @@ from flbrecover.recover.worker import Worker, usable_cores
 
 LOOK_AHEAD = 4 * AHEAD  # candidates that are looked at for those that come next
 WORTH_A_WORKER = 32 << 20  # bytes of objects that are still to be read
-ASKED = 2  # objects that the worker is asked for at once: it goes on while its last answer waits here
+ASKED = 2  # objects that the worker is asked for at once: it goes on while its last answer waits
 _Question = tuple[Sequence[int], int]  # scan the first of these, the others are next; so many siblings are wanted
 _NO_SPAN = ByteRange(0, 0)  # where in the object a line lay plays no part
 

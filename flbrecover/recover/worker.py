@@ -12,6 +12,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -20,7 +21,7 @@ from typing import Generic, TypeVar
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
-ROOM = 1 << 20  # bytes of answers that wait in the pipe while the worker goes on: as much as Linux gives to everybody
+ROOM = 1 << 20  # bytes of answers that wait in the pipe: as much as Linux gives to everybody
 
 
 class Worker(Generic[Question, Answer]):
@@ -87,13 +88,23 @@ def _serve(
     for end in theirs:  # so that the end of the parent is noticed
         end.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
+    sender = ThreadPoolExecutor(1)  # an answer that waits until there is room for it keeps nobody from the next one
     while True:
         try:
             question = questions.recv()
-            try:
-                answer = work(question)
-            except Exception:  # noqa: BLE001 - who asked does it again, and tells what is wrong
-                answer = None
-            answers.send(answer)
         except (EOFError, OSError):
             return
+        try:
+            answer = work(question)
+        except Exception:  # noqa: BLE001 - who asked does it again, and tells what is wrong
+            answer = None
+        sender.submit(_send, answers, answer)
+
+
+def _send(answers: Connection, answer: object) -> None:
+    try:
+        answers.send(answer)
+    except OSError:  # nobody is there any more
+        return
+    except Exception:  # noqa: BLE001 - it cannot be sent: no memory for that, say
+        answers.send(None)
