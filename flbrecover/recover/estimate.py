@@ -28,6 +28,14 @@ class Estimator:
         entries, dates = self._around(run, entry)
         return dates.of(entry - entries.start)
 
+    def untimed(self, run: LogRun, entries: range) -> Iterator[int]:
+        """The estimated times of those of these entries, of one log, that have no known time."""
+        for span, dates in self._spans_of(run)[self._at(run, entries.start) :]:
+            if span.start >= entries.stop:
+                return
+            for entry in range(max(span.start, entries.start), min(span.stop, entries.stop)):
+                yield dates.of(entry - span.start)
+
     def dates(self, run: LogRun, entries: Iterable[int]) -> Iterator[Dates]:
         """The estimated dates of those entries that have no known time, joined where they follow each other."""
         last: tuple[int, Dates] | None = None
@@ -45,10 +53,16 @@ class Estimator:
             yield last[1]
 
     def _around(self, run: LogRun, entry: int) -> tuple[range, Dates]:
+        return self._spans_of(run)[self._at(run, entry)]
+
+    def _at(self, run: LogRun, entry: int) -> int:
+        """The last stretch that does not begin behind an entry, or the first one."""
+        return max(0, bisect_right(self._spans_of(run), entry, key=lambda s: s[0].start) - 1)
+
+    def _spans_of(self, run: LogRun) -> list[tuple[range, Dates]]:
         if run.run not in self._spans:
             self._spans[run.run] = list(self._measure(run))
-        spans = self._spans[run.run]
-        return spans[bisect_right(spans, entry, key=lambda s: s[0].start) - 1]
+        return self._spans[run.run]
 
     def _measure(self, run: LogRun) -> Iterator[tuple[range, Dates]]:
         """Stretches of entries without a time, each with its dates."""

@@ -13,10 +13,11 @@ from flbrecover.recover.comparison import Comparison
 from flbrecover.recover.uploads import UploadCase
 
 CODES: tuple[EntryState, ...] = ("stored", "pending", "buffered", "lost", "unread", "gone", "maybe filtered")
-_FLUSHED = 1 << 16
+_AT_ONCE = 1 << 16
 CODE = {state: number for number, state in enumerate(CODES)}
 
-_STORED = CODE["stored"]
+_STORED, _BUFFERED = CODE["stored"], CODE["buffered"]
+_NOWHERE = 255
 
 
 class States:
@@ -30,29 +31,30 @@ class States:
     def __init__(self, comparison: Comparison, uploads: Iterable[UploadCase], *, assume_kept: bool) -> None:
         ledger, logs = comparison.ledger, comparison.logs
         self._codes = comparison.scratch.column("B")
-        stored, held = ledger.stored.raw(), ledger.held.raw()
         kept: Collection[str] = ()
         if logs.reasons:
+            stored, held = ledger.stored.raw(), ledger.held.raw()
             kept = {ledger.tag_of(e) for e in range(len(logs)) if stored[e] != NONE or held[e] != NONE}
-        codes = bytearray()
         for run in logs.runs:
-            read_to = run.file.read_to
-            for entry in ledger.entries_of(run.run):
-                codes.append(CODE[self._of_log(comparison, entry, read_to, kept, assume_kept)])
-                self._flush(comparison, codes)
-        buffered = CODE["buffered"]
-        for entry in range(len(logs), len(ledger)):
-            codes.append(buffered if stored[entry] == NONE else _STORED)
-            self._flush(comparison, codes)
-        self._codes.extend(codes)
+            self._add(comparison, ledger.entries_of(run.run), run.file.read_to, kept, assume_kept)
+        self._add(comparison, range(len(logs), len(ledger)), None, kept, assume_kept)
         for upload in uploads:
             if upload.state in ("can be completed", "key taken", "parts missing", "unknown"):
                 self._mark_pending(comparison, upload)
 
-    def _flush(self, comparison: Comparison, codes: bytearray) -> None:
-        if len(codes) >= _FLUSHED:
+    def _add(
+        self, comparison: Comparison, entries: range, read_to: int | None, kept: Collection[str], assume_kept: bool
+    ) -> None:
+        """The states of the next entries, all of one log file or none of a log."""
+        ledger = comparison.ledger
+        for start in range(entries.start, entries.stop, _AT_ONCE):
+            stop = min(start + _AT_ONCE, entries.stop)
+            both = zip(ledger.stored.read(start, stop), ledger.held.read(start, stop), strict=True)
+            codes = bytearray(_STORED if s != NONE else _BUFFERED if h != NONE else _NOWHERE for s, h in both)
+            at = -1
+            while (at := codes.find(_NOWHERE, at + 1)) >= 0:
+                codes[at] = CODE[self._of_missing(comparison, start + at, read_to, kept, assume_kept)]
             self._codes.extend(codes)
-            codes.clear()
             comparison.breathe()
 
     def __getitem__(self, entry: int) -> EntryState:
@@ -62,8 +64,8 @@ class States:
         """How many of these entries are in which state."""
         counts: Counter[int] = Counter()
         raw = self._codes.raw()
-        for start in range(entries.start, entries.stop, _FLUSHED):
-            counts.update(raw[start : min(start + _FLUSHED, entries.stop)])
+        for start in range(entries.start, entries.stop, _AT_ONCE):
+            counts.update(raw[start : min(start + _AT_ONCE, entries.stop)])
         return Totals(tuple(sorted((CODES[code], number) for code, number in counts.items())))
 
     def totals_of(self, holder: Holder) -> Totals:
@@ -88,14 +90,11 @@ class States:
         return (self[entry] for entry in entries)
 
     @staticmethod
-    def _of_log(
+    def _of_missing(
         comparison: Comparison, entry: int, read_to: int | None, kept: Collection[str], assume_kept: bool
     ) -> EntryState:
+        """The state of the record of a log that neither S3 nor a buffer file has."""
         ledger, logs = comparison.ledger, comparison.logs
-        if ledger.stored[entry] != NONE:
-            return "stored"
-        if ledger.held[entry] != NONE:
-            return "buffered"
         doubt = logs.doubt(entry)
         if doubt and doubt.by == "multiline" and ledger.is_unread(entry):
             doubt = None  # it joins lines and drops none; what was never read was never joined
@@ -125,5 +124,5 @@ def _end_of_same(codes: array[int] | memoryview, at: int, end: int) -> int:
         if some.count(code) != len(some):
             return at + next(n for n, other in enumerate(some) if other != code)
         at += len(some)
-        step = min(2 * step, _FLUSHED)
+        step = min(2 * step, _AT_ONCE)
     return end

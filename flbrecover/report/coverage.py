@@ -131,29 +131,32 @@ def held_by_objects(output: OutputAnalysis) -> dict[int, Held]:
 
 def coverage(output: OutputAnalysis, objects: Mapping[int, Held]) -> dict[str, TagCoverage]:
     """The coverage of every tag of one output: one pass over all entries, one over the records in buffers. An object
-    counts where its first record of the evidence is."""
+    counts where its first record of the evidence is. A record of a log without a time counts where it is estimated to
+    be."""
     comparison, states = output.comparison, output.states
     ledger, logs = comparison.ledger, comparison.logs
     most = max(FEWEST_BINS, min(MOST_BINS, ALL_BINS // max(1, len(ledger.tags))))
     tags: dict[str, TagCoverage] = {tag: TagCoverage(most) for tag in ledger.tags}
     estimate = Estimator(comparison)
-    for run in logs.runs:
-        for entry in ledger.entries_of(run.run):
-            tag, time_ns = tags[ledger.tag_of(entry)], ledger.time_of(entry)
-            if time_ns is None:
-                time_ns = estimate.of(run, entry)
-                tag.estimated += 1
-            tag.count(states[entry], time_ns, True)
-    of_logs = ledger.run_of(len(logs)) if len(ledger) > len(logs) else len(ledger.runs)
-    for number in range(of_logs, len(ledger.runs)):
+    logs_seen = 0
+    for number in range(len(ledger.runs)):
+        log = logs.runs[logs_seen] if logs_seen < len(logs.runs) and logs.runs[logs_seen].run == number else None
+        logs_seen += log is not None
         for state, alike in states.stretches(ledger.entries_of(number)):
             for name, entries in ledger.by_tag(alike):
                 tag = tags[name]
+                untimed = 0
                 for time_ns, records in _times(ledger, entries, tag.bins):
                     if time_ns is None:
-                        tag.untimed += records
+                        untimed += records
                     else:
-                        tag.count(state, time_ns, False, records)
+                        tag.count(state, time_ns, log is not None, records)
+                if log is None:
+                    tag.untimed += untimed
+                elif untimed:
+                    tag.estimated += untimed
+                    for time_ns in estimate.untimed(log, entries):
+                        tag.count(state, time_ns, True)
     for tag in tags.values():
         tag.flush()
     for holder in comparison.holders:

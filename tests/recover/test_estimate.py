@@ -33,7 +33,11 @@ def a_run(times: list[int | None], *, created_s: int | None, mtime_s: int) -> tu
 def dates(times: list[int | None], **known: Any) -> list[float]:
     comparison, run = a_run(times, **known)
     estimator = Estimator(comparison)
-    return [estimator.of(run, entry) / SECOND for entry in range(len(times))]
+    found = [estimator.of(run, entry) for entry in range(len(times))]
+    for start in range(len(times)):
+        some = range(start, len(times) - start // 2)
+        assert [*estimator.untimed(run, some)] == [found[entry] for entry in some if times[entry] is None]
+    return [time_ns / SECOND for time_ns in found]
 
 
 def test_between_neighbours_that_are_known() -> None:
