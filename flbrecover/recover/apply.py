@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import tempfile
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, Literal, Protocol, cast
 
@@ -38,7 +39,9 @@ from flbrecover.recover.watch import Watch, unwatched
 
 MOST_KEYS = 8  # keys that are tried when a key is taken by other content
 IN_MEMORY = 1 << 20  # bytes of a body up to which no file is needed for it
-JOBS = 8  # actions under way at once
+JOBS = 8  # uploads under way at once
+SMALL = 1 << 20  # bytes of actions of one tag that are noted, and begun, together: each note waits for the disk
+MOST_AT_ONCE = 16
 
 _CHANGED = "its records are not what the plan was made with any more: the evidence has changed; make the plan again"
 
@@ -118,6 +121,7 @@ class Apply:
         self._jobs = jobs
         self._outputs = {o.number: o for o in survey.pipeline.outputs}
         self._contents: dict[int, Contents] = {}  # by output: made for all actions, it looks through all buffer files
+        self._interrupted = False
 
     def run(
         self, actions: Sequence[Action], watch: Watch = unwatched, *, settled: Collection[int] = ()
@@ -127,8 +131,8 @@ class Apply:
         ``settled`` are numbers of actions whose records are not missing any more: it is only looked whether their own
         object has them.
 
-        An interruption waits for what is under way, notes it, and goes on up. At most ``jobs`` bodies are in the
-        scratch folder at once.
+        An interruption waits for the requests that are under way, notes them, and goes on up. At most ``jobs`` bodies
+        are in the scratch folder at once.
         """
         results: dict[int, Done] = {}
         shown = 0
@@ -145,45 +149,57 @@ class Apply:
             what = action.key if isinstance(action, CompleteUpload) else action.tag
             lanes.setdefault((action.output, what), deque()).append(index)
         waiting = deque(lanes.values())
-        running: dict[Future[Done], deque[int]] = {}
-        ended: list[Future[Done]] = []
+        running: dict[Future[list[Done]], tuple[deque[int], list[int]]] = {}  # with what of its lane was begun
+        ended: list[Future[list[Done]]] = []
         with ThreadPoolExecutor(self._jobs, thread_name_prefix="apply") as pool:
             try:
                 while waiting or running:
-                    results = [(running[future], future.result()) for future in ended]
-                    shown = [(lane[0], done) for lane, done in results]
+                    results = [
+                        shown for future in ended for shown in zip(running[future][1], future.result(), strict=True)
+                    ]
                     with InterruptsHeld():  # what is noted is under way, and what has ended is noted
-                        for lane, _ in reversed(results):
-                            lane.popleft()
+                        for future in reversed(ended):
+                            lane, _ = running[future]
                             if lane:
                                 waiting.appendleft(lane)
                         free = self._jobs - len(running) + len(ended)
                         lanes_begun = [waiting.popleft() for _ in range(min(free, len(waiting)))]
-                        begun = [actions[lane[0]] for lane in lanes_begun]
-                        self._journal.note([done for _, done in results], begun)
+                        begun = [_next_of(lane, actions) for lane in lanes_begun]
+                        self._journal.note([done for _, done in results], [actions[i] for some in begun for i in some])
                         for future in ended:
                             del running[future]
-                        for lane, action in zip(lanes_begun, begun, strict=True):
-                            running[self._start(pool, action, settled=action.number in settled)] = lane
-                    yield from shown
+                        for lane, some in zip(lanes_begun, begun, strict=True):
+                            steps = [self._step(actions[i], settled) for i in some]
+                            running[pool.submit(self._done_all, steps)] = lane, some
+                    yield from results
                     ended = list(wait(running, return_when=FIRST_COMPLETED).done) if running else []
             finally:
                 self._note_rest(running)
 
-    def _start(self, pool: ThreadPoolExecutor, action: Action, *, settled: bool) -> Future[Done]:
-        try:
-            output = self._output(action)
-            return pool.submit(self._done, output, self._connect(output), action, settled=settled)
-        except FlbrecoverError as e:
-            failed: Future[Done] = Future()
-            failed.set_result(Done(action, "failed", action.key, str(e)))
-            return failed
-
-    def _note_rest(self, running: dict[Future[Done], deque[int]]) -> None:
+    def _note_rest(self, running: Collection[Future[list[Done]]]) -> None:
         """After an interruption: waits for what is under way and puts it into the journal, if that can be written."""
         if running:
+            self._interrupted = True
             with suppress(FlbrecoverError):  # the error that is on its way up says so already
-                self._journal.note([future.result() for future in running], ())
+                self._journal.note([done for future in running for done in future.result()], ())
+
+    def _step(self, action: Action, settled: Collection[int]) -> Callable[[], Done]:
+        """What carries an action out."""
+        try:
+            output = self._output(action)
+            return partial(self._done, output, self._connect(output), action, settled=action.number in settled)
+        except FlbrecoverError as e:
+            return partial(Done, action, "failed", action.key, str(e))
+
+    def _done_all(self, steps: Sequence[Callable[[], Done]]) -> list[Done]:
+        """Carries out some actions of one tag, after an interruption no further one: it is in the journal as one that
+        was cut off."""
+        done: list[Done] = []
+        for step in steps:
+            if done and self._interrupted:
+                break
+            done.append(step())
+        return done
 
     def _done(self, output: S3Output, s3: S3, action: Action, *, settled: bool) -> Done:
         try:
@@ -257,6 +273,19 @@ class Apply:
             said["flbrecover-rebuilt"] = "true"
             said[ESTIMATED] = str(action.estimated)
         return said
+
+
+def _next_of(lane: deque[int], actions: Sequence[Action]) -> list[int]:
+    """Takes the next action from a lane, and with a small one those after it that are small, too."""
+    some = [lane.popleft()]
+    size = _size(actions[some[0]])
+    while lane and len(some) < MOST_AT_ONCE and (size := size + _size(actions[lane[0]])) <= SMALL:
+        some.append(lane.popleft())
+    return some
+
+
+def _size(action: Action) -> int:
+    return action.size if isinstance(action, PutRecords) else SMALL
 
 
 def body_of(contents: Contents, output: S3Output, action: PutRecords, file: BinaryIO) -> str:

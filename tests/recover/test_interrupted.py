@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,7 +19,7 @@ from servers import Server
 from flbrecover.cli.job import Job
 from flbrecover.reconcile.plan import CompleteUpload
 from flbrecover.recover import apply, interrupts, journal
-from flbrecover.recover.apply import Apply
+from flbrecover.recover.apply import Apply, Done
 from flbrecover.recover.case_db import CaseDb
 from flbrecover.recover.interrupts import InterruptsHeld
 from flbrecover.recover.journal import RESULT, STARTED, CaseJournal
@@ -79,6 +80,36 @@ def test_ctrl_c_at_every_line(small: SmallIncident, moto: Server, tmp_path: Path
         else:
             pytest.fail("a run has more lines than were tried")
     assert seen == {0, 2, 3}  # two begin together
+
+
+def test_small_actions_that_begin_together_end_with_the_one_that_is_under_way(
+    small: SmallIncident, moto: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.load()
+    job = Job({"root": small.root, "config": "/etc/fluent-bit.conf", "endpoint_url": moto.endpoint_url})
+    output = job.pipeline.outputs[0].number
+    actions = [CompleteUpload(n, output, BUCKET, "one-key", f"upload-{n}", (), "") for n in range(1, 4)]
+    interrupt = True
+
+    def completed(_s3: object, action: CompleteUpload) -> Done:
+        if interrupt:
+            signal.raise_signal(signal.SIGINT)
+            while not run._interrupted:
+                time.sleep(0.01)
+        return Done(action, "completed", action.key)
+
+    monkeypatch.setattr(apply, "complete", completed)
+    monkeypatch.setattr(apply, "_size", lambda _: 1)
+    db, _ = CaseDb.open(tmp_path)
+    with closing(db):
+        run = Apply(job.survey, job.connect, plain_lines=False, plan_id="", tool="", journal=CaseJournal(db, 1))
+        with pytest.raises(KeyboardInterrupt):
+            list(run.run(actions))
+        told = [(row["action"], row["event"]) for row in db.rows("journal")]
+        assert told == [(1, STARTED), (2, STARTED), (3, STARTED), (1, RESULT)]
+        interrupt = False
+        again = Apply(job.survey, job.connect, plain_lines=False, plan_id="", tool="", journal=CaseJournal(db, 2))
+        assert [done.outcome for done in again.run(actions[1:])] == ["completed"] * 2
 
 
 def test_a_ctrl_c_that_is_held_comes_at_the_end() -> None:
