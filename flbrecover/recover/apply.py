@@ -24,26 +24,21 @@ from flbrecover.bucket import pending_uploads, writing
 from flbrecover.bucket.client import S3
 from flbrecover.errors import BucketError, EvidenceError, FlbrecoverError, PlanError
 from flbrecover.evidence.node import Node
-from flbrecover.fluentbit.key_format import recovered_key
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.reconcile.plan import Action, CompleteUpload, Plan, PutRecords
 from flbrecover.recover.analysis import Connect, hash_of
 from flbrecover.recover.compare import ESTIMATED, SOURCE, TAG, ascii_path
-from flbrecover.recover.content_hash import ContentHash, content_hash
-from flbrecover.recover.contents import Contents, NotCopiedError
+from flbrecover.recover.contents import Contents
 from flbrecover.recover.interrupts import InterruptsHeld
 from flbrecover.recover.object_records import holds
-from flbrecover.recover.planning import first_attempt, identity
+from flbrecover.recover.put_object import MOST_KEYS, body_of, keys_of
 from flbrecover.recover.survey import Survey
 from flbrecover.recover.watch import Watch, unwatched
 
-MOST_KEYS = 8  # keys that are tried when a key is taken by other content
 IN_MEMORY = 1 << 20  # bytes of a body up to which no file is needed for it
 JOBS = 8  # uploads under way at once
 SMALL = 1 << 20  # bytes of actions of one tag that are noted, and begun, together: each note waits for the disk
 MOST_AT_ONCE = 16
-
-_CHANGED = "its records are not what the plan was made with any more: the evidence has changed; make the plan again"
 
 Outcome = Literal["written", "exists", "completed", "already completed", "skipped", "failed"]
 
@@ -288,29 +283,6 @@ def _size(action: Action) -> int:
     return action.size if isinstance(action, PutRecords) else SMALL
 
 
-def body_of(contents: Contents, output: S3Output, action: PutRecords, file: BinaryIO) -> str:
-    """:func:`writing.make_body` for the content that the plan has the hash of. Raises PlanError where it is not there
-    any more."""
-    pieces = action.pieces
-    for content in (contents.copied(pieces), contents.blocks(pieces, action.tag, action.additions)):
-        hasher = content_hash(output.format)
-        with suppress(NotCopiedError):  # then the records are read one by one
-            made = writing.make_body(output, _hashed(content, hasher), file)
-            if hasher.hexdigest() == action.sha256:
-                return made
-        file.seek(0)
-        file.truncate()
-    raise PlanError(_CHANGED)
-
-
-def keys_of(output: S3Output, action: PutRecords) -> Iterator[str]:
-    """The keys that an action's object can stand under, in the order in which they are tried."""
-    first = first_attempt(output)
-    for attempt in range(first, first + MOST_KEYS):
-        source = identity(action.tag, action.pieces, action.sha256)
-        yield recovered_key(output, action.tag, action.first_ns, source, attempt=attempt)
-
-
 def complete(s3: S3, action: CompleteUpload) -> Done:
     """Completes an upload, unless it is complete already. Raises BucketError."""
     parts = pending_uploads.parts(s3, action.bucket, action.key, action.upload_id)
@@ -322,9 +294,3 @@ def complete(s3: S3, action: CompleteUpload) -> Done:
         raise BucketError(f"s3://{action.bucket}/{action.key}: the upload has other parts now; make the plan again")
     pending_uploads.complete(s3, action.bucket, action.key, action.upload_id, action.parts)
     return Done(action, "completed", action.key)
-
-
-def _hashed(blocks: Iterator[bytes], hasher: ContentHash) -> Iterator[bytes]:
-    for block in blocks:
-        hasher.update(block)
-        yield block

@@ -23,9 +23,9 @@ from flbrecover.fluentbit.pipeline import Pipeline, S3Output, Service
 from flbrecover.model import ByteRange
 from flbrecover.reconcile.plan import Piece, PutRecords
 from flbrecover.reconcile.states import join_ranges
-from flbrecover.recover.apply import body_of
 from flbrecover.recover.contents import Contents, NotCopiedError, Ranges, Tally, sum_up
 from flbrecover.recover.planning import NOTHING
+from flbrecover.recover.put_object import body_of
 from flbrecover.recover.survey import Survey, survey
 
 

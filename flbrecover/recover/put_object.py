@@ -1,0 +1,49 @@
+"""The object that an action makes: its body, and the keys that it can stand under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import BinaryIO
+
+from flbrecover.bucket import writing
+from flbrecover.errors import PlanError
+from flbrecover.fluentbit.key_format import recovered_key
+from flbrecover.fluentbit.pipeline import S3Output
+from flbrecover.reconcile.plan import PutRecords
+from flbrecover.recover.content_hash import ContentHash, content_hash
+from flbrecover.recover.contents import Contents, NotCopiedError
+from flbrecover.recover.planning import first_attempt, identity
+
+MOST_KEYS = 8  # keys that are tried when a key is taken by other content
+
+_CHANGED = "its records are not what the plan was made with any more: the evidence has changed; make the plan again"
+
+
+def body_of(contents: Contents, output: S3Output, action: PutRecords, file: BinaryIO) -> str:
+    """:func:`writing.make_body` for the content that the plan has the hash of. Raises PlanError where it is not there
+    any more."""
+    pieces = action.pieces
+    for content in (contents.copied(pieces), contents.blocks(pieces, action.tag, action.additions)):
+        hasher = content_hash(output.format)
+        with suppress(NotCopiedError):  # then the records are read one by one
+            made = writing.make_body(output, _hashed(content, hasher), file)
+            if hasher.hexdigest() == action.sha256:
+                return made
+        file.seek(0)
+        file.truncate()
+    raise PlanError(_CHANGED)
+
+
+def keys_of(output: S3Output, action: PutRecords) -> Iterator[str]:
+    """The keys that an action's object can stand under, in the order in which they are tried."""
+    first = first_attempt(output)
+    for attempt in range(first, first + MOST_KEYS):
+        source = identity(action.tag, action.pieces, action.sha256)
+        yield recovered_key(output, action.tag, action.first_ns, source, attempt=attempt)
+
+
+def _hashed(blocks: Iterator[bytes], hasher: ContentHash) -> Iterator[bytes]:
+    for block in blocks:
+        hasher.update(block)
+        yield block
