@@ -94,8 +94,10 @@ def test_small_actions_that_begin_together_end_with_the_one_that_is_under_way(
     def completed(_s3: object, action: CompleteUpload) -> Done:
         if interrupt:
             signal.raise_signal(signal.SIGINT)
-            while not run._interrupted:
+            tries = 0
+            while not run._interrupted and tries < 1000:
                 time.sleep(0.01)
+                tries += 1
         return Done(action, "completed", action.key)
 
     monkeypatch.setattr(apply, "complete", completed)
@@ -103,7 +105,7 @@ def test_small_actions_that_begin_together_end_with_the_one_that_is_under_way(
     db, _ = CaseDb.open(tmp_path)
     with closing(db):
         run = Apply(job.survey, job.connect, plain_lines=False, plan_id="", tool="", journal=CaseJournal(db, 1))
-        with pytest.raises(KeyboardInterrupt):
+        with ctrl_c_at(0), pytest.raises(KeyboardInterrupt):
             list(run.run(actions))
         told = [(row["action"], row["event"]) for row in db.rows("journal")]
         assert told == [(1, STARTED), (2, STARTED), (3, STARTED), (1, RESULT)]
