@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import compress
 from operator import and_, itemgetter
 
@@ -17,49 +17,46 @@ _BITS = bytes(1 << bit for bit in range(8))
 
 
 class Filter:
-    """Says of a 64-bit key that it is surely not in a set, or that it may be, by its lower bits. ``size`` is in bytes,
-    a power of two."""
+    """Says of a 64-bit key that it is surely not in a set, or that it may be: by a bit for its lower half and one for
+    its upper half, or for the lower one alone where there are too many keys for both. ``size`` is in bytes, a power of
+    two."""
 
-    def __init__(self, size: int = 1 << 20) -> None:
-        self.bits = bytearray(size)
-        self.mask = size - 1
+    def __init__(self, size: int, *, both: bool = True) -> None:
+        self._bits = bytearray(size)
+        self._mask = size - 1
+        self._both = both
+
+    @classmethod
+    def of(cls, keys: Sequence[int] | memoryview, most: int = MOST_FILTER) -> Filter:
+        """Of these keys, with at most ``most`` bytes; at most half full, where that is possible."""
+        size = min(most, max(1 << 13, 1 << (2 * len(keys)).bit_length()))
+        made = cls(size, both=2 * len(keys) <= 4 * size)
+        made.add_all(keys)
+        return made
 
     def add(self, key: int) -> None:
-        self.bits[(key >> 3) & self.mask] |= 1 << (key & 7)
+        self.add_all((key,))
 
-    def add_all(self, keys: Iterable[int]) -> None:
-        bits, mask = self.bits, self.mask
+    def add_all(self, keys: Sequence[int] | memoryview) -> None:
+        bits, mask = self._bits, self._mask
         for key in keys:
             bits[(key >> 3) & mask] |= 1 << (key & 7)
+        for half in (key >> 32 for key in keys) if self._both else ():
+            bits[(half >> 3) & mask] |= 1 << (half & 7)
 
     def hits(self, keys: array[int]) -> list[int]:
         """The places of those that may be in it."""
-        found = map(and_, _looked_up(self.bits, _bits_of(keys, 3, self.mask)), _looked_up(_BITS, _bits_of(keys, 0, 7)))
-        return list(compress(range(len(keys)), found))
+        bits, mask = self._bits, self._mask
+        found = map(and_, _looked_up(bits, _bits_of(keys, 3, mask)), _looked_up(_BITS, _bits_of(keys, 0, 7)))
+        some = compress(range(len(keys)), found)
+        if not self._both:
+            return list(some)
+        return [at for at in some if bits[((half := keys[at] >> 32) >> 3) & mask] >> (half & 7) & 1]
 
     def __contains__(self, key: int) -> bool:
-        return bool(self.bits[(key >> 3) & self.mask] >> (key & 7) & 1)
-
-
-class PairFilter:
-    """Says of many 64-bit keys at once which may be among ``keys``: one :class:`Filter` of at most ``most`` bytes has
-    the lower and the upper half of each key. Where it would be more than half full with that, the lower ones alone."""
-
-    def __init__(self, keys: Sequence[int] | memoryview, most: int = MOST_FILTER) -> None:
-        size = min(most, max(1 << 13, 1 << (2 * len(keys)).bit_length()))
-        self._filter = Filter(size)
-        self._filter.add_all(keys)
-        self._twice = 2 * len(keys) <= 4 * size
-        if self._twice:
-            self._filter.add_all(key >> 32 for key in keys)
-
-    def hits(self, keys: array[int]) -> list[int]:
-        """The places of those that may be among them."""
-        some = self._filter.hits(keys)
-        if not self._twice:
-            return some
-        bits, mask = self._filter.bits, self._filter.mask
-        return [at for at in some if bits[((half := keys[at] >> 32) >> 3) & mask] >> (half & 7) & 1]
+        bits, mask, half = self._bits, self._mask, key >> 32
+        lower = bits[(key >> 3) & mask] >> (key & 7) & 1
+        return bool(lower and (not self._both or bits[(half >> 3) & mask] >> (half & 7) & 1))
 
 
 def _bits_of(keys: array[int], shift: int, mask: int) -> memoryview:

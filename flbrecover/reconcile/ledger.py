@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 
 from flbrecover.reconcile.columns import NONE, NewColumn, in_memory
-from flbrecover.reconcile.filters import PairFilter
+from flbrecover.reconcile.filters import Filter
 from flbrecover.reconcile.held_records import TWO_NUMBERS, Halves, HeldRecords
 from flbrecover.reconcile.key_index import NO_KEY, KeyIndex
 from flbrecover.reconcile.sorted_index import GrowingIndex, SortedIndex
@@ -70,7 +70,7 @@ class Ledger:
         self._keys = KeyIndex(time_resolution_ns, new)
         self._new = new
         self._digests = GrowingIndex(new)
-        self.own_filter = PairFilter(())
+        self.own_filter = Filter.of(())
         self.own_index: SortedIndex | None = None
 
     def __len__(self) -> int:
@@ -171,7 +171,7 @@ class Ledger:
     def index_own(self) -> None:
         """Makes ``own`` of all entries so far known: when all are there."""
         self._digests.settle()
-        self.own_filter = PairFilter(self.own.raw())
+        self.own_filter = Filter.of(self.own.raw())
         self.own_index = SortedIndex.of(self.own, range(len(self)), self._new)
 
     def _timed(self) -> Iterator[tuple[int, int]]:

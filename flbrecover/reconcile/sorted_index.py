@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 from typing import cast
 
 from flbrecover.reconcile.columns import Column, MemoryColumn, NewColumn, in_memory
-from flbrecover.reconcile.filters import Filter, PairFilter
+from flbrecover.reconcile.filters import Filter
 
 GUIDE = 1 << 9  # keys that are read for a look into an index: a page
 BUCKET = 1 << 17  # entries that are sorted at a time: some 10 MB
@@ -136,7 +136,7 @@ class KeySet:
     def __init__(self, new: NewColumn = in_memory) -> None:
         self._new = new
         self._keys = new("Q")
-        self._filter = PairFilter(())
+        self._filter = Filter.of(())
         self._index = SortedIndex.of(self._keys, range(0), new)
 
     def add_all(self, keys: Iterable[int]) -> None:
@@ -144,7 +144,7 @@ class KeySet:
 
     def settle(self) -> None:
         """When all are there."""
-        self._filter = PairFilter(self._keys.raw(), self.FILTER)
+        self._filter = Filter.of(self._keys.raw(), self.FILTER)
         self._index = SortedIndex.of(self._keys, range(len(self._keys)), self._new)
 
     def hits(self, keys: array[int]) -> list[int]:
@@ -154,23 +154,20 @@ class KeySet:
 
 class GrowingIndex:
     """A :class:`SortedIndex` that takes more keys: new ones in a dictionary, older ones in sorted pieces that are
-    merged as they become many. Two filters in front of them, by the lower and by the upper half of a key, answer for
-    most keys that are not there."""
+    merged as they become many. A filter in front of them answers for most keys that are not there."""
 
     LIMIT = 1 << 16
     MERGED = 16
 
-    def __init__(self, new: NewColumn, filter_size: int = 1 << 20) -> None:
+    def __init__(self, new: NewColumn, filter_size: int = 1 << 21) -> None:
         self._new = new
         self._filter = Filter(filter_size)
-        self._upper = Filter(filter_size)
         self._young: dict[int, int | list[int]] = {}
         self._young_size = 0
         self._levels: list[list[SortedIndex]] = []
 
     def add(self, key: int, entry: int) -> None:
         self._filter.add(key)
-        self._upper.add(key >> 32)
         known = self._young.setdefault(key, entry)
         if isinstance(known, list):
             known.append(entry)
@@ -181,7 +178,6 @@ class GrowingIndex:
     def add_new(self, keys: Sequence[int], first: int) -> None:
         """Keys that are all different and not in the index yet, for entries ``first`` on."""
         self._filter.add_all(keys)
-        self._upper.add_all([key >> 32 for key in keys])
         self._young.update(zip(keys, range(first, first + len(keys)), strict=True))
         self._grew(len(keys))
 
@@ -222,7 +218,7 @@ class GrowingIndex:
 
     def find(self, key: int) -> list[int]:
         """The entries of a key, in the order in which they were added."""
-        if key not in self._filter or (key >> 32) not in self._upper:
+        if key not in self._filter:
             return []
         found = [e for level in reversed(self._levels) for some in level for e in some.find(key)]
         young = self._young.get(key)

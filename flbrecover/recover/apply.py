@@ -38,7 +38,7 @@ from flbrecover.recover.watch import Watch, unwatched
 IN_MEMORY = 1 << 20  # bytes of a body up to which no file is needed for it
 JOBS = 8  # uploads under way at once
 SMALL = 1 << 20  # bytes of actions of one tag that are noted, and begun, together: each note waits for the disk
-MOST_AT_ONCE = 16
+MOST_AT_ONCE = 16  # of them
 
 Outcome = Literal["written", "exists", "completed", "already completed", "skipped", "failed"]
 
@@ -149,9 +149,7 @@ class Apply:
         with ThreadPoolExecutor(self._jobs, thread_name_prefix="apply") as pool:
             try:
                 while waiting or running:
-                    results = [
-                        shown for future in ended for shown in zip(running[future][1], future.result(), strict=True)
-                    ]
+                    results = [one for future in ended for one in zip(running[future][1], future.result(), strict=True)]
                     with InterruptsHeld():  # what is noted is under way, and what has ended is noted
                         for future in reversed(ended):
                             lane, _ = running[future]

@@ -138,10 +138,9 @@ def coverage(output: OutputAnalysis, objects: Mapping[int, Held]) -> dict[str, T
     most = max(FEWEST_BINS, min(MOST_BINS, ALL_BINS // max(1, len(ledger.tags))))
     tags: dict[str, TagCoverage] = {tag: TagCoverage(most) for tag in ledger.tags}
     estimate = Estimator(comparison)
-    logs_seen = 0
+    of_logs = {log.run: log for log in logs.runs}
     for number in range(len(ledger.runs)):
-        log = logs.runs[logs_seen] if logs_seen < len(logs.runs) and logs.runs[logs_seen].run == number else None
-        logs_seen += log is not None
+        log = of_logs.get(number)
         for state, alike in states.stretches(ledger.entries_of(number)):
             for name, entries in ledger.by_tag(alike):
                 tag = tags[name]
