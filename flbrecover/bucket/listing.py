@@ -6,7 +6,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
@@ -21,6 +21,7 @@ from flbrecover.bucket.client import S3
 from flbrecover.bucket.denied import DeniedError, explained
 from flbrecover.errors import BucketError
 from flbrecover.model import StoredObject
+from flbrecover.threads import Pool
 
 LISTS = 8  # prefixes that are listed at once
 MOST_LEVELS = 8  # of folders that are looked through for one that branches
@@ -58,7 +59,7 @@ def objects_of(s3: S3, bucket: str, groups: Iterable[KeyGroup]) -> Iterator[Stor
     wanted key on, fits into one page, that is one request instead of one for each hour and tag. Objects that lie in no
     range may be among them."""
     alone, ranges = _alone(groups)
-    pool = ThreadPoolExecutor(LISTS, "list")
+    pool = Pool(LISTS, "list")
     asked: deque[tuple[KeyGroup, Future[Sequence[StoredObject] | None]]] = deque()
     try:
         while alone or asked:
@@ -104,7 +105,7 @@ def objects(s3: S3, bucket: str, wanted: Iterable[str | KeyRange]) -> Iterator[S
         return
     stop = threading.Event()
     lists = [queue.Queue[_Item](PAGES_AHEAD) for _ in ranges]
-    pool = ThreadPoolExecutor(min(LISTS, len(ranges)), "list")
+    pool = Pool(min(LISTS, len(ranges)), "list")
     try:
         for one, pages in zip(ranges, lists, strict=True):
             pool.submit(_list, s3, bucket, one, pages, stop)

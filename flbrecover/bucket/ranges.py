@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -19,6 +18,7 @@ from flbrecover.bucket.denied import ChangedError, explained
 from flbrecover.bucket.listing import etag_of, time_ns
 from flbrecover.errors import BucketError
 from flbrecover.model import StoredObject
+from flbrecover.threads import Pool
 
 MOST_PARTS = 1000  # of an object whose parts are asked for one by one
 HEADS = 8  # parts that are asked for at once
@@ -91,7 +91,7 @@ def part_sizes(s3: S3, bucket: str, key: str, *, etag: str) -> tuple[int, ...] |
         first, count = _part(s3, bucket, key, etag, 1)
         if count is None or not 1 <= count <= MOST_PARTS or (of_parts is not None and int(of_parts[1]) != count):
             return None
-        with ThreadPoolExecutor(min(HEADS, count), "parts") as pool:
+        with Pool(min(HEADS, count), "parts") as pool:
             rest = list(pool.map(lambda n: _part(s3, bucket, key, etag, n), range(2, count + 1)))
     except ChangedError:
         return None  # a server that holds the condition against the part's own ETag

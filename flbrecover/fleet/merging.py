@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from flbrecover.errors import FlbrecoverError, UsageError
@@ -13,6 +13,7 @@ from flbrecover.fleet.result import NodeResult, Status, absent, read_node
 from flbrecover.fleet.source import NodeFolder, Source
 from flbrecover.model import Problem
 from flbrecover.report.case_data_rows import Top, missing
+from flbrecover.threads import Pool
 
 AT_ONCE = 8  # nodes that are read at once
 MOST_NODES, MOST_PROBLEMS, MOST_TAGS = 500, 200, 100
@@ -124,7 +125,7 @@ def _say_differences(fleet: Fleet, source: Source) -> None:
 def _results(source: Source) -> Iterator[NodeResult]:
     """In order, at most some nodes ahead of who takes them."""
     ahead: deque[Future[NodeResult]] = deque()
-    with ThreadPoolExecutor(AT_ONCE, "node") as pool:
+    with Pool(AT_ONCE, "node") as pool:
         try:
             for folder in source.nodes():
                 ahead.append(pool.submit(_safely, source, folder))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import tempfile
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -34,6 +34,7 @@ from flbrecover.recover.object_records import holds
 from flbrecover.recover.put_object import MOST_KEYS, body_of, keys_of
 from flbrecover.recover.survey import Survey
 from flbrecover.recover.watch import Watch, unwatched
+from flbrecover.threads import Pool
 
 IN_MEMORY = 1 << 20  # bytes of a body up to which no file is needed for it
 JOBS = 8  # uploads under way at once
@@ -146,7 +147,7 @@ class Apply:
         waiting = deque(lanes.values())
         running: dict[Future[list[Done]], tuple[deque[int], list[int]]] = {}  # with what of its lane was begun
         ended: list[Future[list[Done]]] = []
-        with ThreadPoolExecutor(self._jobs, thread_name_prefix="apply") as pool:
+        with Pool(self._jobs, thread_name_prefix="apply") as pool:
             try:
                 while waiting or running:
                     results = [one for future in ended for one in zip(running[future][1], future.result(), strict=True)]

@@ -4,12 +4,13 @@ a hundred thousand small objects it is most of what reading them takes."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.reading import Body, open_body
 from flbrecover.errors import BucketError
 from flbrecover.recover.window import Candidate
+from flbrecover.threads import Pool
 
 AHEAD = 8  # objects that are open at once
 LARGEST = 16 << 20  # bytes; a larger one takes so long that its beginning is no matter, and others would wait for it
@@ -22,7 +23,7 @@ class ReadAhead:
         self._s3 = s3
         self._candidates = candidates
         self._opening: dict[int, Future[Body]] = {}
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool: Pool | None = None
 
     def expect(self, numbers: Iterable[int]) -> None:
         """These are read next, in this order, as far as anybody knows."""
@@ -31,7 +32,7 @@ class ReadAhead:
                 return
             if number not in self._opening and self._candidates[number].object.size <= LARGEST:
                 if self._pool is None:
-                    self._pool = ThreadPoolExecutor(AHEAD, "ahead")
+                    self._pool = Pool(AHEAD, "ahead")
                 self._opening[number] = self._pool.submit(self._open, number)
 
     def body(self, number: int) -> Body:

@@ -20,6 +20,7 @@ from weakref import WeakSet, ref
 
 from flbrecover.errors import FlbrecoverError
 from flbrecover.reconcile.columns import Column
+from flbrecover.threads import need_room
 
 DEFAULT_MEMORY = 16 << 20
 _CHECKED = 1 << 12  # numbers after which a column tells how much it has grown
@@ -79,6 +80,7 @@ class Scratch:
         if self.spilled:
             self._stop = threading.Event()
             of = (ref(self), self._stop)  # it keeps nothing alive
+            need_room()
             self._looking = threading.Thread(target=_look_after, args=of, name="scratch", daemon=True)
             self._looking.start()
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +27,7 @@ from flbrecover.reconcile.holders import Holder
 from flbrecover.recover.comparison import Comparison
 from flbrecover.recover.watch import Watch
 from flbrecover.recover.window import SLACK_NS, Candidate
+from flbrecover.threads import Pool
 
 BY_MD5 = "MD5 (ETag) and size"
 BY_CRC = "CRC-32, size and first bytes of its gzip member"
@@ -153,7 +153,7 @@ class _Search:
                 self._take(number, wanted, BY_MD5)
             elif self._could_hold(candidate):
                 numbers.append(number)
-        with ThreadPoolExecutor(AT_ONCE, "proofs") as pool:
+        with Pool(AT_ONCE, "proofs") as pool:
             for start in watch(range(0, len(numbers), BATCH), "checking objects", -(-len(numbers) // BATCH)):
                 some = [n for n in numbers[start : start + BATCH] if self._could_hold(self._found.candidates[n])]
                 for number, members in zip(some, pool.map(self._members, some), strict=True):

@@ -12,11 +12,12 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
+
+from flbrecover.threads import Pool
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
@@ -88,7 +89,7 @@ def _serve(
     for end in theirs:  # so that the end of the parent is noticed
         end.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
-    sender = ThreadPoolExecutor(1)  # an answer that waits until there is room for it keeps nobody from the next one
+    sender = Pool(1)  # an answer that waits until there is room for it keeps nobody from the next one
     while True:
         try:
             question = questions.recv()
@@ -98,7 +99,10 @@ def _serve(
             answer = work(question)
         except Exception:  # noqa: BLE001 - who asked does it again, and tells what is wrong
             answer = None
-        sender.submit(_send, answers, answer)
+        try:
+            sender.submit(_send, answers, answer)
+        except (MemoryError, RuntimeError):  # no thread can be had
+            _send(answers, answer)
 
 
 def _send(answers: Connection, answer: object) -> None:
