@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 
 from flbrecover.reconcile.columns import NONE, NewColumn, in_memory
-from flbrecover.reconcile.filters import Filter
 from flbrecover.reconcile.held_records import TWO_NUMBERS, Halves, HeldRecords
 from flbrecover.reconcile.key_index import NO_KEY, KeyIndex
-from flbrecover.reconcile.sorted_index import GrowingIndex, SortedIndex
+from flbrecover.reconcile.sorted_index import GrowingIndex
 
 MIXED = -2
 NO_TIME = -(1 << 63)
@@ -48,8 +47,8 @@ class Ledger:
     record among the ``records`` of all buffer files.
 
     Entries with a match key come first; :meth:`of_key` finds them once :meth:`index_keys` was called. ``own`` is what
-    :mod:`scan` compares: a hash of the part of a record that is the same in all its copies (0: not known);
-    :meth:`index_own` makes it known once all entries are there. ``new`` makes the columns.
+    :mod:`scan` compares: a hash of the part of a record that is the same in all its copies (0: not known). ``new``
+    makes the columns.
     """
 
     def __init__(self, *, time_resolution_ns: int = 1, new: NewColumn = in_memory) -> None:
@@ -68,10 +67,7 @@ class Ledger:
         self._resolution = time_resolution_ns
         self._unread = new("b")
         self._keys = KeyIndex(time_resolution_ns, new)
-        self._new = new
         self._digests = GrowingIndex(new)
-        self.own_filter = Filter.of(())
-        self.own_index: SortedIndex | None = None
 
     def __len__(self) -> int:
         return len(self._tag)
@@ -168,11 +164,9 @@ class Ledger:
         """Makes the keys of all entries so far known to :meth:`of_key`."""
         self._keys.index()
 
-    def index_own(self) -> None:
-        """Makes ``own`` of all entries so far known: when all are there."""
+    def settle(self) -> None:
+        """When all entries are there: they take less memory then."""
         self._digests.settle()
-        self.own_filter = Filter.of(self.own.raw())
-        self.own_index = SortedIndex.of(self.own, range(len(self)), self._new)
 
     def _timed(self) -> Iterator[tuple[int, int]]:
         """The entries of timed runs that have keys, with their times."""
@@ -191,6 +185,11 @@ class Ledger:
         """The tags of entries of one run."""
         number = self._run_tags[self.run_of(entries.start)]
         return {self.tags[number]} if number != MIXED else {self.tag_of(entry) for entry in entries}
+
+    def entries_with(self, tags: Iterable[str]) -> list[range]:
+        """The entries of all runs that may have records of these tags: of others as well, where a run has several."""
+        numbers = {self._tag_numbers[tag] for tag in tags if tag in self._tag_numbers} | {MIXED}
+        return [self.entries_of(run) for run, number in enumerate(self._run_tags) if number in numbers]
 
     def by_tag(self, entries: range) -> Iterator[tuple[str, range]]:
         """Entries of one run, neighbours of one tag together."""

@@ -14,12 +14,15 @@ from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from io import BytesIO
 
 import xxhash
 
 from flbrecover.fluentbit.json_members import Members
 from flbrecover.reconcile.follow import following
 from flbrecover.reconcile.ledger import Ledger
+from flbrecover.reconcile.own_parts import OwnParts
 from flbrecover.reconcile.sorted_index import KeySet
 
 AT_ONCE = 512  # lines that a probe looks at together
@@ -30,7 +33,7 @@ _hash = xxhash.xxh3_64_intdigest
 @dataclass(frozen=True, slots=True)
 class Cut:
     """Where the own part of a line lies: from ``head`` up to the last ``marker`` (the name of the first member that
-    siblings add), or up to the closing brace where there is none; ``whole``: all of the line."""
+    siblings add), or up to the closing brace where there is none; ``whole``: all of the line, with its newline."""
 
     head: int = 0
     marker: bytes = b""
@@ -38,19 +41,22 @@ class Cut:
 
     def own(self, line: bytes) -> int:
         """The hash of the own part."""
-        if self.whole:
-            return _hash(line)
-        end = line.rfind(self.marker) if self.marker else -1
-        return _hash(line[self.head : end])
+        return self.owns((line,))[0]
 
-    def owns(self, lines: Sequence[bytes]) -> array[int]:
+    def owns(self, lines: Iterable[bytes]) -> array[int]:
         """:meth:`own` of each line."""
         if self.whole:
-            return array("Q", map(_hash, lines))
+            return array("Q", map(_hash, [line + b"\n" for line in lines]))
         head, marker = self.head, self.marker
         if marker:
             return array("Q", [_hash(line[head : line.rfind(marker)]) for line in lines])
         return array("Q", [_hash(line[head:-1]) for line in lines])
+
+    def owns_in(self, text: bytes) -> Sequence[int]:
+        """:meth:`own` of each line of a text, each of which ends with its newline."""
+        if self.whole:  # no line is held longer than it takes: a quarter of the time
+            return list(map(_hash, BytesIO(text)))
+        return self.owns(text[:-1].split(b"\n"))
 
 
 class Probe:
@@ -148,17 +154,28 @@ class Follow:
 Segment = Strangers | Lines | Follow
 
 
-@dataclass(slots=True)
+@dataclass
 class _Block:
     """Lines that are scanned together: their own parts; ``hits``, those whose own parts entries may have, once they are
     asked for; and those that a probe suspects, as far as it ``looked``."""
 
-    lines: list[bytes]
-    owns: array[int]
+    text: bytes
+    found: Sequence[int]  # the own parts
     probes: Sequence[Probe]
     hits: deque[int] | None = None
     suspects: deque[int] = field(default_factory=deque)
     looked: int = 0
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    @cached_property
+    def lines(self) -> list[bytes]:
+        return self.text[:-1].split(b"\n")
+
+    @cached_property
+    def owns(self) -> array[int]:
+        return array("Q", self.found)
 
     def suspect(self, at: int, end: int) -> int:
         """The first line from ``at`` on that a probe suspects; ``end`` where there is none before it."""
@@ -177,34 +194,32 @@ class _Block:
 
 
 class Scanner:
-    """Scans objects of one key format and tag. ``probes`` have to agree on what is a stranger; without any, the own
-    part alone tells. ``siblings`` is how many lines of a run are handed over for what they carry besides."""
+    """Scans objects of one key format and tag. ``known`` has the own parts of its entries; ``probes`` have to agree on
+    what is a stranger; without any, the own part alone tells. ``siblings`` is how many lines of a run are handed over
+    for what they carry besides."""
 
-    def __init__(self, ledger: Ledger, cut: Cut, probes: Sequence[Probe], siblings: int) -> None:
-        assert ledger.own_index is not None
+    def __init__(self, ledger: Ledger, cut: Cut, known: OwnParts, probes: Sequence[Probe], siblings: int) -> None:
         self._cut = cut
+        self._known = known
         self._probes = probes
         self._siblings = siblings
-        self._filter = ledger.own_filter
-        self._index = ledger.own_index
         self._ledger = ledger
         self._size = len(ledger)
         self._logs = ledger.indexed
 
-    def scan(self, blocks: Iterable[list[bytes]]) -> Iterator[Segment]:
-        """Segments that cover all lines, in order."""
+    def scan(self, texts: Iterable[bytes]) -> Iterator[Segment]:
+        """Segments that cover all lines, in order; each line ends with its newline."""
         held: list[bytes] = []  # of strangers since the last line that was found, at most MOST_HELD
         strange = index = 0
         after = -1  # the entry that the next line has if it follows the last one that was found
-        for lines in blocks:
-            owns = self._cut.owns(lines)
-            block = _Block(lines, owns, self._probes)
+        for text in texts:
+            block = _Block(text, self._cut.owns_in(text), self._probes)
             at = 0
-            while at < len(lines):
+            while at < len(block):
                 if after >= 0 and not strange:
-                    count = self._following(owns, at, after)
+                    count = self._following(block.owns, at, after)
                     if count:
-                        entries = range(after, after + count)
+                        lines, entries = block.lines, range(after, after + count)
                         some = tuple(lines[at : at + min(count, self._siblings)])
                         self._siblings -= len(some)
                         yield Follow(index + at, entries, lines[at], lines[at + count - 1], some)
@@ -213,20 +228,20 @@ class Scanner:
                 end = self._strangers(block, at)
                 if end > at:
                     if after >= 0 and len(held) + end - at <= MOST_HELD:  # before the first find there is no gap
-                        held += lines[at:end]
+                        held += block.lines[at:end]
                     else:
                         held = []
                     strange += end - at
                     at = end
                     continue
-                entry = self._only(owns[at])
+                entry = self._known.only(block.found[at])
                 if strange:
                     yield self._gap(index + at - strange, strange, held, after, entry)
                     held, strange = [], 0
-                yield Lines(index + at, [lines[at]])
+                yield Lines(index + at, [block.lines[at]])
                 after = entry + 1 if entry >= 0 else -1
                 at += 1
-            index += len(lines)
+            index += len(block)
         if strange:
             yield Strangers(index - strange, strange)
 
@@ -237,18 +252,14 @@ class Scanner:
             return Lines(index, held)
         return Strangers(index, count)
 
-    def _only(self, own: int) -> int:
-        found = self._index.find(own)
-        return found[0] if len(found) == 1 else -1
-
     def _strangers(self, block: _Block, at: int) -> int:
         """Behind the strangers that begin at line ``at``."""
         if block.hits is None:
-            block.hits = deque(self._filter.hits(block.owns))
+            block.hits = deque(self._known.hits(block.found))
         hits = block.hits
-        while hits and (hits[0] < at or not len(self._index.find(block.owns[hits[0]]))):
+        while hits and hits[0] < at:
             hits.popleft()
-        return block.suspect(at, hits[0] if hits else len(block.lines))
+        return block.suspect(at, hits[0] if hits else len(block))
 
     def _following(self, owns: array[int], at: int, entry: int) -> int:
         """How many lines from ``at`` on have the own parts of ``entry`` and those after it."""

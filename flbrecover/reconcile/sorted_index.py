@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from typing import cast
 
-from flbrecover.reconcile.columns import Column, MemoryColumn, NewColumn, in_memory
-from flbrecover.reconcile.filters import Filter
+from flbrecover.reconcile.columns import NONE, Column, MemoryColumn, NewColumn, in_memory
+from flbrecover.reconcile.filters import MOST_FILTER, Filter
 
 GUIDE = 1 << 9  # keys that are read for a look into an index: a page
 BUCKET = 1 << 17  # entries that are sorted at a time: some 10 MB
@@ -128,6 +128,23 @@ class _Marks:
         return [at for at in places if read((place := keys[at] >> shift) >> 3, (place >> 3) + 1)[0] >> (place & 7) & 1]
 
 
+class FilteredIndex:
+    """A :class:`SortedIndex` with a filter in memory before it, of at most ``most`` bytes."""
+
+    def __init__(self, keys: Column, entries: range, new: NewColumn, most: int = MOST_FILTER) -> None:
+        self._filter = Filter.of(keys.raw(), most)
+        self._index = SortedIndex.of(keys, entries, new)
+
+    def hits(self, keys: Sequence[int]) -> list[int]:
+        """The places of those that are in the index."""
+        return self._index.among(keys, self._filter.hits(keys if isinstance(keys, array) else array("Q", keys)))
+
+    def only(self, key: int) -> int:
+        """The entry of a key; NONE where it has none, or more than one."""
+        found = self._index.find(key)
+        return found[0] if len(found) == 1 else NONE
+
+
 class KeySet:
     """A set of 64-bit keys. :meth:`hits` knows of those that were added before :meth:`settle`."""
 
@@ -136,20 +153,18 @@ class KeySet:
     def __init__(self, new: NewColumn = in_memory) -> None:
         self._new = new
         self._keys = new("Q")
-        self._filter = Filter.of(())
-        self._index = SortedIndex.of(self._keys, range(0), new)
+        self._index: FilteredIndex | None = None
 
     def add_all(self, keys: Iterable[int]) -> None:
         self._keys.extend(keys)
 
     def settle(self) -> None:
         """When all are there."""
-        self._filter = Filter.of(self._keys.raw(), self.FILTER)
-        self._index = SortedIndex.of(self._keys, range(len(self._keys)), self._new)
+        self._index = FilteredIndex(self._keys, range(len(self._keys)), self._new, self.FILTER)
 
     def hits(self, keys: array[int]) -> list[int]:
         """The places of those that are in the set."""
-        return self._index.among(keys, self._filter.hits(keys))
+        return self._index.hits(keys) if self._index else []
 
 
 class GrowingIndex:

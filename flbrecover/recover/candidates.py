@@ -59,10 +59,17 @@ class Candidates(Sequence[Candidate]):
         self._order.append(number)
 
     def sort(self) -> None:
-        """Oldest key time first (without one, when the object was written), then by key."""
-        by_time = sorted(self._order, key=self._time)
+        """Oldest key time first (without one, when the object was written), then by key; but one tag after the other
+        where no tag shares an object with another one, for what is looked for in a single tag's objects is little."""
+        shared = len({tag for tags in self._tag_list for tag in tags}) < sum(map(len, self._tag_list))
+        groups = sorted(range(len(self._tag_list)), key=self._tag_list.__getitem__)
+        rank_of = {number: 0 if shared else rank for rank, number in enumerate(groups)}
+
+        def rank(number: int) -> tuple[int, int]:
+            return rank_of[self._tags[number]], self._time(number)
+
         order = array("L")
-        for _, same in groupby(by_time, self._time):
+        for _, same in groupby(sorted(self._order, key=rank), rank):
             some = list(same)
             order.extend(some if len(some) == 1 else sorted(some, key=self._key))
         self._order = order

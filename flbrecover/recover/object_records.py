@@ -49,26 +49,25 @@ class ObjectRecords:
         except (BodyDamaged, BucketError) as e:
             self._ended_early(url, e)
 
-    def line_blocks(self) -> Iterator[list[bytes]]:
-        """The lines, many at a time: what iterating gives for a format of lines, but for lines that are longer than any
-        record, which end it (``too_long`` tells)."""
+    def texts(self) -> Iterator[bytes]:
+        """The lines, many at a time, each with a newline at its end: what iterating gives for a format of lines, but
+        for lines that are longer than any record, which end it (``too_long`` tells)."""
         url = f"s3://{self._stored.bucket}/{self._stored.key}"
         held = b""
         try:
             with self._open() as body:
                 self.metadata = body.metadata
                 for block in decoded(body):
-                    lines = block.split(b"\n")
-                    lines[0] = held + lines[0]
-                    held = lines.pop()
-                    doubtful = lines if len(block) > LONGEST_LINE else lines[:1]
-                    if max(map(len, (held, *doubtful))) > LONGEST_LINE:
+                    end = block.rfind(b"\n") + 1
+                    text, held = (held + block[:end], block[end:]) if end else (b"", held + block)
+                    longest = max(map(len, text.split(b"\n"))) if len(text) > LONGEST_LINE else 0
+                    if max(len(held), longest) > LONGEST_LINE:
                         self.too_long = True
                         return
-                    if lines:
-                        yield lines
+                    if text:
+                        yield text
             if held:
-                yield [held]
+                yield held + b"\n"
         except (BodyDamaged, BucketError) as e:
             self._ended_early(url, e)
 

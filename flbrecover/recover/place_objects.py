@@ -12,6 +12,7 @@ from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.model import ByteRange, Record
 from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
+from flbrecover.reconcile.own_parts import OwnIndex
 from flbrecover.reconcile.placement import Placement
 from flbrecover.reconcile.rebuild import MOST_SIBLINGS
 from flbrecover.reconcile.scan import Follow, Scanner, Segment, Strangers
@@ -53,6 +54,7 @@ class ObjectPlacer:
         self.own_sources = own_sources
         self.take_ambiguous = take_ambiguous
         self.ahead = ReadAhead(s3, found.candidates)
+        self._own: OwnIndex | None = None
 
     def add(self, number: int, *, last: bool, scanned: Scanned | None = None) -> bool:
         """Places an object's records. False: not a single one is sure; such objects take what the others leave, so it
@@ -94,11 +96,13 @@ class ObjectPlacer:
             if worker:
                 worker.close()
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> OwnIndex:
         """Before the first scan: what it looks into."""
-        if self.found.ledger.own_index is None:
-            self.found.ledger.index_own()
+        if self._own is None:
+            self.found.ledger.settle()
             self.rules.known.settle()
+            self._own = OwnIndex(self.found.ledger, self.found.scratch.column)
+        return self._own
 
     # -- scanning --------------------------------------------------------------------------------------------------
 
@@ -116,12 +120,12 @@ class ObjectPlacer:
 
     def scan(self, number: int, siblings: int, records: ObjectRecords) -> Iterator[Segment]:
         """The segments of an object that :meth:`can_scan`."""
-        self._prepare()
         tags = self.found.candidates[number].tags
+        known = self._prepare().of(tags)
         cut = self.rules.cut_of(tags)
         assert cut is not None
         probes = [self.rules.probes[tag] for tag in tags if tag in self.rules.probes]
-        return Scanner(self.found.ledger, cut, probes, siblings).scan(records.line_blocks())
+        return Scanner(self.found.ledger, cut, known, probes, siblings).scan(records.texts())
 
     def records(self, number: int) -> ObjectRecords:
         opened = partial(self.ahead.body, number)

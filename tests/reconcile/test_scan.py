@@ -1,13 +1,18 @@
-"""Probes: what they say of many lines is what they say of each."""
+"""Scans of lines: what they call strangers are none of ours. Probes: what they say of many lines is what they say of
+each."""
 
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flbrecover.reconcile.scan import Probe
+from flbrecover.reconcile.columns import in_memory
+from flbrecover.reconcile.ledger import Ledger, Run
+from flbrecover.reconcile.own_parts import OwnIndex
+from flbrecover.reconcile.scan import Cut, Follow, Lines, Probe, Scanner
 from flbrecover.reconcile.sorted_index import KeySet
 
 TEXT = st.text('abAB"\\/u0é{}:,\x7f', max_size=4) | st.sampled_from(["abc", "other", 'a\\"b'])
@@ -49,3 +54,45 @@ def test_what_was_added_is_suspect_and_most_else_is_not() -> None:
     assert probe.hash_of([("log", "7")]) == 0
     probe.blind()
     assert probe.suspects(lines) == list(range(1000))
+
+
+LINES = st.lists(st.sampled_from([b"{}", b'{"a":1}', b"", b"one", b"two", b"three", b"four"]), max_size=30)
+
+
+@settings(max_examples=300)
+@given(ours=st.lists(LINES, max_size=3), theirs=LINES, cuts=st.sets(st.integers(0, 30)), siblings=st.integers(0, 3))
+def test_a_scan_covers_all_lines_and_calls_none_of_ours_a_stranger(
+    ours: list[list[bytes]], theirs: list[bytes], cuts: set[int], siblings: int
+) -> None:
+    cut = Cut(whole=True)
+    ledger = Ledger()
+    known = [line for of_run in ours for line in of_run]
+    for number, of_run in enumerate(ours):
+        run = ledger.start_run(Run(f"run {number}"))
+        for line in of_run:
+            ledger.add(run, "tag", None, own=cut.own(line))
+    places = sorted({0, len(theirs), *(place for place in cuts if place < len(theirs))})
+    texts = [b"".join(line + b"\n" for line in theirs[a:b]) for a, b in pairwise(places)]
+    index = 0
+    for segment in Scanner(ledger, cut, OwnIndex(ledger, in_memory).of(("tag",)), (), siblings).scan(texts):
+        assert segment.index == index
+        if isinstance(segment, Lines):
+            assert theirs[index : index + len(segment.lines)] == segment.lines
+            index += len(segment.lines)
+        elif isinstance(segment, Follow):
+            same = [known[entry] for entry in segment.entries]
+            assert theirs[index : index + len(same)] == same
+            assert (segment.first, segment.last) == (same[0], same[-1])
+            assert list(segment.some) == same[: len(segment.some)]
+            index += len(same)
+        else:
+            assert not {*theirs[index : index + segment.count]} & {*known}
+            index += segment.count
+    assert index == len(theirs)
+
+
+@given(lines=st.lists(st.sampled_from([b'{"date":"x","log":"y"}', b'{"date":"x","a":1,"more":2}', b"{}"]), min_size=1))
+def test_the_own_parts_in_a_text_are_those_of_its_lines(lines: list[bytes]) -> None:
+    text = b"".join(line + b"\n" for line in lines)
+    for cut in (Cut(whole=True), Cut(head=1), Cut(head=11, marker=b',"more":')):
+        assert list(cut.owns_in(text)) == list(cut.owns(lines)) == [cut.own(line) for line in lines]

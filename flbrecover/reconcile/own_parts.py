@@ -1,0 +1,83 @@
+"""Which entries have the own part of a line: what a scan asks for each line of an object. Mostly the answer is: none.
+
+The entries of a few logs and buffer files go into a dictionary, which C code asks for many lines at once. Where there
+are more, an index of all entries answers, behind a filter: it takes three times as long, and next to no memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from flbrecover.reconcile.columns import NONE, NewColumn
+from flbrecover.reconcile.ledger import Ledger
+from flbrecover.reconcile.sorted_index import FilteredIndex
+
+FEW = 1 << 17  # entries in a dictionary: 16 MB
+PIECE = 1 << 12  # entries that are put into it at a time
+
+
+class OwnParts(Protocol):
+    def hits(self, owns: Sequence[int], /) -> list[int]:
+        """The places of those that entries have."""
+        ...
+
+    def only(self, own: int, /) -> int:
+        """The entry with this own part; NONE where there is none, or more than one."""
+        ...
+
+
+class OwnIndex:
+    """The own parts of all entries that there are when it is made. ``new`` makes columns."""
+
+    def __init__(self, ledger: Ledger, new: NewColumn) -> None:
+        self._ledger = ledger
+        self._new = new
+        self._all: FilteredIndex | None = None
+        self._last: tuple[Sequence[str], OwnParts] | None = None
+        if len(ledger) > FEW and any(self._are_many((tag,)) for tag in ledger.tags):
+            self._index_all()  # now, so that a process that is forked later has it as well
+
+    def of(self, tags: Sequence[str]) -> OwnParts:
+        """The own parts of all entries of these tags, and maybe of others."""
+        if self._last is None or self._last[0] != tags:
+            self._last = None  # the next one needs its memory
+            many = self._are_many(tags)
+            found = self._index_all() if many else FewOwnParts(self._ledger, self._ledger.entries_with(tags))
+            self._last = tags, found
+        return self._last[1]
+
+    def _are_many(self, tags: Sequence[str]) -> bool:
+        return sum(map(len, self._ledger.entries_with(tags))) > FEW
+
+    def _index_all(self) -> FilteredIndex:
+        if self._all is None:
+            self._all = FilteredIndex(self._ledger.own, range(len(self._ledger)), self._new)
+        return self._all
+
+
+class FewOwnParts:
+    """:class:`OwnParts` of some ranges of entries."""
+
+    def __init__(self, ledger: Ledger, ranges: Iterable[range]) -> None:
+        self._entries: dict[int, int] = {}
+        for entries in ranges:
+            for start in range(entries.start, entries.stop, PIECE):
+                some = range(start, min(start + PIECE, entries.stop))
+                self._add(ledger.own.read(some.start, some.stop), some)
+
+    def _add(self, owns: Sequence[int], entries: range) -> None:
+        new = dict(zip(owns, entries, strict=True))
+        if len(new) == len(owns) and self._entries.keys().isdisjoint(new):
+            self._entries.update(new)
+            return
+        for own, entry in zip(owns, entries, strict=True):
+            self._entries[own] = NONE if own in self._entries else entry
+
+    def hits(self, owns: Sequence[int]) -> list[int]:
+        if self._entries.keys().isdisjoint(owns):
+            return []
+        return [place for place, own in enumerate(owns) if own in self._entries]
+
+    def only(self, own: int) -> int:
+        return self._entries.get(own, NONE)
