@@ -30,6 +30,7 @@ from flbrecover.recover.place_buffers import BufferPlacer
 from flbrecover.recover.place_logs import LogPlacer
 from flbrecover.recover.place_objects import ObjectPlacer
 from flbrecover.recover.rules import Rules
+from flbrecover.recover.scan_objects import ObjectScans
 from flbrecover.recover.scratch import Scratch
 from flbrecover.recover.survey import Survey, takes
 from flbrecover.recover.watch import Watch, unwatched
@@ -207,10 +208,10 @@ class Comparer:
         if not self._options.by_bytes:
             proven = whole_objects(found, self._s3, self._survey.node, sums, self._watch)
             found.proofs.update(proven)
+        scans = ObjectScans(found, self._s3, self._rules, self._bytes)
         placer = ObjectPlacer(
-            found, self._s3, self._style, self._rules, self._bytes, self._own_sources,
-            take_ambiguous=self._options.take_ambiguous,
-        )  # fmt: skip
+            found, scans, self._rules, self._bytes, self._own_sources, take_ambiguous=self._options.take_ambiguous
+        )
         postponed: list[int] = []
         numbers = [n for n in range(len(found.candidates)) if n not in found.proofs]
         placed = placer.add_all(numbers, lambda n: not self._is_settled(found, found.candidates[n].tags))

@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from itertools import islice
 
-from flbrecover.bucket.client import S3
 from flbrecover.fluentbit.formats import format_of
-from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.model import ByteRange, Record
 from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
-from flbrecover.reconcile.own_parts import OwnIndex
 from flbrecover.reconcile.placement import Placement
-from flbrecover.reconcile.rebuild import MOST_SIBLINGS
-from flbrecover.reconcile.scan import Follow, Scanner, Segment, Strangers
+from flbrecover.reconcile.scan import Follow, Segment, Strangers
 from flbrecover.recover.comparison import ESTIMATED, SOURCE, TAG, Comparison, ascii_path
 from flbrecover.recover.gone import SourceBytes
 from flbrecover.recover.object_records import ObjectRecords
-from flbrecover.recover.read_ahead import AHEAD, ReadAhead
 from flbrecover.recover.rules import Rules
-from flbrecover.recover.scanned import Scanned, within_bound
+from flbrecover.recover.scan_objects import ObjectScans
+from flbrecover.recover.scanned import Scanned
 from flbrecover.recover.window import Candidate
-from flbrecover.recover.worker import Worker, usable_cores
 
-LOOK_AHEAD = 4 * AHEAD  # candidates that are looked at for those that come next
-WORTH_A_WORKER = 32 << 20  # bytes of objects that are still to be read
-ASKED = 2  # objects that the worker is asked for at once: it goes on while its last answer waits
-_Question = tuple[Sequence[int], int]  # scan the first of these, the others are next; so many siblings are wanted
 _NO_SPAN = ByteRange(0, 0)  # where in the object a line lay plays no part
 
 
@@ -38,8 +27,7 @@ class ObjectPlacer:
     def __init__(
         self,
         found: Comparison,
-        s3: S3,
-        style: RecordStyle,
+        scans: ObjectScans,
         rules: Rules,
         counted: SourceBytes,
         own_sources: Collection[str],
@@ -47,113 +35,22 @@ class ObjectPlacer:
         take_ambiguous: bool,
     ) -> None:
         self.found = found
-        self.s3 = s3
-        self.style = style
+        self.scans = scans
         self.rules = rules
         self.counted = counted
         self.own_sources = own_sources
         self.take_ambiguous = take_ambiguous
-        self.ahead = ReadAhead(s3, found.candidates)
-        self._own: OwnIndex | None = None
 
     def add(self, number: int, *, last: bool, scanned: Scanned | None = None) -> bool:
         """Places an object's records. False: not a single one is sure; such objects take what the others leave, so it
-        is to be done again when those are through (``last``). ``scanned`` is what a worker told of it."""
+        is to be done again when those are through (``last``). ``scanned`` is what a scan told of it, if it is done."""
         return _OneObject(self, number).place(last=last, scanned=scanned)
 
     def add_all(self, numbers: Sequence[int], wanted: Callable[[int], bool]) -> Iterator[tuple[int, bool | None]]:
-        """:meth:`add` for many, in order, every second one scanned by a worker where there are two cores; ``wanted`` is
-        asked right before each one is placed. Gives each number with what add gave, None for what was not wanted."""
-        size = sum(self.found.candidates[number].object.size for number in numbers)
-        two = usable_cores() > 1 and size > WORTH_A_WORKER
-        worker: Worker[_Question, Scanned] | None = None
-
-        def todo(start: int, *, workers: bool) -> Iterator[int]:
-            """What is done here next, or by the worker; not far ahead, for it is asked again and again."""
-            for place, number in enumerate(numbers[start : start + LOOK_AHEAD], start):
-                if workers == bool(two and place % 2 and self.can_scan(number)) and wanted(number):
-                    yield number
-
-        try:
-            for place, number in enumerate(numbers):
-                scanned = worker.answer() if worker and number in worker.asked else None
-                if not wanted(number):
-                    yield number, None
-                    continue
-                if worker is None and two:
-                    self._prepare()  # the worker is to have it, too
-                    with self.found.scratch.still():
-                        worker = Worker(_Remote(self))
-                while worker and len(worker.asked) < ASKED:
-                    new = (n for n in todo(place + 1, workers=True) if n not in worker.asked)
-                    theirs = [*islice(new, AHEAD)]
-                    if not theirs or not worker.ask(theirs[0], (theirs, self.wanted_siblings(theirs[0]))):
-                        break
-                self.ahead.expect(islice(todo(place, workers=False), AHEAD))
-                yield number, self.add(number, last=False, scanned=scanned)
-        finally:
-            self.ahead.close()
-            if worker:
-                worker.close()
-
-    def _prepare(self) -> OwnIndex:
-        """Before the first scan: what it looks into."""
-        if self._own is None:
-            self.found.ledger.settle()
-            self.rules.known.settle()
-            self._own = OwnIndex(self.found.ledger, self.found.scratch.column)
-        return self._own
-
-    # -- scanning --------------------------------------------------------------------------------------------------
-
-    def can_scan(self, number: int) -> bool:
-        tags = self.found.candidates[number].tags
-        return self.rules.cut_of(tags) is not None and not self.counted.wanted(tags)
-
-    def wanted_siblings(self, number: int) -> int:
-        """How many records of an object are wanted for what they carry besides our fields."""
-        tags = self.found.candidates[number].tags
-        if not self.rules.of(tags):
-            return 0
-        seen = [self.found.siblings[tag].seen if tag in self.found.siblings else 0 for tag in tags]
-        return max(0, MOST_SIBLINGS - min(seen, default=0))
-
-    def scan(self, number: int, siblings: int, records: ObjectRecords) -> Iterator[Segment]:
-        """The segments of an object that :meth:`can_scan`."""
-        tags = self.found.candidates[number].tags
-        known = self._prepare().of(tags)
-        cut = self.rules.cut_of(tags)
-        assert cut is not None
-        probes = [self.rules.probes[tag] for tag in tags if tag in self.rules.probes]
-        return Scanner(self.found.ledger, cut, known, probes, siblings).scan(records.texts())
-
-    def records(self, number: int) -> ObjectRecords:
-        opened = partial(self.ahead.body, number)
-        return ObjectRecords(self.s3, self.found.candidates[number].object, self.style, opened)
-
-
-class _Remote:
-    """Scans in the worker, over connections of its own."""
-
-    def __init__(self, placer: ObjectPlacer) -> None:
-        self._placer = placer
-        self._s3: S3 | None = None
-
-    def __call__(self, question: _Question) -> Scanned | None:
-        numbers, siblings = question
-        if self._s3 is None:
-            self._placer.found.scratch.release()
-            self._placer.found.scratch.look()
-            self._s3 = self._placer.s3 = self._placer.s3.reopened()
-            self._placer.ahead = ReadAhead(self._s3, self._placer.found.candidates)
-        number = numbers[0]
-        self._placer.ahead.expect(numbers)
-        records = self._placer.records(number)
-        segments = within_bound(self._placer.scan(number, siblings, records))
-        self._placer.found.breathe()
-        if segments is None:
-            return None
-        return Scanned(segments, records.metadata, records.problems, records.denied, records.too_long)
+        """:meth:`add` for many, in order; ``wanted`` is asked right before each one is placed. Gives each number with
+        what add gave, None for what was not wanted."""
+        for number, scanned in self.scans.in_turn(numbers, wanted):
+            yield number, self.add(number, last=False, scanned=scanned) if wanted(number) else None
 
 
 class _OneObject:
@@ -167,7 +64,7 @@ class _OneObject:
         self._candidate: Candidate = placer.found.candidates[number]
         self._tags: Collection[str] = self._candidate.tags
         self._rules = placer.rules.of(self._candidate.tags)
-        self._time_of = format_of(placer.style).time_of
+        self._time_of = format_of(placer.found.style).time_of
         self._current: Record | None = None
         self._index = -1
         self._dated = True
@@ -183,7 +80,7 @@ class _OneObject:
         )
 
     def place(self, *, last: bool, scanned: Scanned | None) -> bool:
-        records = self._by_segments(scanned) if self._placer.can_scan(self._number) else self._one_by_one(0)
+        records = self._by_segments(scanned) if self._placer.scans.can_scan(self._number) else self._one_by_one(0)
         self._current = None
         placement, found = self._placement, self._found
         if not last and self._index >= 0 and placement.is_uncertain():
@@ -203,7 +100,7 @@ class _OneObject:
     # -- all records, one by one -----------------------------------------------------------------------------------
 
     def _one_by_one(self, start: int) -> ObjectRecords:
-        records = self._placer.records(self._number)
+        records = self._placer.scans.records(self._number)
         for index, record in enumerate(records):
             if index >= start:
                 self._begin(records.metadata)
@@ -257,8 +154,8 @@ class _OneObject:
         if scanned is not None:
             records, segments = scanned, scanned.segments
         else:
-            records = self._placer.records(self._number)
-            segments = self._placer.scan(self._number, self._placer.wanted_siblings(self._number), records)
+            records = self._placer.scans.records(self._number)
+            segments = self._placer.scans.scan(self._number, records)
         at = 0
         for number, segment in enumerate(segments):
             self._begin(records.metadata)

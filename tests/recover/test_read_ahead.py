@@ -15,9 +15,9 @@ from flbrecover.bucket.reading import ChangedError
 from flbrecover.model import StoredObject
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.sorted_index import KeySet
-from flbrecover.recover import place_objects
-from flbrecover.recover.place_objects import LOOK_AHEAD, ObjectPlacer
+from flbrecover.recover import scan_objects
 from flbrecover.recover.read_ahead import AHEAD, LARGEST, ReadAhead
+from flbrecover.recover.scan_objects import LOOK_AHEAD, ObjectScans
 from flbrecover.recover.scratch import Scratch
 from flbrecover.recover.window import Candidate
 
@@ -91,16 +91,15 @@ def test_what_comes_next_is_not_looked_for_far_ahead(monkeypatch: pytest.MonkeyP
     """Of candidates that no worker can scan none is asked about again and again."""
     number, asked = 2000, 0
 
-    def can_scan(placer: ObjectPlacer, at: int) -> bool:
+    def can_scan(scans: ObjectScans, at: int) -> bool:
         nonlocal asked
         asked += 1
         return False
 
     nothing = Candidate(StoredObject("b", "k", LARGEST + 1, "", 0), ("app",), None)
     found = SimpleNamespace(candidates=[nothing] * number, ledger=Ledger(), scratch=Scratch())
-    monkeypatch.setattr(ObjectPlacer, "can_scan", can_scan)
-    monkeypatch.setattr(ObjectPlacer, "add", lambda *_, **__: True)
-    monkeypatch.setattr(place_objects, "usable_cores", lambda: 2)
-    placer = ObjectPlacer(found, None, None, SimpleNamespace(known=KeySet()), None, (), take_ambiguous=False)  # type: ignore[arg-type]
-    assert len(list(placer.add_all(range(number), lambda _: True))) == number
+    monkeypatch.setattr(ObjectScans, "can_scan", can_scan)
+    monkeypatch.setattr(scan_objects, "usable_cores", lambda: 2)
+    scans = ObjectScans(found, None, SimpleNamespace(known=KeySet()), None)  # type: ignore[arg-type]
+    assert list(scans.in_turn(range(number), lambda _: True)) == [(at, None) for at in range(number)]
     assert asked < 2 * LOOK_AHEAD * number

@@ -12,7 +12,7 @@ import pytest
 from made_node import MadeNode, body
 
 from flbrecover.model import Record
-from flbrecover.recover import place_objects
+from flbrecover.recover import place_objects, scan_objects
 from flbrecover.recover.rules import Rules
 
 KEPT = ("tag", "buffer_state", "log_state", "stretch", "action", "summary")
@@ -80,11 +80,11 @@ class Incident:
 @pytest.mark.parametrize(("seed", "log"), [(seed, seed < 12) for seed in range(16)])
 def test_the_same_answer(seed: int, log: bool, tmp_path: Path, moto, monkeypatch: pytest.MonkeyPatch) -> None:
     incident = Incident(seed, tmp_path / "node", moto, f"scanning-{seed}", log=log)
-    monkeypatch.setattr(place_objects, "WORTH_A_WORKER", 1 << 62)
+    monkeypatch.setattr(scan_objects, "WORTH_A_WORKER", 1 << 62)
     scanned = incident.answer()
     spilled = incident.answer("--max-memory", "1M")
     full = incident.answer("--proof", "full")
-    monkeypatch.setattr(place_objects, "WORTH_A_WORKER", 0)
+    monkeypatch.setattr(scan_objects, "WORTH_A_WORKER", 0)
     by_two = incident.answer()
     monkeypatch.setattr(Rules, "cut_of", lambda *_: None)
     placed = incident.answer("--proof", "full")
