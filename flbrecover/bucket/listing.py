@@ -8,17 +8,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
-from functools import lru_cache
 from itertools import pairwise
 from urllib.parse import unquote_plus
-from xml.etree import ElementTree
-
-from botocore.utils import parse_timestamp
 
 from flbrecover.bucket.answers import UnreadableAnswerError
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.denied import DeniedError, explained
+from flbrecover.bucket.lists import Page, etag_of, time_ns_of
 from flbrecover.errors import BucketError
 from flbrecover.model import StoredObject
 from flbrecover.threads import Pool
@@ -27,8 +23,6 @@ LISTS = 8  # prefixes that are listed at once
 MOST_LEVELS = 8  # of folders that are looked through for one that branches
 PAGES_AHEAD = 1  # of each of them, with at most 1000 objects each; one more is on its way
 _READING = threading.Lock()  # one answer is taken apart at a time: no thread is faster for it, and each takes 3 MB
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +117,6 @@ def objects(s3: S3, bucket: str, wanted: Iterable[str | KeyRange]) -> Iterator[S
 
 
 _Item = list[StoredObject] | BaseException | None  # a page, an end by error, the end
-
-
-def time_ns(moment: datetime) -> int:
-    """A time of boto as ns since the epoch, without the rounding of floats."""
-    return (moment - _EPOCH) // _MICROSECOND * 1000
-
-
-def etag_of(text: str) -> str:
-    """An ETag without its quotes."""
-    return text.strip('"')
 
 
 def _list(s3: S3, bucket: str, wanted: KeyRange, pages: queue.Queue[_Item], stop: threading.Event) -> None:
@@ -255,40 +239,26 @@ def _page(s3: S3, bucket: str, prefix: str, more: tuple[str, str] | None) -> _Pa
 
 
 def _page_of(content: bytes, bucket: str) -> _Page:
+    page = Page(content, "ListBucket")
+    encoded = page.text("EncodingType") == "url"
     try:
-        root = ElementTree.fromstring(content)
-        ns = root.tag[: root.tag.rindex("}") + 1] if "}" in root.tag else ""
-        encoded = root.findtext(f"{ns}EncodingType") == "url"
-        found = [_object(bucket, {e.tag[len(ns) :]: e.text or "" for e in item}, encoded)
-                 for item in root.iterfind(f"{ns}Contents")]  # fmt: skip
-        folders = [_unquoted(e.text or "", encoded) for e in root.iterfind(f"{ns}CommonPrefixes/{ns}Prefix")]
-    except (ElementTree.ParseError, KeyError, ValueError, LookupError) as e:
+        found = [_object(bucket, said, encoded) for said in page.items("Contents")]
+        folders = [_unquoted(said["Prefix"], encoded) for said in page.items("CommonPrefixes")]
+    except (KeyError, ValueError) as e:
         raise UnreadableAnswerError(what=str(e)) from e
-    if not root.tag.endswith("ListBucketResult"):
-        raise UnreadableAnswerError(what=f"{root.tag!r} where a list is wanted")
-    more = (root.findtext(f"{ns}NextContinuationToken") or "") if root.findtext(f"{ns}IsTruncated") == "true" else ""
-    if not more and root.findtext(f"{ns}IsTruncated") == "true":
+    more = page.text("NextContinuationToken") if page.is_truncated else ""
+    if not more and page.is_truncated:
         raise UnreadableAnswerError(what="it says that there is more to list, and not where")
     return _Page(found, more, folders)
 
 
 def _object(bucket: str, said: dict[str, str], encoded: bool) -> StoredObject:
     key = _unquoted(said["Key"], encoded)
-    return StoredObject(bucket, key, int(said["Size"]), etag_of(said.get("ETag", "")), _modified(said["LastModified"]))
+    return StoredObject(bucket, key, int(said["Size"]), etag_of(said.get("ETag", "")), time_ns_of(said["LastModified"]))
 
 
 def _unquoted(text: str, encoded: bool) -> str:
     return unquote_plus(text) if encoded and ("%" in text or "+" in text) else text
-
-
-@lru_cache(maxsize=1024)  # objects of one second are mostly listed together
-def _modified(text: str) -> int:
-    """``2026-11-23T11:38:24.000Z`` in ns."""
-    try:
-        moment = datetime.fromisoformat(text.removesuffix("Z") + "+00:00")
-    except ValueError:
-        moment = parse_timestamp(text)  # other servers, other spellings
-    return time_ns(moment)
 
 
 def _apart(wanted: Iterable[str | KeyRange]) -> list[KeyRange]:

@@ -6,13 +6,15 @@ Nothing here aborts an upload: its parts may be the only copy of their records.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flbrecover.bucket import ranges
+from flbrecover.bucket.answers import UnreadableAnswerError
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.denied import ChangedError, ConflictError, MissingError, NotSupportedError, explained
-from flbrecover.bucket.listing import etag_of, time_ns
+from flbrecover.bucket.lists import Page, etag_of, time_ns_of
 from flbrecover.errors import BucketError
 from flbrecover.model import PendingUpload, StoredObject, UploadPart
 
@@ -25,38 +27,46 @@ def list_uploads(s3: S3, bucket: str, prefix: str) -> Iterator[PendingUpload]:
 
     Raises BucketError.
     """
-    # No EncodingType: some servers say that they encoded the keys, and did not.
-    request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
+    # No encoding-type: some servers say that they encoded the keys, and did not.
+    markers: list[tuple[str, str]] = []
     while True:
         with explained(s3.place(bucket)):
-            page = s3.client.list_multipart_uploads(**request)
-        for item in page.get("Uploads", []):
-            key = item["Key"]
-            found = parts(s3, bucket, key, item["UploadId"]) if key.startswith(prefix) else None
+            query = [("uploads", ""), ("prefix", prefix), *markers]
+            answer = s3.transport.send("ListMultipartUploads", "GET", bucket, query=query)
+            page = Page(answer.content, "ListMultipartUploads")
+            listed = [_upload(bucket, said) for said in page.items("Upload")]
+        for upload in listed:
+            found = parts(s3, bucket, upload.key, upload.upload_id) if upload.key.startswith(prefix) else None
             if found is not None:
-                yield PendingUpload(bucket, key, item["UploadId"], time_ns(item["Initiated"]), found)
-        if not page.get("IsTruncated"):
+                yield replace(upload, parts=found)
+        if not page.is_truncated:
             return
-        markers = {"KeyMarker": page.get("NextKeyMarker", ""), "UploadIdMarker": page.get("NextUploadIdMarker", "")}
-        if markers.items() <= request.items():
+        following = [("key-marker", page.text("NextKeyMarker")), ("upload-id-marker", page.text("NextUploadIdMarker"))]
+        if following == markers:
             raise BucketError(f"s3://{bucket}/{prefix}: {s3.endpoint} lists the same multipart uploads again and again")
-        request.update(markers)
+        markers = following
 
 
 def parts(s3: S3, bucket: str, key: str, upload_id: str) -> tuple[UploadPart, ...] | None:
     """The parts of an upload in order, None where there is no such upload (any more). Raises BucketError."""
     found: list[UploadPart] = []
-    pages = iter(s3.client.get_paginator("list_parts").paginate(Bucket=bucket, Key=key, UploadId=upload_id))
+    marker: list[tuple[str, str]] = []
+    place = s3.place(bucket, key)
     while True:
         try:
-            with explained(s3.place(bucket, key)):
-                page = next(pages, None)
+            with explained(place):
+                query = [("uploadId", upload_id), *marker]
+                answer = s3.transport.send("ListParts", "GET", bucket, key, query=query)
+                page = Page(answer.content, "ListParts")
+                found += [_part(said) for said in page.items("Part")]
         except MissingError:
             return None
-        if page is None:
-            break
-        found += [UploadPart(p["PartNumber"], etag_of(p["ETag"]), p["Size"]) for p in page.get("Parts", [])]
-    return tuple(sorted(found, key=lambda part: part.number))
+        if not page.is_truncated:
+            return tuple(sorted(found, key=lambda part: part.number))
+        following = [("part-number-marker", page.text("NextPartNumberMarker"))]
+        if following == marker:
+            raise BucketError(f"{place.url}: {s3.endpoint} lists the same parts again and again")
+        marker = following
 
 
 def head(s3: S3, bucket: str, key: str) -> StoredObject | None:
@@ -107,3 +117,18 @@ def etag_of_parts(parts: Sequence[UploadPart]) -> str | None:
     except ValueError:
         return None
     return f"{hashlib.md5(sums, usedforsecurity=False).hexdigest()}-{len(parts)}"
+
+
+def _upload(bucket: str, said: Mapping[str, str]) -> PendingUpload:
+    """An upload as it is listed, without its parts."""
+    try:
+        return PendingUpload(bucket, said["Key"], said["UploadId"], time_ns_of(said["Initiated"]), ())
+    except (KeyError, ValueError) as e:
+        raise UnreadableAnswerError(what=str(e)) from e
+
+
+def _part(said: Mapping[str, str]) -> UploadPart:
+    try:
+        return UploadPart(int(said["PartNumber"]), etag_of(said["ETag"]), int(said["Size"]))
+    except (KeyError, ValueError) as e:
+        raise UnreadableAnswerError(what=str(e)) from e

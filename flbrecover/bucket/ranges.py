@@ -15,7 +15,7 @@ from urllib3.exceptions import HTTPError
 from flbrecover.bucket.answers import Answer, UnreadableAnswerError, number_of
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.denied import ChangedError, explained
-from flbrecover.bucket.listing import etag_of, time_ns
+from flbrecover.bucket.lists import etag_of, time_ns
 from flbrecover.errors import BucketError
 from flbrecover.model import StoredObject
 from flbrecover.threads import Pool

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from flbrecover.bucket import pending_uploads
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.denied import DeniedError, MissingError, explained
-from flbrecover.bucket.listing import etag_of
+from flbrecover.bucket.lists import etag_of
 from flbrecover.errors import BucketError, UsageError
 from flbrecover.model import UploadPart
 

@@ -26,7 +26,7 @@ from flbrecover.bucket.denied import (
     NotSupportedError,
     explained,
 )
-from flbrecover.bucket.listing import etag_of
+from flbrecover.bucket.lists import etag_of
 from flbrecover.errors import BucketError
 from flbrecover.fluentbit.column_form import COLUMNAR
 from flbrecover.fluentbit.pipeline import S3Output

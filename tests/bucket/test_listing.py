@@ -8,7 +8,8 @@ from datetime import datetime, timezone
 import pytest
 from conftest import FreshBucket
 
-from flbrecover.bucket.listing import objects, time_ns
+from flbrecover.bucket.listing import objects
+from flbrecover.bucket.lists import time_ns
 from flbrecover.errors import BucketError
 
 ODD = ["a/b c+d%20.gz", "a/é日本", "a/x&y<z>'\"", "a/~!*()", "a/%2F", "a/a=b;c,d@e:f"]

@@ -165,6 +165,33 @@ def test_a_list_that_does_not_move_on() -> None:
         list(list_uploads(connect(S3Output(0, "logs"), endpoint_url=server.endpoint_url), "logs", ""))
 
 
+def test_parts_whose_list_does_not_move_on() -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        body = b"<ListPartsResult><IsTruncated>true</IsTruncated><NextPartNumberMarker>7</NextPartNumberMarker>"
+        reply(handler, 200, {}, body + b"</ListPartsResult>")
+
+    with FaultServer(answer) as server, pytest.raises(BucketError, match="same parts again and again"):
+        parts(connect(S3Output(0, "logs"), endpoint_url=server.endpoint_url), "logs", "k", "u")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html></html>",
+        b"<ListMultipartUploadsResult>",
+        b"<ListMultipartUploadsResult><Upload><Key>k</Key></Upload></ListMultipartUploadsResult>",
+        b"<ListMultipartUploadsResult><Upload><Key>k</Key><UploadId>u</UploadId><Initiated>soon</Initiated></Upload>"
+        b"</ListMultipartUploadsResult>",
+    ],
+)
+def test_an_answer_that_is_no_list_of_uploads(body: bytes) -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        reply(handler, 200, {}, body)
+
+    with FaultServer(answer) as server, pytest.raises(BucketError, match="cannot be read"):
+        list(list_uploads(connect(S3Output(0, "logs"), endpoint_url=server.endpoint_url), "logs", ""))
+
+
 def test_a_server_without_conditions_is_asked_first() -> None:
     stands = [False]
 
