@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from flbrecover.model import Problem
 from flbrecover.reconcile.plan import Plan
-from flbrecover.recover.analysis import Analysis
-from flbrecover.recover.apply import Done
-from flbrecover.recover.recovery import Proof
-from flbrecover.recover.retire import Moved
 from flbrecover.report import jsonl, problems, states, text
 from flbrecover.report.escape import shown
+
+if TYPE_CHECKING:  # who only looks has no need of what uploads and moves
+    from flbrecover.recover.analysis import Analysis
+    from flbrecover.recover.apply import Done
+    from flbrecover.recover.recovery import Proof
+    from flbrecover.recover.retire import Moved
 
 Plans = Sequence[tuple[Plan, dict[str, int]]]
 

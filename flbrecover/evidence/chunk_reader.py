@@ -11,6 +11,7 @@ from flbrecover.fluentbit import chunk_file
 from flbrecover.model import ByteRange, FileFacts, Problem
 
 BLOCK = 1 << 18
+FIRST = 80 << 10  # bytes of the first block: who needs the first records only is quicker; a head has room in it
 
 
 def blocks(file: BinaryIO, where: ByteRange) -> Iterator[tuple[int, bytes]]:
@@ -18,7 +19,7 @@ def blocks(file: BinaryIO, where: ByteRange) -> Iterator[tuple[int, bytes]]:
     file.seek(where.start)
     at = where.start
     while at < where.end:
-        block = file.read(min(BLOCK, where.end - at))
+        block = file.read(min(FIRST if at == where.start else BLOCK, where.end - at))
         if not block:
             return
         yield at, block

@@ -13,6 +13,7 @@ from itertools import compress
 from operator import and_, itemgetter
 
 MOST_FILTER = 1 << 22  # bytes
+AT_ONCE = 1 << 10  # keys that are added together
 _BITS = bytes(1 << bit for bit in range(8))
 
 
@@ -35,14 +36,17 @@ class Filter:
         return made
 
     def add(self, key: int) -> None:
-        self.add_all((key,))
+        for half in (key, key >> 32) if self._both else (key,):
+            self._bits[(half >> 3) & self._mask] |= 1 << (half & 7)
 
     def add_all(self, keys: Sequence[int] | memoryview) -> None:
         bits, mask = self._bits, self._mask
-        for key in keys:
-            bits[(key >> 3) & mask] |= 1 << (key & 7)
-        for half in (key >> 32 for key in keys) if self._both else ():
-            bits[(half >> 3) & mask] |= 1 << (half & 7)
+        for start in range(0, len(keys), AT_ONCE):
+            some = array("Q", keys[start : start + AT_ONCE])
+            for shift in (0, 32) if self._both else (0,):
+                bits_of = _looked_up(_BITS, _bits_of(some, shift, 7))
+                for place, bit in zip(_bits_of(some, shift + 3, mask).tolist(), bits_of, strict=False):
+                    bits[place] |= bit
 
     def hits(self, keys: array[int]) -> list[int]:
         """The places of those that may be in it."""
