@@ -15,8 +15,9 @@ from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.follow import following
 from flbrecover.reconcile.held_records import Halves, HeldRecords
-from flbrecover.reconcile.ledger import NO_TIME, Ledger, Run
+from flbrecover.reconcile.ledger import NO_TIME, Ledger
 from flbrecover.reconcile.placement import Placement
+from flbrecover.reconcile.runs import Run
 
 _NOTHING = range(0)
 
@@ -169,9 +170,9 @@ def _following(ledger: Ledger, holder: Holder, previous: int, batch: Batch, at: 
     """Entries of log records behind ``previous`` that follow each other as the records from ``at`` on do."""
     if previous == NONE:
         return _NOTHING
-    entries = range(previous + 1, min(ledger.end_of_run(previous), ledger.indexed))
+    entries = range(previous + 1, min(ledger.runs.end(previous), ledger.indexed))
     entries = entries[: following(ledger, batch.owns, at, entries)]
-    if not entries or ledger.tags_of(entries) != {holder.buffer.tag or ""}:
+    if not entries or ledger.runs.tags_of(entries) != {holder.buffer.tag or ""}:
         return _NOTHING
     for entry, time_ns in ((entries[0], batch.times[at]), (entries[-1], batch.times[at + len(entries) - 1])):
         if not ledger.agrees_in_time(entry, None if time_ns == NO_TIME else time_ns):
@@ -186,7 +187,7 @@ def place_by_digest(ledger: Ledger, holder: Holder, batches: Iterable[Batch]) ->
     for batch in batches:
         holder.learn(batch)
         if run == NONE:
-            run = ledger.start_run(Run(holder.buffer.path))
+            run = ledger.runs.begin(Run(holder.buffer.path))
         if ledger.knows_none_of(batch.digests):
             tag = holder.buffer.tag or ""
             ledger.hold_new(run, tag, batch.starts, batch.ends, batch.digests, batch.times, batch.owns)
@@ -244,7 +245,7 @@ def _claim(
             entry = NONE
         if entry == NONE:
             if run == NONE:
-                run = ledger.start_run(Run(holder.buffer.path))
+                run = ledger.runs.begin(Run(holder.buffer.path))
             entry = ledger.add(run, holder.buffer.tag or "", None, own=owns[index])
         holder.set_entry(index, entry)
         ledger.hold(entry, holder.first + index, None if times[index] == NO_TIME else times[index])

@@ -10,36 +10,21 @@ Columns instead of objects: a node can hold millions of records.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby, islice
 
 from flbrecover.reconcile.columns import NONE, NewColumn, in_memory
 from flbrecover.reconcile.held_records import TWO_NUMBERS, Halves, HeldRecords
 from flbrecover.reconcile.key_index import NO_KEY, KeyIndex
+from flbrecover.reconcile.runs import MIXED, Runs
 from flbrecover.reconcile.sorted_index import GrowingIndex
 
-MIXED = -2
 NO_TIME = -(1 << 63)
 FEW = 16  # entries of one key that are looked at one by one
 MOST = 200  # entries of one key that are looked at for one copy
 _NONE = array("i", [NONE]).tobytes()
 _PIECE = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Entries that lie next to each other because their records do: one source file, or one buffer file.
-
-    ``not_before_ns`` is the time before which no record of it can have been delivered (None: unknown); ``timed`` says
-    that the entries' times come from the records themselves and so have to agree with a copy's time.
-    """
-
-    name: str
-    not_before_ns: int | None = None
-    timed: bool = False
 
 
 class Ledger:
@@ -52,41 +37,28 @@ class Ledger:
     """
 
     def __init__(self, *, time_resolution_ns: int = 1, new: NewColumn = in_memory) -> None:
-        self.runs: list[Run] = []
-        self._run_starts: list[int] = []
-        self._run_tags: list[int] = []
+        self.runs = Runs(new)
         self.records = HeldRecords(new)
         self.stored = new("i")
         self.held = new("i")
         self.time = new("q")
         self.own = new("Q")
-        self.tags: list[str] = []
-        self._open: list[int] = []
-        self._tag = new("i")
-        self._tag_numbers: dict[str, int] = {}
+        self._open: Counter[int] = Counter()  # entries that no object is known to hold, by the number of their tag
         self._resolution = time_resolution_ns
         self._unread = new("b")
         self._keys = KeyIndex(time_resolution_ns, new)
         self._digests = GrowingIndex(new)
 
     def __len__(self) -> int:
-        return len(self._tag)
-
-    def start_run(self, run: Run) -> int:
-        self.runs.append(run)
-        self._run_starts.append(len(self))
-        self._run_tags.append(NONE)
-        return len(self.runs) - 1
+        return self.runs.entry_count
 
     def add(
         self, run: int, tag: str, key: bytes | None, time_ns: int | None = None, *, unread: bool = False, own: int = 0
     ) -> int:
-        """A new entry at the end of ``run`` (the latest one started). Returns its number. ``unread``: Fluent Bit never
-        read its record, so no buffer of Fluent Bit's can hold it."""
-        entry = len(self._tag)
-        tag_number = self._tag_of_new(run, tag)
-        self._open[tag_number] += 1
-        self._tag.append(tag_number)
+        """A new entry at the end of ``run`` (the latest one that was begun). Returns its number. ``unread``: Fluent Bit
+        never read its record, so no buffer of Fluent Bit's can hold it."""
+        entry = len(self)
+        self._open[self.runs.add(run, tag)] += 1
         self._unread.append(unread)
         self.stored.append(NONE)
         self.held.append(NONE)
@@ -107,14 +79,8 @@ class Ledger:
     ) -> None:
         """:meth:`add` for many: ``numbers`` are the indexes of their tags in ``tags``; keys may be NO_KEY, times
         NO_TIME."""
-        counts = Counter(numbers)
-        of = {number: self._tag_of_new(run, tags[number]) for number in counts}
-        if len(counts) > 1:
-            self._run_tags[run] = MIXED
-        for number, count in counts.items():
-            self._open[of[number]] += count
         size = len(numbers)
-        self._tag.extend([of[numbers[0]]] * size if len(of) == 1 else map(of.__getitem__, numbers))
+        self._open.update(self.runs.add_all(run, tags, numbers))
         self._unread.extend(unread)
         self.stored.extend([NONE] * size)
         self.held.extend([NONE] * size)
@@ -141,16 +107,6 @@ class Ledger:
         self.records.add_all(starts, ends, digests, range(first, first + size))
         self._digests.add_new(digests.high, first)
 
-    def _tag_of_new(self, run: int, tag: str) -> int:
-        """The number of the tag that the next entry of a run has."""
-        number = self._tag_numbers.setdefault(tag, len(self.tags))
-        if number == len(self.tags):
-            self.tags.append(tag)
-            self._open.append(0)
-        if self._run_tags[run] != number:
-            self._run_tags[run] = number if self._run_starts[run] == len(self) else MIXED
-        return number
-
     def knows_none_of(self, digests: Halves) -> bool:
         """Are these all different, and none of them held?"""
         return self._digests.has_none_of(digests.high)
@@ -170,38 +126,10 @@ class Ledger:
 
     def _timed(self) -> Iterator[tuple[int, int]]:
         """The entries of timed runs that have keys, with their times."""
-        for number, run in enumerate(self.runs):
-            for entry in self.entries_of(number) if run.timed else ():
+        for number in range(len(self.runs)):
+            for entry in self.runs.entries(number) if self.runs[number].timed else ():
                 if entry < self.indexed:
                     yield entry, self.time[entry]
-
-    def run_of(self, entry: int) -> int:
-        return bisect_right(self._run_starts, entry) - 1
-
-    def tag_of(self, entry: int) -> str:
-        return self.tags[self._tag[entry]]
-
-    def tags_of(self, entries: range) -> set[str]:
-        """The tags of entries of one run."""
-        number = self._run_tags[self.run_of(entries.start)]
-        return {self.tags[number]} if number != MIXED else {self.tag_of(entry) for entry in entries}
-
-    def entries_with(self, tags: Iterable[str]) -> list[range]:
-        """The entries of all runs that may have records of these tags: of others as well, where a run has several."""
-        numbers = {self._tag_numbers[tag] for tag in tags if tag in self._tag_numbers} | {MIXED}
-        return [self.entries_of(run) for run, number in enumerate(self._run_tags) if number in numbers]
-
-    def by_tag(self, entries: range) -> Iterator[tuple[str, range]]:
-        """Entries of one run, neighbours of one tag together."""
-        if not entries:
-            return
-        number = self._run_tags[self.run_of(entries.start)]
-        if number != MIXED:
-            yield self.tags[number], entries
-            return
-        for tag, some in groupby(entries, key=self._tag.__getitem__):
-            found = list(some)
-            yield self.tags[tag], range(found[0], found[-1] + 1)
 
     def is_unread(self, entry: int) -> bool:
         return bool(self._unread[entry])
@@ -240,17 +168,6 @@ class Ledger:
             yield number, range(at, end)
             at = end
 
-    def entries_of(self, run: int) -> range:
-        """The entries of one run: they are contiguous."""
-        end = self._run_starts[run + 1] if run + 1 < len(self._run_starts) else len(self)
-        return range(self._run_starts[run], end)
-
-    def start_of_run(self, entry: int) -> int:
-        return self.entries_of(self.run_of(entry)).start
-
-    def end_of_run(self, entry: int) -> int:
-        return self.entries_of(self.run_of(entry)).stop
-
     def hold(self, entry: int, record: int, time_ns: int | None) -> None:
         """A record of a buffer file is the copy that a recovery would upload for ``entry``."""
         self.held[entry] = record
@@ -265,7 +182,7 @@ class Ledger:
             return False
         self.held.write(entries.start, array("i", range(record, record + len(entries))))
         self._digests.add_all(self.records.highs(record, len(entries)), entries)
-        if not self.runs[self.run_of(entries.start)].timed:
+        if not self.runs[self.runs.of(entries.start)].timed:
             known = self.time.read(entries.start, entries.stop)
             learned = (old if new == NO_TIME else new for old, new in zip(known, times, strict=True))
             self.time.write(entries.start, array("q", learned))
@@ -281,7 +198,7 @@ class Ledger:
         if self.stored[entry] != NONE:
             return False
         self.stored[entry] = number
-        self._open[self._tag[entry]] -= 1
+        self._open[self.runs.tag_number(entry)] -= 1
         return True
 
     def store_all(self, entries: range, number: int) -> int:
@@ -289,8 +206,7 @@ class Ledger:
         if not entries:
             return 0
         column = memoryview(self.stored.raw())[entries.start : entries.stop]
-        run = self.run_of(entries.start)
-        tag = self._run_tags[run] if self.run_of(entries[-1]) == run else MIXED
+        tag = self.runs.common_tag(entries)
         if tag == MIXED or bytes(column) != _NONE * len(entries):
             return sum(not self.store(entry, number) for entry in entries)
         column[:] = memoryview(array("i", [number]) * len(entries))
@@ -299,11 +215,11 @@ class Ledger:
 
     def open_entries(self, tags: Iterable[str]) -> int:
         """How many entries of these tags no object is known to hold."""
-        return sum(self._open[self._tag_numbers[tag]] for tag in tags if tag in self._tag_numbers)
+        return sum(self._open[self.runs.number_of(tag)] for tag in tags)
 
     def learn_time(self, entry: int, time_ns: int | None) -> None:
         """A copy tells the time of a record whose line carries none."""
-        if time_ns is not None and not self.runs[self.run_of(entry)].timed:
+        if time_ns is not None and not self.runs[self.runs.of(entry)].timed:
             self.time[entry] = time_ns
 
     def digest(self, entry: int) -> bytes | None:
@@ -328,7 +244,7 @@ class Ledger:
         if not self._keys.has_moments:
             self._keys.index_moments(self._timed())
         found = self._keys.at(key, (time_ns, NO_TIME), MOST)
-        found += islice((e for e in entries if not self.runs[self.run_of(e)].timed), 0 if found else MOST)
+        found += islice((e for e in entries if not self.runs[self.runs.of(e)].timed), 0 if found else MOST)
         return [e for e in found if self.has_key(e, key) and self.agrees_in_time(e, time_ns)]
 
     def has_key(self, entry: int, key: bytes) -> bool:
@@ -338,14 +254,10 @@ class Ledger:
         """Has the record of a log the same own part: all that is compared, in the same bytes?"""
         return own != 0 and 0 <= entry < self.indexed and self.own[entry] == own
 
-    def neighbours(self, first: int, second: int) -> bool:
-        """Does ``second`` come right after ``first``?"""
-        return second == first + 1 and 0 <= first < len(self) - 1 and self.run_of(first) == self.run_of(second)
-
     def agrees_in_time(self, entry: int, time_ns: int | None) -> bool:
         """Can a copy with this time be the record of ``entry``? For timed runs the times have to be the same at the
         resolution of the output's date; else the copy may only not be older than its log."""
-        run = self.runs[self.run_of(entry)]
+        run = self.runs[self.runs.of(entry)]
         if time_ns is None:
             return True
         if run.timed:

@@ -35,7 +35,7 @@ class OwnIndex:
         self._new = new
         self._all: FilteredIndex | None = None
         self._last: tuple[Sequence[str], OwnParts] | None = None
-        if len(ledger) > FEW and any(self._are_many((tag,)) for tag in ledger.tags):
+        if len(ledger) > FEW and any(self._are_many((tag,)) for tag in ledger.runs.tags):
             self._index_all()  # now, so that a process that is forked later has it as well
 
     def of(self, tags: Sequence[str]) -> OwnParts:
@@ -43,12 +43,12 @@ class OwnIndex:
         if self._last is None or self._last[0] != tags:
             self._last = None  # the next one needs its memory
             many = self._are_many(tags)
-            found = self._index_all() if many else FewOwnParts(self._ledger, self._ledger.entries_with(tags))
+            found = self._index_all() if many else FewOwnParts(self._ledger, self._ledger.runs.with_tags(tags))
             self._last = tags, found
         return self._last[1]
 
     def _are_many(self, tags: Sequence[str]) -> bool:
-        return sum(map(len, self._ledger.entries_with(tags))) > FEW
+        return sum(map(len, self._ledger.runs.with_tags(tags))) > FEW
 
     def _index_all(self) -> FilteredIndex:
         if self._all is None:

@@ -8,16 +8,15 @@ stranger (the same text from another time, or from another node), and is not tak
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container
 
 from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
+from flbrecover.reconcile.entry_search import EntrySearch
 from flbrecover.reconcile.ledger import Ledger
 
 MAX_PENDING = 10_000  # repeated records in a row that are held back until a neighbour tells their place
 LOOK_AHEAD = 16  # records that are enough to tell one place from another
-LOOK_AT = 100  # places that are tried for one record
 
 
 class Placement:
@@ -48,16 +47,12 @@ class Placement:
         latest: bool = False,
     ) -> None:
         self._ledger = ledger
-        self._tags = tags
-        self._precise = precise
+        self._entries = EntrySearch(ledger, taken, tags=tags, precise=precise, latest=latest)
         self._take_ambiguous = take_ambiguous
         self._latest = latest
         self._last: tuple[int, int] | None = None  # index and entry of the latest record that was placed
         self._strange: dict[int, Copy] = {}  # strangers since then, by index
         self._place_at = place
-        self._taken = taken
-        # A bit for each entry that a buffer file's records took: that alone does not make it taken.
-        self._own = bytearray(len(ledger) // 8 + 1 if latest else 0)
         self._previous = NONE  # entry of the record right before, if it was placed
         self._pending: list[Copy] = []
         self._loose: list[Copy] = []
@@ -69,14 +64,15 @@ class Placement:
 
     def restrict(self, tags: Container[str]) -> None:
         """Only entries of these tags from now on: what is fed is known to be theirs."""
-        self._tags = tags
+        self._entries.tags = tags
 
     def feed(self, copy: Copy) -> None:
         """The next record of the sequence."""
-        if self._previous != NONE and not self._pending and self._fits(copy, self._previous + 1, self._previous):
-            self._put(copy, self._previous + 1)
+        after = self.previous
+        if after != NONE and self._entries.fits(copy, after + 1, after):
+            self._put(copy, after + 1)
             return
-        entry, known = self._unmistakable(copy)
+        entry, known = self._entries.unmistakable(copy)
         if entry != NONE:
             self._settle(entry)
             self._put(copy, entry)
@@ -99,8 +95,9 @@ class Placement:
     def run(self, index: int, entries: range) -> None:
         """Records ``index`` on are copies of ``entries``, which follow :attr:`previous` in its run: the caller has
         compared them, and places them itself."""
-        for entry in entries if self._latest else ():
-            self._take(entry)
+        if self._latest:
+            for entry in entries:
+                self._entries.take(entry)
         self._previous = entries.stop - 1
         self._last = (index + len(entries) - 1, self._previous)
         self.placed += len(entries)
@@ -135,23 +132,19 @@ class Placement:
         if self._latest:
             end = len(self._ledger)
             for copy in reversed(self._loose):
-                found = self._last_free(copy, 0, end)
+                found = self._entries.last_free(copy, 0, end)
                 end = self._put_or_drop(copy, found, end)
             return
         for copy in self._loose:
-            self._put_or_drop(copy, self._first_free(copy, NONE, len(self._ledger)), NONE)
+            self._put_or_drop(copy, self._entries.first_free(copy, NONE, len(self._ledger)), NONE)
 
     def _put(self, copy: Copy, entry: int) -> None:
         self._between(copy, entry)
         self._previous = entry
         self._last = (copy.index, entry)
-        self._take(entry)
+        self._entries.take(entry)
         self.placed += 1
         self._place_at(copy, entry)
-
-    def _take(self, entry: int) -> None:
-        if self._latest:
-            self._own[entry >> 3] |= 1 << (entry & 7)
 
     def _between(self, copy: Copy, entry: int) -> None:
         """Strangers between two records that were placed are the entries between those, if they are as many: a version
@@ -162,53 +155,15 @@ class Placement:
         if self._last is None or copy.index - self._last[0] != entry - self._last[1]:
             return
         index, before = self._last
-        if before >= entry or self._ledger.run_of(before) != self._ledger.run_of(entry):
+        if before >= entry or self._ledger.runs.of(before) != self._ledger.runs.of(entry):
             return
         for there in range(before + 1, entry):
             between = strange.get(index + there - before)
-            if between is not None and self._free(between, there, exact=False):
+            if between is not None and self._entries.is_free(between, there):
                 self.strangers -= 1
-                self._take(there)
+                self._entries.take(there)
                 self.placed += 1
                 self._place_at(between, there)
-
-    def _exact(self, copy: Copy) -> Sequence[int]:
-        """Entries that are held with the very bytes of the record."""
-        found = self._ledger.of_digest(copy.digest)
-        return found if self._tags is None else [e for e in found if self._ledger.tag_of(e) in self._tags]
-
-    def _unmistakable(self, copy: Copy) -> tuple[int, bool]:
-        """(the only entry that it can be or NONE, whether there is any)."""
-        exact = self._exact(copy)
-        if exact:
-            return (exact[0] if len(exact) == 1 and self._precise else NONE), True
-        found = self._by_key(copy)
-        if len(found) != 1 or not self._precise:
-            return NONE, bool(found)
-        other = self._ledger.digest(found[0])
-        if other is not None and other != copy.digest:
-            # The same fields with other bytes (another date): the line read twice, or another line. Neighbours decide.
-            return NONE, True
-        return found[0], True
-
-    def _by_key(self, copy: Copy) -> list[int]:
-        """Entries that the record can be by its fields and time; not all, where there are very many."""
-        found = [entry for key in copy.keys for entry in self._ledger.of_key_at(key, copy.time_ns)]
-        return found if self._tags is None else [e for e in found if self._ledger.tag_of(e) in self._tags]
-
-    def _fits(self, copy: Copy, entry: int, after: int) -> bool:
-        """Is ``copy`` the record of ``entry``, given that its neighbour is the one of ``after``?"""
-        low, high = min(entry, after), max(entry, after)
-        if not self._ledger.neighbours(low, high):
-            return False
-        if self._tags is not None and self._ledger.tag_of(entry) not in self._tags:
-            return False
-        if self._ledger.digest(entry) == copy.digest:
-            return True
-        same = self._ledger.has_own(entry, copy.own)
-        if not same and not any(self._ledger.has_key(entry, key) for key in copy.keys):
-            return False
-        return self._ledger.agrees_in_time(entry, copy.time_ns)
 
     def _settle(self, anchor: int) -> None:
         """Places what is pending between the record before it and ``anchor`` (NONE: a stranger or the end)."""
@@ -216,17 +171,17 @@ class Placement:
         if not pending:
             return
         before, limit = self._previous, anchor
-        while pending and limit != NONE and self._fits(pending[-1], limit - 1, limit):
+        while pending and limit != NONE and self._entries.fits(pending[-1], limit - 1, limit):
             limit -= 1
             self._put(pending.pop(), limit)
         if before != NONE:
-            end = limit if limit != NONE else self._ledger.end_of_run(before)
+            end = limit if limit != NONE else self._ledger.runs.end(before)
             for copy in pending:
-                found = self._first_free(copy, before, end)
+                found = self._entries.first_free(copy, before, end)
                 before = self._put_or_drop(copy, found, before)
         elif anchor != NONE:
             for copy in reversed(pending):
-                found = self._last_free(copy, self._ledger.start_of_run(anchor), limit)
+                found = self._entries.last_free(copy, self._ledger.runs.start(anchor), limit)
                 limit = self._put_or_drop(copy, found, limit)
         else:
             self._loose.extend(self._in_company(pending))
@@ -258,67 +213,28 @@ class Placement:
             self._backwards(rest, pending[at].index, entry)
             self._put(pending[at], entry)
             at += 1
-            while at < len(pending) and self._fits(pending[at], self._previous + 1, self._previous):
+            while at < len(pending) and self._entries.fits(pending[at], self._previous + 1, self._previous):
                 self._put(pending[at], self._previous + 1)
                 at += 1
         return rest
 
     def _backwards(self, rest: list[Copy], index: int, entry: int) -> None:
         """Places the records right before record ``index``, of whom nothing was known, right before its entry."""
-        while rest and rest[-1].index == index - 1 and self._fits(rest[-1], entry - 1, entry):
+        while rest and rest[-1].index == index - 1 and self._entries.fits(rest[-1], entry - 1, entry):
             index, entry = index - 1, entry - 1
             self._put(rest.pop(), entry)
 
     def _best_start(self, ahead: list[Copy]) -> int:
         """The entry of ``ahead[0]`` from which most of the following records fit, at least two different ones."""
         best, best_length = NONE, 1
-        starts = list(self._exact(ahead[0])[:LOOK_AT])
-        if not starts or not self._precise:
-            starts += [e for e in self._by_key(ahead[0])[:LOOK_AT] if e not in starts]
         best_free = False
-        for start in starts:
+        for start in self._entries.starts(ahead[0]):
             length = 1
-            while length < len(ahead) and self._fits(ahead[length], start + length, start + length - 1):
+            while length < len(ahead) and self._entries.fits(ahead[length], start + length, start + length - 1):
                 length += 1
             if length < 2 or len({c.keys or c.digest for c in ahead[:length]}) < 2:
                 continue
-            free = not self._taken(start)
+            free = not self._entries.is_taken(start)
             if (length, free) > (best_length, best_free):
                 best, best_length, best_free = start, length, free
         return best
-
-    def _lists(self, copy: Copy) -> list[tuple[bool, Sequence[int]]]:
-        exact = self._exact(copy)
-        if exact and self._precise:
-            return [(True, sorted(exact))]
-        if exact:  # the same line may be anywhere in the logs as well
-            exact = sorted(e for e in exact if not copy.keys or e >= self._ledger.indexed)
-            return [*((False, self._ledger.of_key(key)) for key in copy.keys), (True, exact)]
-        return [(False, self._ledger.of_key(key)) for key in copy.keys]
-
-    def _free(self, copy: Copy, entry: int, exact: bool) -> bool:
-        if (self._latest and self._own[entry >> 3] >> (entry & 7) & 1) or self._taken(entry):
-            return False
-        if self._tags is not None and self._ledger.tag_of(entry) not in self._tags:
-            return False
-        if self._latest and self._ledger.is_unread(entry):
-            return False
-        if exact:
-            return True
-        other = self._ledger.digest(entry)
-        return (other is None or other == copy.digest) and self._ledger.agrees_in_time(entry, copy.time_ns)
-
-    def _first_free(self, copy: Copy, after: int, end: int) -> int:
-        """The first free entry between ``after`` and ``end`` that ``copy`` can be."""
-        for exact, entries in self._lists(copy):
-            for at in range(bisect_right(entries, after), bisect_left(entries, end)):
-                if self._free(copy, entries[at], exact):
-                    return entries[at]
-        return NONE
-
-    def _last_free(self, copy: Copy, start: int, end: int) -> int:
-        for exact, entries in self._lists(copy):
-            for at in range(bisect_left(entries, end) - 1, bisect_left(entries, start) - 1, -1):
-                if self._free(copy, entries[at], exact):
-                    return entries[at]
-        return NONE

@@ -51,7 +51,7 @@ class OutputAnalysis:
         ledger = self.comparison.ledger
         found: dict[str, Totals] = {}
         for run in range(len(ledger.runs)):
-            for tag, entries in ledger.by_tag(ledger.entries_of(run)):
+            for tag, entries in ledger.runs.by_tag(ledger.runs.entries(run)):
                 found[tag] = found.get(tag, Totals(())) + self.states.totals(entries)
         return dict(sorted(found.items()))
 
@@ -110,7 +110,7 @@ def analyse(survey: Survey, connect: Connect, options: Options, watch: Watch = u
         try:
             s3 = connect(output)
             found = compare(survey, output, s3, options, scratch, watch)
-            tags = set(found.ledger.tags)
+            tags = set(found.ledger.runs.tags)
             uploads, problems, unanswered = find_uploads(survey, output, s3, tags, named=options.upload_ids)
         except BucketError as e:
             failed.append((output, e))

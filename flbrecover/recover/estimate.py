@@ -67,7 +67,7 @@ class Estimator:
     def _measure(self, run: LogRun) -> Iterator[tuple[range, Dates]]:
         """Stretches of entries without a time, each with its dates."""
         ledger = self._comparison.ledger
-        entries = ledger.entries_of(run.run)
+        entries = ledger.runs.entries(run.run)
         row = run.file.position.row if run.file.position else None
         latest = run.file.facts.mtime_ns
         before = row.created_s * SECOND_NS if row else self._end_of_older(run, latest)

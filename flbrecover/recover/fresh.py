@@ -15,7 +15,7 @@ def appeared(analysis: Analysis, tags: Collection[str], connect: Connect) -> boo
     for output in analysis.outputs:
         comparison = output.comparison
         known = {(c.object.key, c.object.etag) for c in comparison.candidates}
-        patterns, _ = patterns_of(KeyFormat.of(output.output), set(tags) & set(comparison.ledger.tags))
+        patterns, _ = patterns_of(KeyFormat.of(output.output), set(tags) & set(comparison.ledger.runs.tags))
         now = candidates(connect(output.output), output.output.bucket, patterns, comparison.window)
         if any((c.object.key, c.object.etag) not in known for c in now):
             return True

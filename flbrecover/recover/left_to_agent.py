@@ -27,7 +27,7 @@ def left_to_agent(comparison: Comparison, entry: int, state: EntryState, *, reti
             return "buffered: Fluent Bit delivers the chunks of its storage.path when it starts"
         return "buffered: Fluent Bit sends the files of its dated folders when it starts"
     if state == "unread":
-        log_run = comparison.logs.run_of(comparison.ledger.run_of(entry))
+        log_run = comparison.logs.run_of(comparison.ledger.runs.of(entry))
         return UNREAD if will_be_read(comparison, log_run.file, log_run.log.input_number) else None
     return None
 

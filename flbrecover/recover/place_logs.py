@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from flbrecover.fluentbit.formats import SECOND_NS
 from flbrecover.model import SourceFile
 from flbrecover.reconcile.held_records import Halves
-from flbrecover.reconcile.ledger import Run
+from flbrecover.reconcile.runs import Run
 from flbrecover.recover.comparison import Comparison
 from flbrecover.recover.log_entries import LogRun
 from flbrecover.recover.log_reader import LogReader, Peek
@@ -88,7 +88,7 @@ class LogPlacer:
             self._rules.probes[tag].blind()
 
     def _start_run(self, peek: Peek, file: SourceFile) -> int:
-        run = self._found.ledger.start_run(Run(file.path, not_before(file, peek), peek.timed))
+        run = self._found.ledger.runs.begin(Run(file.path, not_before(file, peek), peek.timed))
         self._found.logs.runs.append(LogRun(run, peek.log, file))
         return run
 

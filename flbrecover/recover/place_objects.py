@@ -142,7 +142,7 @@ class _OneObject:
 
     def _learn(self, entry: int, data: bytes) -> None:
         if entry < len(self._found.logs):
-            tag = self._ledger.tag_of(entry)
+            tag = self._ledger.runs.tag_of(entry)
             self._found.siblings_of(tag).feed(data, self._found.logs.made.get(tag, set()))
 
     # -- what a scan tells of them ---------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ class _OneObject:
 
     def _follow(self, segment: Follow) -> bool:
         entries, ledger = segment.entries, self._ledger
-        if self._placement.previous != entries.start - 1 or not ledger.tags_of(entries) <= set(self._tags):
+        if self._placement.previous != entries.start - 1 or not ledger.runs.tags_of(entries) <= set(self._tags):
             return False
         first_ns, last_ns = self._time_of(segment.first), self._time_of(segment.last)
         if not ledger.agrees_in_time(entries[0], first_ns) or not ledger.agrees_in_time(entries[-1], last_ns):

@@ -117,7 +117,7 @@ class Planner:
         if need not in self._choice.sources:
             self._planned.leave(f"{state}: not asked for (--sources)", records)
             return False
-        if denied := self._denied(self._comparison.ledger.tag_of(entry)):
+        if denied := self._denied(self._comparison.ledger.runs.tag_of(entry)):
             self._planned.leave(f"S3 did not give out {denied}, which may hold them", records)
             return False
         if self._choice.agent == "returning":
@@ -133,10 +133,10 @@ class Planner:
     def _wanted_of(self, run: LogRun) -> Iterator[tuple[str, range]]:
         """The entries of a log file that are to be rebuilt: neighbours of one tag that are alike, with that tag."""
         ledger = self._comparison.ledger
-        for state, alike in self._states.stretches(ledger.entries_of(run.run)):
+        for state, alike in self._states.stretches(ledger.runs.entries(run.run)):
             if state not in ("lost", "unread", "pending"):
                 continue
-            for tag, entries in ledger.by_tag(alike):
+            for tag, entries in ledger.runs.by_tag(alike):
                 if self._covers is None:
                     if self._wanted(entries.start, len(entries)):
                         yield tag, entries
@@ -149,7 +149,7 @@ class Planner:
         if known is not None:
             return known
         if entry < len(self._comparison.logs):
-            return self._times.of(self._comparison.logs.run_of(self._comparison.ledger.run_of(entry)), entry)
+            return self._times.of(self._comparison.logs.run_of(self._comparison.ledger.runs.of(entry)), entry)
         facts = self._comparison.holder_of(entry).buffer
         return facts.created_ns or facts.facts.mtime_ns
 

@@ -34,9 +34,9 @@ class States:
         kept: Collection[str] = ()
         if logs.reasons:
             stored, held = ledger.stored.raw(), ledger.held.raw()
-            kept = {ledger.tag_of(e) for e in range(len(logs)) if stored[e] != NONE or held[e] != NONE}
+            kept = {ledger.runs.tag_of(e) for e in range(len(logs)) if stored[e] != NONE or held[e] != NONE}
         for run in logs.runs:
-            self._add(comparison, ledger.entries_of(run.run), run.file.read_to, kept, assume_kept)
+            self._add(comparison, ledger.runs.entries(run.run), run.file.read_to, kept, assume_kept)
         self._add(comparison, range(len(logs), len(ledger)), None, kept, assume_kept)
         for upload in uploads:
             if upload.state in ("can be completed", "key taken", "parts missing", "unknown"):
@@ -98,7 +98,7 @@ class States:
         doubt = logs.doubt(entry)
         if doubt and doubt.by == "multiline" and ledger.is_unread(entry):
             doubt = None  # it joins lines and drops none; what was never read was never joined
-        if doubt and not assume_kept and not (doubt.whole_log and ledger.tag_of(entry) in kept):
+        if doubt and not assume_kept and not (doubt.whole_log and ledger.runs.tag_of(entry) in kept):
             return "maybe filtered"
         # read_to None: an older file whose row Fluent Bit has deleted, as it does some time after a rotation.
         return "unread" if read_to is not None and logs.starts[entry] >= read_to else "lost"
@@ -106,7 +106,7 @@ class States:
     def _mark_pending(self, comparison: Comparison, upload: UploadCase) -> None:
         room = upload.size if comparison.output.compression == "none" else None
         for entry in range(len(comparison.logs)):
-            if self._codes[entry] != CODE["lost"] or comparison.ledger.tag_of(entry) not in upload.tags:
+            if self._codes[entry] != CODE["lost"] or comparison.ledger.runs.tag_of(entry) not in upload.tags:
                 continue
             if room is not None:
                 room -= comparison.logs.sizes[entry] + 1

@@ -120,7 +120,7 @@ def held_by_objects(output: OutputAnalysis) -> dict[int, Held]:
             continue
         held = found.get(number)
         if held is None:
-            held = found[number] = Held(tag=ledger.tag_of(entries.start))
+            held = found[number] = Held(tag=ledger.runs.tag_of(entries.start))
         held.records += len(entries)
         first, last = ledger.limits(entries)
         if first is not None and last is not None:
@@ -135,14 +135,14 @@ def coverage(output: OutputAnalysis, objects: Mapping[int, Held]) -> dict[str, T
     be."""
     comparison, states = output.comparison, output.states
     ledger, logs = comparison.ledger, comparison.logs
-    most = max(FEWEST_BINS, min(MOST_BINS, ALL_BINS // max(1, len(ledger.tags))))
-    tags: dict[str, TagCoverage] = {tag: TagCoverage(most) for tag in ledger.tags}
+    most = max(FEWEST_BINS, min(MOST_BINS, ALL_BINS // max(1, len(ledger.runs.tags))))
+    tags: dict[str, TagCoverage] = {tag: TagCoverage(most) for tag in ledger.runs.tags}
     estimate = Estimator(comparison)
     of_logs = {log.run: log for log in logs.runs}
     for number in range(len(ledger.runs)):
         log = of_logs.get(number)
-        for state, alike in states.stretches(ledger.entries_of(number)):
-            for name, entries in ledger.by_tag(alike):
+        for state, alike in states.stretches(ledger.runs.entries(number)):
+            for name, entries in ledger.runs.by_tag(alike):
                 tag = tags[name]
                 untimed = 0
                 for time_ns, records in _times(ledger, entries, tag.bins):
@@ -161,7 +161,7 @@ def coverage(output: OutputAnalysis, objects: Mapping[int, Held]) -> dict[str, T
     for holder in comparison.holders:
         whole = holder.entry_range
         for entries in [whole] if whole is not None else [range(entry, entry + 1) for entry in holder.entries]:
-            for name, some in ledger.by_tag(entries):
+            for name, some in ledger.runs.by_tag(entries):
                 for time_ns, records in _times(ledger, some, tags[name].bins):
                     if time_ns is not None:
                         tags[name].bins.add("buffers", time_ns, records)

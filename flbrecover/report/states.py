@@ -46,7 +46,7 @@ def file_rows(output: OutputAnalysis) -> Iterator[tuple[str, str, Totals]]:
     for holder in comparison.holders:
         yield holder.buffer.kind, holder.buffer.path, states.totals_of(holder)
     for run in comparison.logs.runs:
-        yield "log", run.file.path, states.totals(comparison.ledger.entries_of(run.run))
+        yield "log", run.file.path, states.totals(comparison.ledger.runs.entries(run.run))
 
 
 def file_table(analysis: Analysis) -> str:
@@ -61,7 +61,7 @@ def file_stretches(output: OutputAnalysis) -> Iterator[tuple[str, str, Stretch]]
     """(kind, path, stretch) for all files: byte ranges of records in the same state."""
     comparison, states, ledger = output.comparison, output.states, output.comparison.ledger
     for run in comparison.logs.runs:
-        for state, entries in states.stretches(ledger.entries_of(run.run)):
+        for state, entries in states.stretches(ledger.runs.entries(run.run)):
             span = ByteRange(comparison.logs.span(entries[0]).start, comparison.logs.span(entries[-1]).end)
             yield "log", run.file.path, Stretch(state, span, len(entries), *ledger.limits(entries))
     for holder in comparison.holders:
@@ -199,7 +199,7 @@ def analysis_json(analysis: Analysis) -> Iterator[tuple[str, dict[str, Any]]]:
                 "first_time": iso(holder.first_ns), "last_time": iso(holder.last_ns),
             }  # fmt: skip
         for run in output.comparison.logs.runs:
-            totals = output.states.totals(output.comparison.ledger.entries_of(run.run))
+            totals = output.states.totals(output.comparison.ledger.runs.entries(run.run))
             yield "log_state", {
                 "output": name, "path": run.file.path, "log": run.log.name, "tag": run.log.tag,
                 "read_to": run.file.read_to, "read_proof": run.file.read_proof, **_counts(totals),

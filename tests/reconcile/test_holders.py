@@ -14,8 +14,9 @@ from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.held_records import Halves
 from flbrecover.reconcile.holders import Batch, Holder, place_holder, repeated_block
-from flbrecover.reconcile.ledger import NO_TIME, Ledger, Run
+from flbrecover.reconcile.ledger import NO_TIME, Ledger
 from flbrecover.reconcile.match_key import digest_of
+from flbrecover.reconcile.runs import Run
 
 
 def a_file(name: str, kind: BufferKind = "data") -> BufferFile:
@@ -97,7 +98,7 @@ def test_plain_heartbeats_are_all_different_records() -> None:
 
 def test_a_line_read_by_two_agents_is_one_record_when_the_log_shows_all_of_both_files() -> None:
     ledger = Ledger()
-    run = ledger.start_run(Run("app.log"))
+    run = ledger.runs.begin(Run("app.log"))
     for line in "abcd":
         ledger.add(run, "app", digest_of(line.encode()))
     ledger.index_keys()
@@ -109,7 +110,7 @@ def test_a_line_read_by_two_agents_is_one_record_when_the_log_shows_all_of_both_
 def test_other_dates_are_other_records_when_the_log_has_lost_lines() -> None:
     """Twenty heartbeats with twenty dates stay twenty, though today's log shows one."""
     ledger = Ledger()
-    run = ledger.start_run(Run("app.log"))
+    run = ledger.runs.begin(Run("app.log"))
     ledger.add(run, "app", digest_of(b"beat"))
     ledger.index_keys()
     holder = hold(ledger, 0, [f"{n}/beat" for n in range(20)])
@@ -130,7 +131,7 @@ def test_what_is_placed_together_is_placed_as_each_would_be(
     def told(*, scanned: bool) -> list[object]:
         ledger, holders = Ledger(), []
         for log in logs:
-            run = ledger.start_run(Run("app.log"))
+            run = ledger.runs.begin(Run("app.log"))
             for line in log:
                 ledger.add(run, "app", digest_of(line.encode()), own=own(line.encode()))
         ledger.index_keys()

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from flbrecover.reconcile import own_parts
 from flbrecover.reconcile.columns import NONE, in_memory
-from flbrecover.reconcile.ledger import Ledger, Run
+from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.own_parts import FewOwnParts, OwnIndex
+from flbrecover.reconcile.runs import Run
 
 TAGS = ("a", "b", "c")
 OWNS = st.sampled_from([1, 2, 3, 2**64 - 1, 7 << 40]) | st.integers(1, 2**64 - 1)
@@ -21,7 +22,7 @@ def ledger_of(runs: list[list[tuple[str, int]] | list[int]]) -> tuple[Ledger, li
     """The ledger, and tag and own part of each of its entries."""
     ledger, entries = Ledger(), list[tuple[str, int]]()
     for number, of_run in enumerate(runs):
-        run = ledger.start_run(Run(f"run {number}"))
+        run = ledger.runs.begin(Run(f"run {number}"))
         for one in of_run:
             tag, own = one if isinstance(one, tuple) else (TAGS[number % 2], one)
             ledger.add(run, tag, None, own=own)
@@ -55,7 +56,7 @@ def test_they_are_those_of_the_entries_of_a_tag(few: int, runs: list[list[int]],
 
 def test_what_two_entries_have_is_no_single_ones() -> None:
     ledger, _ = ledger_of([[5, 6, 5], [9], [7, 6]])
-    for known in (FewOwnParts(ledger, ledger.entries_with(["a"])), OwnIndex(ledger, in_memory).of(("a",))):
+    for known in (FewOwnParts(ledger, ledger.runs.with_tags(["a"])), OwnIndex(ledger, in_memory).of(("a",))):
         assert [known.only(own) for own in (5, 6, 7, 8, 9)] == [NONE, NONE, 4, NONE, NONE]
         assert known.hits([9, 7, 8, 5]) == [1, 3]
 

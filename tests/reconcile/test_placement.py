@@ -9,16 +9,17 @@ from hypothesis import strategies as st
 
 from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
-from flbrecover.reconcile.ledger import Ledger, Run
+from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.match_key import digest_of
 from flbrecover.reconcile.placement import Placement
+from flbrecover.reconcile.runs import Run
 
 SECOND = 1_000_000_000
 
 
 def a_log(lines: list[str], **run: object) -> Ledger:
     ledger = Ledger()
-    number = ledger.start_run(Run("app.log", **run))  # type: ignore[arg-type]
+    number = ledger.runs.begin(Run("app.log", **run))  # type: ignore[arg-type]
     for line in lines:
         ledger.add(number, "app", digest_of(line.encode()))
     ledger.index_keys()
@@ -109,7 +110,7 @@ def test_a_repeated_line_among_thousands_is_placed_by_the_line_after_it() -> Non
 
 def test_among_thousands_of_timed_lines_the_time_decides() -> None:
     ledger = Ledger(time_resolution_ns=SECOND)
-    run = ledger.start_run(Run("app.log", timed=True))
+    run = ledger.runs.begin(Run("app.log", timed=True))
     for at in range(5000):
         ledger.add(run, "app", digest_of(b"beat"), at * SECOND)
     ledger.index_keys()
@@ -125,7 +126,7 @@ def test_a_copy_older_than_its_file_is_another_line() -> None:
 
 def test_timed_lines_are_told_apart_by_their_time() -> None:
     ledger = Ledger(time_resolution_ns=SECOND)
-    run = ledger.start_run(Run("app.log", timed=True))
+    run = ledger.runs.begin(Run("app.log", timed=True))
     for at in (1, 2, 3):
         ledger.add(run, "app", digest_of(b"beat"), at * SECOND + 5)
     ledger.index_keys()

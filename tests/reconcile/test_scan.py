@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flbrecover.reconcile.columns import in_memory
-from flbrecover.reconcile.ledger import Ledger, Run
+from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.own_parts import OwnIndex
+from flbrecover.reconcile.runs import Run
 from flbrecover.reconcile.scan import Cut, Follow, Lines, Probe, Scanner
 from flbrecover.reconcile.sorted_index import KeySet
 
@@ -68,7 +69,7 @@ def test_a_scan_covers_all_lines_and_calls_none_of_ours_a_stranger(
     ledger = Ledger()
     known = [line for of_run in ours for line in of_run]
     for number, of_run in enumerate(ours):
-        run = ledger.start_run(Run(f"run {number}"))
+        run = ledger.runs.begin(Run(f"run {number}"))
         for line in of_run:
             ledger.add(run, "tag", None, own=cut.own(line))
     places = sorted({0, len(theirs), *(place for place in cuts if place < len(theirs))})

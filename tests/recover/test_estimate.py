@@ -6,7 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from flbrecover.model import FileFacts, SourceFile, SourceLog, TailPosition, TailRow
-from flbrecover.reconcile.ledger import Ledger, Run
+from flbrecover.reconcile.ledger import Ledger
+from flbrecover.reconcile.runs import Run
 from flbrecover.recover.estimate import Estimator
 from flbrecover.recover.log_entries import LogRun
 
@@ -16,7 +17,7 @@ SECOND = 1_000_000_000
 def a_run(times: list[int | None], *, created_s: int | None, mtime_s: int) -> tuple[Any, LogRun]:
     """A comparison with one log whose entries have these times (in seconds)."""
     ledger = Ledger()
-    run = ledger.start_run(Run("app.log"))
+    run = ledger.runs.begin(Run("app.log"))
     for at in times:
         entry = ledger.add(run, "app", None)
         ledger.learn_time(entry, None if at is None else at * SECOND)

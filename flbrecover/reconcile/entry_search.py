@@ -1,0 +1,121 @@
+"""Which entries of the ledger a record can be a copy of: by its bytes, by its fields, next to its neighbour."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Container, Sequence
+
+from flbrecover.reconcile.columns import NONE
+from flbrecover.reconcile.copies import Copy
+from flbrecover.reconcile.ledger import Ledger
+
+LOOK_AT = 100  # places that are tried for one record
+
+
+class EntrySearch:
+    """For the records of one sequence: see :class:`~flbrecover.reconcile.placement.Placement` for what it is made
+    with."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        is_taken: Callable[[int], bool],
+        *,
+        tags: Container[str] | None,
+        precise: bool,
+        latest: bool,
+    ) -> None:
+        self.tags = tags
+        self.is_taken = is_taken
+        self._ledger = ledger
+        self._precise = precise
+        self._latest = latest
+        # A bit for each entry that a buffer file's records took: that alone does not make it taken.
+        self._own = bytearray(len(ledger) // 8 + 1 if latest else 0)
+
+    def take(self, entry: int) -> None:
+        """A record of the sequence is on this entry."""
+        if self._latest:
+            self._own[entry >> 3] |= 1 << (entry & 7)
+
+    def unmistakable(self, copy: Copy) -> tuple[int, bool]:
+        """(the only entry that it can be or NONE, whether there is any)."""
+        exact = self._exact(copy)
+        if exact:
+            return (exact[0] if len(exact) == 1 and self._precise else NONE), True
+        found = self._by_key(copy)
+        if len(found) != 1 or not self._precise:
+            return NONE, bool(found)
+        other = self._ledger.digest(found[0])
+        if other is not None and other != copy.digest:
+            # The same fields with other bytes (another date): the line read twice, or another line. Neighbours decide.
+            return NONE, True
+        return found[0], True
+
+    def fits(self, copy: Copy, entry: int, after: int) -> bool:
+        """Is ``copy`` the record of ``entry``, given that its neighbour is the one of ``after``?"""
+        low, high = min(entry, after), max(entry, after)
+        if not self._ledger.runs.are_neighbours(low, high) or not self._is_of_tags(entry):
+            return False
+        if self._ledger.digest(entry) == copy.digest:
+            return True
+        same = self._ledger.has_own(entry, copy.own)
+        if not same and not any(self._ledger.has_key(entry, key) for key in copy.keys):
+            return False
+        return self._ledger.agrees_in_time(entry, copy.time_ns)
+
+    def starts(self, copy: Copy) -> list[int]:
+        """Entries that the first record of some neighbours can be; not all, where there are very many."""
+        found = list(self._exact(copy)[:LOOK_AT])
+        if not found or not self._precise:
+            found += [e for e in self._by_key(copy)[:LOOK_AT] if e not in found]
+        return found
+
+    def is_free(self, copy: Copy, entry: int, *, exact: bool = False) -> bool:
+        """Can ``copy`` be on an entry, and nothing else is? ``exact``: its bytes are known to be those of the entry."""
+        if (self._latest and self._own[entry >> 3] >> (entry & 7) & 1) or self.is_taken(entry):
+            return False
+        if not self._is_of_tags(entry) or (self._latest and self._ledger.is_unread(entry)):
+            return False
+        if exact:
+            return True
+        other = self._ledger.digest(entry)
+        return (other is None or other == copy.digest) and self._ledger.agrees_in_time(entry, copy.time_ns)
+
+    def first_free(self, copy: Copy, after: int, end: int) -> int:
+        """The first free entry between ``after`` and ``end`` that ``copy`` can be, or NONE."""
+        for exact, entries in self._lists(copy):
+            for at in range(bisect_right(entries, after), bisect_left(entries, end)):
+                if self.is_free(copy, entries[at], exact=exact):
+                    return entries[at]
+        return NONE
+
+    def last_free(self, copy: Copy, start: int, end: int) -> int:
+        """The last one from ``start`` on and before ``end``, or NONE."""
+        for exact, entries in self._lists(copy):
+            for at in range(bisect_left(entries, end) - 1, bisect_left(entries, start) - 1, -1):
+                if self.is_free(copy, entries[at], exact=exact):
+                    return entries[at]
+        return NONE
+
+    def _is_of_tags(self, entry: int) -> bool:
+        return self.tags is None or self._ledger.runs.tag_of(entry) in self.tags
+
+    def _exact(self, copy: Copy) -> Sequence[int]:
+        """Entries that are held with the very bytes of the record."""
+        found = self._ledger.of_digest(copy.digest)
+        return found if self.tags is None else [e for e in found if self._is_of_tags(e)]
+
+    def _by_key(self, copy: Copy) -> list[int]:
+        """Entries that the record can be by its fields and time; not all, where there are very many."""
+        found = [entry for key in copy.keys for entry in self._ledger.of_key_at(key, copy.time_ns)]
+        return found if self.tags is None else [e for e in found if self._is_of_tags(e)]
+
+    def _lists(self, copy: Copy) -> list[tuple[bool, Sequence[int]]]:
+        exact = self._exact(copy)
+        if exact and self._precise:
+            return [(True, sorted(exact))]
+        if exact:  # the same line may be anywhere in the logs as well
+            exact = sorted(e for e in exact if not copy.keys or e >= self._ledger.indexed)
+            return [*((False, self._ledger.of_key(key)) for key in copy.keys), (True, exact)]
+        return [(False, self._ledger.of_key(key)) for key in copy.keys]
