@@ -41,7 +41,9 @@ class Cut:
 
     def own(self, line: bytes) -> int:
         """The hash of the own part."""
-        return self.owns((line,))[0]
+        if self.whole:
+            return _hash(line + b"\n")
+        return _hash(line[self.head : line.rfind(self.marker) if self.marker else -1])
 
     def owns(self, lines: Iterable[bytes]) -> array[int]:
         """:meth:`own` of each line."""
