@@ -59,6 +59,9 @@ class Format(Protocol):
     ) -> bytes | None:
         """An event as Fluent Bit would write it; None where it writes none."""
 
+    def render_apart(self, fields: Fields, time_ns: int) -> tuple[bytes | None, Members | None]:
+        """:meth:`render`, and its members where they are at hand."""
+
     def time_of(self, record: bytes) -> int | None:
         """The time (ns) that a record carries, None where it carries none."""
 
@@ -118,6 +121,9 @@ class JsonLines:
     ) -> bytes | None:
         return record_json.render(fields, time_ns, self.style, metadata=metadata, group=group)
 
+    def render_apart(self, fields: Fields, time_ns: int) -> tuple[bytes | None, Members | None]:
+        return record_json.render_apart(fields, time_ns, self.style) or (self.render(fields, time_ns), None)
+
     def time_of(self, record: bytes) -> int | None:
         return record_json.time_of(record, self.style)
 
@@ -167,6 +173,9 @@ class OtlpJson:
         self, fields: Fields, time_ns: int, *, metadata: Fields = (), group: Fields | None = None
     ) -> bytes | None:
         return otlp_json.render(fields, time_ns, metadata=metadata, group=group)
+
+    def render_apart(self, fields: Fields, time_ns: int) -> tuple[bytes | None, Members | None]:
+        return self.render(fields, time_ns), None
 
     def time_of(self, record: bytes) -> int | None:
         return otlp_json.time_of(record)

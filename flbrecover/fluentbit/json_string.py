@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 
-_PLAIN = re.compile(rb"[ !#-\[\]-~]*\Z")
+is_plain = re.compile(rb"[ !#-\[\]-~]*\Z").match  # nothing in it is escaped
 _BLOCK = 16
 _STOPS = re.compile(rb"[\x00-\x1f\"\\\x80-\xff]")  # what ends the copying of whole blocks
 _SHORT = {0x22: b'\\"', 0x5C: b"\\\\", 0x0A: b"\\n", 0x0D: b"\\r", 0x09: b"\\t", 0x08: b"\\b", 0x0C: b"\\f"}
@@ -21,7 +21,7 @@ _FRAGMENT = 0xE000  # escaping maps the bytes of an invalid sequence to the code
 
 def write_string(text: bytes, escape_unicode: bool) -> bytes:
     """``text`` as the inside of a JSON string. ``escape_unicode`` is ``json.escape_unicode`` of ``[SERVICE]``."""
-    if _PLAIN.match(text):
+    if is_plain(text):
         return text
     if b"\x7f" not in text:
         try:

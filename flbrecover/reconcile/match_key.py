@@ -65,12 +65,12 @@ class MatchRule:
         return () if key is None else (key,)
 
     def _of_members(self, found: Members) -> bytes | None:
-        values = {name: raw for name, raw in found if name in self.names}
-        if not values:
+        places = _places(tuple([name for name, _ in found]), self.names)
+        if not places:
             return None
         parts = []
-        for name, counted in _in_order(tuple(values)):
-            value = json_members.canonical(values[name])
+        for place, counted in places:
+            value = json_members.canonical(found[place][1])
             parts.append(b"%b%d:%b" % (counted, len(value), value))
         return digest_of(b"".join(parts))
 
@@ -104,9 +104,11 @@ def rule_for(
 
 
 @lru_cache(maxsize=512)  # records of one log have the same names
-def _in_order(names: tuple[str, ...]) -> list[tuple[str, bytes]]:
-    """The names, sorted, with what stands for each in a key."""
-    return [(name, b"%d:%s" % (len(name), name.encode("utf-8", "surrogatepass"))) for name in sorted(names)]
+def _places(names: tuple[str, ...], wanted: frozenset[str]) -> list[tuple[int, bytes]]:
+    """Where the wanted names are (of one that comes twice: the last), sorted by name, with what stands for each in a
+    key."""
+    last = {name: place for place, name in enumerate(names) if name in wanted}
+    return [(last[name], b"%d:%s" % (len(name), name.encode("utf-8", "surrogatepass"))) for name in sorted(last)]
 
 
 def _names(records: Iterable[bytes], record_format: Format) -> set[str]:

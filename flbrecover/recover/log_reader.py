@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from flbrecover.errors import ConfigError
 from flbrecover.evidence.source_logs import SourceRecords
+from flbrecover.fluentbit.column_form import COLUMNAR
 from flbrecover.fluentbit.filters import FilterChain, Outcome
 from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.json_members import Members
@@ -46,6 +47,7 @@ class LogReader:
         self._chain = FilterChain(survey.pipeline)
         self._style = RecordStyle.of(output, survey.pipeline.service)
         self._format = format_of(self._style)
+        self._columnar = self._style.format in COLUMNAR
         self._plain = plain_lines
         self._routed: dict[str, bool] = {}  # by tag: does the output take it?
         self.now_ns = survey.node.moment_ns(now_ns)
@@ -64,16 +66,19 @@ class LogReader:
             plain_when_regex_fails=self._plain,
         )
 
-    def outcomes(self, record: SourceRecord) -> Iterator[tuple[Outcome, bytes | None]]:
-        """What reaches the output of a record, rendered and comparable; None where the output leaves it out."""
+    def outcomes(self, record: SourceRecord) -> Iterator[tuple[Outcome, bytes | None, Members | None]]:
+        """What reaches the output of a record, rendered and comparable, with its members where they are at hand; None
+        where the output leaves it out."""
         for outcome in self._chain.apply(record):
             if not self._takes(outcome.tag):
                 continue
             if outcome.fate == "dropped":
-                yield outcome, None
+                yield outcome, None, None
                 continue
-            data = self._format.render(outcome.fields, outcome.time_ns or 0)
-            yield outcome, None if data is None else self._style.comparable(data)
+            data, found = self._format.render_apart(outcome.fields, outcome.time_ns or 0)
+            if data is not None and self._columnar:
+                data, found = self._style.comparable(data), None
+            yield outcome, data, found
 
     def _takes(self, tag: str) -> bool:
         takes = self._routed.get(tag)
@@ -97,7 +102,7 @@ class LogReader:
         retags = any(f.name == "rewrite_tag" for f in self._survey.pipeline.filters)
         for _, record in self.source(log):
             parsed = parsed or (record.parsed and has_parser)
-            for outcome, data in self.outcomes(record):
+            for outcome, data, _ in self.outcomes(record):
                 if data is None:
                     continue
                 of_tag = rendered.setdefault(outcome.tag, [])

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from flbrecover.fluentbit.filters import Names, Outcome
+from flbrecover.fluentbit.json_members import Members
 from flbrecover.fluentbit.values import SourceRecord
 from flbrecover.model import Problem, SourceFile
 from flbrecover.reconcile.held_records import Halves
@@ -150,17 +151,21 @@ class LogFileRows:
         return False
 
     def _add(self, record: SourceRecord) -> None:
-        for outcome, data in self._reader.outcomes(record):
+        for outcome, data, found in self._reader.outcomes(record):
             if data is not None:
                 for line in self._reader.lines(data):
-                    self._add_line(record, outcome, line)
+                    self._add_line(record, outcome, line, found)
             elif outcome.fate == "dropped":
                 self.facts.dropped[outcome.by] = self.facts.dropped.get(outcome.by, 0) + 1
 
-    def _add_line(self, record: SourceRecord, outcome: Outcome, data: bytes) -> None:
+    def _add_line(self, record: SourceRecord, outcome: Outcome, data: bytes, found: Members | None) -> None:
+        """``found`` None: its members are to be read from ``data``."""
         tag = self._tags.get(outcome.tag) or self._new_tag(outcome)
         rule, value = tag.rule, 0
-        found = None if rule is None or rule.plain else self._reader.members(data)
+        if rule is None or rule.plain:
+            found = None
+        elif found is None:
+            found = self._reader.members(data)
         if found:
             names = tuple([name for name, _ in found])
             if names not in tag.seen:

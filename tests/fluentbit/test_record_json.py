@@ -10,11 +10,12 @@ from chunk_builder import NS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flbrecover.fluentbit import json_members
 from flbrecover.fluentbit.engine_chunk import Event, EventDecoder
 from flbrecover.fluentbit.json_whole import is_object
 from flbrecover.fluentbit.pipeline import JsonDateFormat, S3Output, Service
-from flbrecover.fluentbit.record_json import RecordStyle, render, time_of, value_text
-from flbrecover.fluentbit.values import Ext, Fields, Value
+from flbrecover.fluentbit.record_json import RecordStyle, render, render_apart, time_of, value_text
+from flbrecover.fluentbit.values import Ext, Fields, JsonKey, Value
 
 VECTORS = Path(__file__).parents[2] / "fixtures" / "rendering" / "values.jsonl"
 TIME_NS = 1795434084 * NS + 222170455
@@ -221,3 +222,36 @@ def test_the_style_of_an_output() -> None:
     assert style == RecordStyle(None, "epoch", "m", False, "otlp_json")
     assert RecordStyle.of(S3Output(0, "b"), Service()) == RecordStyle()
     assert RecordStyle().is_json and not style.is_json
+
+
+KEYS = st.binary(max_size=5) | st.sampled_from(
+    [b"log", b"stream", b"date", b'a"b', b"\xff", b"\x7f", JsonKey(b"1"), JsonKey(b"log")]
+)
+SIMPLE: list[Value] = [b"", b"plain text", b'quoted "', "é".encode(), None, True, 7, -(2**63)]
+VALUES = (
+    st.binary(max_size=20)
+    | st.sampled_from([*SIMPLE, Ext(b"\x01"), 1.5, float("nan")])
+    | st.lists(st.integers(), max_size=2)
+    | st.just(((b"a", b"b"),))
+)
+
+
+@settings(max_examples=300)
+@given(
+    fields=st.lists(st.tuples(KEYS, VALUES), max_size=4).map(tuple),
+    escape=st.booleans(),
+    date=st.sampled_from([("date", "iso8601"), ("date", "epoch"), ("zeit é", "double"), (None, "double")]),
+)
+def test_members_that_are_at_hand_are_those_that_are_read(
+    fields: Fields, escape: bool, date: tuple[str | None, JsonDateFormat]
+) -> None:
+    style = RecordStyle(date[0], date[1], escape_unicode=escape)
+    apart = render_apart(fields, TIME_NS, style)
+    if apart is not None:
+        assert apart == (render(fields, TIME_NS, style), json_members.members(apart[0]))
+
+
+def test_usual_records_have_their_members_at_hand() -> None:
+    fields: Fields = ((b"log", b'GET "/"'), (b"stream", b"stdout"), (b"code", 200))
+    assert render_apart(fields, TIME_NS, RecordStyle()) is not None
+    assert render_apart(fields, TIME_NS, RecordStyle(log_key="log")) is None
