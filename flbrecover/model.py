@@ -58,9 +58,9 @@ class FileFacts:
     size: int
     mtime_ns: int
 
-    def is_unchanged(self, now: FileFacts) -> bool:
-        """Whether the file that ``now`` is of has the bytes that this one had, as far as ``stat`` tells."""
-        return (self.inode, self.size, self.mtime_ns) == (now.inode, now.size, now.mtime_ns)
+    def is_unchanged(self, inode: int, size: int, mtime_ns: int) -> bool:
+        """Whether a file of which ``stat`` says this now has the bytes that this one had, as far as that tells."""
+        return (self.inode, self.size, self.mtime_ns) == (inode, size, mtime_ns)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

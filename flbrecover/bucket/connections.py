@@ -1,7 +1,7 @@
 """HTTP connections to one server that are kept open, for small requests: http.client with what S3 needs around it.
 
 botocore's own sessions do more for each request (redirect rules, proxies, header objects) and cost three times its
-processor time. Errors are botocore's, for :mod:`denied` explains those.
+processor time. Heads are written and read by :mod:`heads`. Errors are botocore's, for :mod:`denied` explains those.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import socket
 import ssl
 import weakref
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
 
 from botocore.exceptions import (
@@ -23,8 +23,9 @@ from botocore.exceptions import (
     SSLError,
 )
 
+from flbrecover.bucket.heads import Response, request_head
+
 MOST_IDLE = 64  # connections that are kept open while nobody uses them
-_HTTP_1_1 = 11
 
 
 class Connections:
@@ -48,15 +49,17 @@ class Connections:
 
         Raises exceptions of botocore for what kept the answer from coming.
         """
+        head = request_head(method, target, headers)
         connection = self._connection()
+        response = None
         try:
-            connection.request(method, target, body or None, headers)
-            response = connection.getresponse()
-            if response.length is None and not response.chunked and response.version >= _HTTP_1_1:
-                response.close()
-                raise EOFError("the head of the answer ended early")  # for S3 always says how long its answer is
+            connection.send(head + body)
+            response = Response(connection.sock, method)
+            response.begin()
             return Reply(self, connection, response)
         except BaseException as e:
+            if response is not None:
+                response.close()
             connection.close()
             raise self.as_botocore(e) from e
 
@@ -116,12 +119,12 @@ class Connections:
 class Reply:
     """An answer whose body is still to be read. Read to its end it gives its connection back; ``close`` at any time."""
 
-    def __init__(self, connections: Connections, connection: HTTPConnection, response: HTTPResponse) -> None:
+    def __init__(self, connections: Connections, connection: HTTPConnection, response: Response) -> None:
         self._connections = connections
         self._connection: HTTPConnection | None = connection
         self._response = response
         self.status = response.status
-        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.headers = response.fields
         if response.length == 0:  # no body, or that of a HEAD
             response.close()
         self._give_back()
@@ -147,11 +150,11 @@ class Reply:
         if self._connection is None or not self._response.isclosed():
             return
         connection, self._connection = self._connection, None
-        # http.client closes it by itself where the server will; a body that ended early shows in what was left of it.
-        if connection.sock is not None and not self._response.length:
-            self._connections.keep(connection)
-        else:
+        # A body that ended early shows in what was left of it.
+        if self._response.will_close or self._response.length:
             connection.close()
+        else:
+            self._connections.keep(connection)
 
 
 def _close_all(idle: list[HTTPConnection]) -> None:

@@ -79,7 +79,7 @@ class BufferRecords:
         except (EvidenceError, OSError) as e:
             self._notes.append(problem_of(self._buffer.facts, e))
             return
-        if not self._buffer.facts.is_unchanged(now):
+        if not self._buffer.facts.is_unchanged(now.inode, now.size, now.mtime_ns):
             self._note("the file was changed while it was looked at", way_out="look again once nothing writes to it")
 
     # -- the content of a store_dir file -----------------------------------------------------------------------------

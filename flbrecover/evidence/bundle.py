@@ -112,11 +112,11 @@ class BundleNode(Node):
             self._verified.add(entry.path)
         return io.BufferedReader(_Content(self._frames, entry))
 
-    def identity(self, file: BinaryIO) -> tuple[int, int]:
+    def stat_of(self, file: BinaryIO) -> Entry:
         content = file.raw if isinstance(file, io.BufferedReader) else None
         if not isinstance(content, _Content):
             raise EvidenceError("a file that this bundle did not open")
-        return content.entry.device, content.entry.inode
+        return content.entry
 
     def moment_ns(self, now_ns: int) -> int:
         return min(now_ns, self.collected_ns)

@@ -35,7 +35,8 @@ class LogBytes:
         facts = self._file.facts
         try:
             with self._node.open(facts.real_path) as f:
-                if self._node.identity(f) != (facts.device, facts.inode):
+                now = self._node.stat_of(f)
+                if (now.st_dev, now.st_ino) != (facts.device, facts.inode):
                     self._problem("it was replaced by another file since it was found", ByteRange(0, facts.size))
                 elif self._file.compressed:
                     yield from _without(self._gunzip(f), self._start)

@@ -149,10 +149,9 @@ class Node:
     def readlink(self, parts: Parts) -> str:
         return os.readlink(self._host(parts))
 
-    def identity(self, file: BinaryIO) -> tuple[int, int]:
-        """Device and inode of a file that :meth:`open` gave."""
-        st = os.fstat(file.fileno())
-        return st.st_dev, st.st_ino
+    def stat_of(self, file: BinaryIO) -> Stat:
+        """``fstat`` of a file that :meth:`open` gave. Raises OSError."""
+        return os.fstat(file.fileno())
 
     def moment_ns(self, now_ns: int) -> int:
         """The time whose state this node shows: now."""

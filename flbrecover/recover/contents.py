@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from flbrecover.errors import EvidenceError, PlanError
 from flbrecover.evidence.buffer_records import BufferRecords
@@ -74,12 +75,14 @@ class Contents:
                 raise NotCopiedError
             newlines = 0
             try:
-                for block in self._bytes_of(piece):
-                    newlines += block.count(b"\n")
-                    yield block
-                unchanged = buffer.facts.is_unchanged(self._survey.node.facts(piece.path))
+                with self._survey.node.open(piece.path) as file:
+                    for block in _bytes_of(piece, file):
+                        newlines += block.count(b"\n")
+                        yield block
+                    now = self._survey.node.stat_of(file)
             except (EvidenceError, OSError) as e:  # reading the records says what is wrong with it
                 raise NotCopiedError from e
+            unchanged = buffer.facts.is_unchanged(now.st_ino, now.st_size, now.st_mtime_ns)
             # Between records that follow each other may be a zero where a newline should be.
             if newlines != piece.records or not unchanged:
                 raise NotCopiedError
@@ -92,12 +95,6 @@ class Contents:
                 raise NotCopiedError
             tally.add(self._format.times_of(found.lines))
             yield block
-
-    def _bytes_of(self, piece: Piece) -> Iterator[bytes]:
-        with self._survey.node.open(piece.path) as file:
-            for wanted in piece.ranges:
-                yield from (block for _, block in blocks(file, wanted))
-                yield b"\n"  # which a range ends before
 
     def _of_buffer(self, piece: Piece) -> Iterator[Record]:
         buffer = self._buffers.get(piece.path)
@@ -131,6 +128,12 @@ class Contents:
             if log is not None and file.path == piece.path:
                 return log, file
         raise PlanError(f"{piece.path}: the plan relies on this log file, and it is not there any more")
+
+
+def _bytes_of(piece: Piece, file: BinaryIO) -> Iterator[bytes]:
+    for wanted in piece.ranges:
+        yield from (block for _, block in blocks(file, wanted))
+        yield b"\n"  # which a range ends before
 
 
 class Ranges:

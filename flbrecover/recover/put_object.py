@@ -36,10 +36,11 @@ def body_of(contents: Contents, output: S3Output, action: PutRecords, file: Bina
 
 
 def keys_of(output: S3Output, action: PutRecords) -> Iterator[str]:
-    """The keys that an action's object can stand under, in the order in which they are tried."""
+    """The keys that an action's object can stand under, in the order in which they are tried: the plan's own first."""
+    yield action.key
+    source = identity(action.tag, action.pieces, action.sha256)
     first = first_attempt(output)
-    for attempt in range(first, first + MOST_KEYS):
-        source = identity(action.tag, action.pieces, action.sha256)
+    for attempt in range(first + 1, first + MOST_KEYS):
         yield recovered_key(output, action.tag, action.first_ns, source, attempt=attempt)
 
 
