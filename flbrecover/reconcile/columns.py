@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 NONE = -1  # no row, no entry
+_AT_ONCE = 1 << 16  # numbers
 
 
 class Column(Protocol):
@@ -55,6 +56,22 @@ class MemoryColumn(array):  # type: ignore[type-arg]
 
     def write(self, start: int, values: array[int]) -> None:
         self[start : start + len(values)] = values
+
+
+def end_of_same(numbers: array[int] | memoryview, at: int, end: int) -> int:
+    """Behind the last of the numbers from ``at`` on, up to ``end``, that are all the same."""
+    one = bytes(numbers[at : at + 1])
+    at, step = at + 1, 1
+    while at < end:
+        some = bytes(numbers[at : min(at + step, end)])
+        number = len(some) // len(one)
+        if some == one * number:
+            at, step = at + number, min(2 * step, _AT_ONCE)
+        elif step > 1:
+            step = 1
+        else:
+            break
+    return at
 
 
 NewColumn = Callable[[str], Column]

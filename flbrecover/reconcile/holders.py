@@ -37,6 +37,8 @@ class Holder:
     last_ns: int | None = None
     varied: bool = False
     proof: str = ""
+    entry_range: range | None = None
+    """The entries as a range, where they follow each other as the records do; known once all are placed."""
     _count: int = 0
 
     @classmethod
@@ -95,14 +97,11 @@ class Holder:
         """The entries of all records, in the file's order."""
         return self.records.entries.raw()[self.first : self.first + self._count]
 
-    @property
-    def entry_range(self) -> range | None:
-        """The entries as a range, where they follow each other as the records do."""
-        if not self._count:
-            return range(0)
+    def settle(self) -> None:
+        """When all are placed."""
         entries = self.entries
-        whole = range(entries[0], entries[0] + self._count)
-        return whole if bytes(entries) == array("i", whole).tobytes() else None
+        whole = range(entries[0], entries[0] + self._count) if self._count else range(0)
+        self.entry_range = whole if bytes(entries) == array("i", whole).tobytes() else None
 
     def digest(self, index: int) -> bytes:
         return self.records.digest(self.first + index)
@@ -164,6 +163,7 @@ def place_holder(
                 at += 1
     placement.finish()
     _claim(ledger, holder, times, owns, together, precise=precise)
+    holder.settle()
 
 
 def _following(ledger: Ledger, holder: Holder, previous: int, batch: Batch, at: int) -> range:
@@ -205,6 +205,7 @@ def place_by_digest(ledger: Ledger, holder: Holder, batches: Iterable[Batch]) ->
             entry = ledger.add(run, holder.buffer.tag or "", None, own=batch.owns[n])
             holder.set_entry(index, entry)
             ledger.hold(entry, holder.first + index, None if batch.times[n] == NO_TIME else batch.times[n])
+    holder.settle()
 
 
 def _claim(

@@ -10,11 +10,12 @@ Columns instead of objects: a node can hold millions of records.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, islice
+from itertools import islice
 
-from flbrecover.reconcile.columns import NONE, NewColumn, in_memory
+from flbrecover.reconcile.columns import NONE, NewColumn, end_of_same, in_memory
 from flbrecover.reconcile.held_records import TWO_NUMBERS, Halves, HeldRecords
 from flbrecover.reconcile.key_index import NO_KEY, KeyIndex
 from flbrecover.reconcile.runs import MIXED, Runs
@@ -143,7 +144,9 @@ class Ledger:
         first = last = None
         raw = self.time.raw()
         for start in range(entries.start, entries.stop, _PIECE):
-            known = [t for t in raw[start : min(start + _PIECE, entries.stop)] if t != NO_TIME]
+            known: Sequence[int] = raw[start : min(start + _PIECE, entries.stop)]
+            if min(known) == NO_TIME:
+                known = [t for t in known if t != NO_TIME]
             if known:
                 first = min(known) if first is None else min(first, *known)
                 last = max(known) if last is None else max(last, *known)
@@ -152,20 +155,25 @@ class Ledger:
     def times(self, entries: range, width: int) -> Counter[int | None]:
         """How many of these entries are in which multiple of ``width`` ns; None: have no known time."""
         counts: Counter[int | None] = Counter()
-        raw, cut = self.time.raw(), width.__rfloordiv__
+        raw = self.time.raw()
         for start in range(entries.start, entries.stop, _PIECE):
-            counts.update(map(cut, raw[start : min(start + _PIECE, entries.stop)]))
-        untimed = counts.pop(NO_TIME // width, 0)
-        if untimed:
-            counts[None] = untimed
+            some = sorted(raw[start : min(start + _PIECE, entries.stop)])  # quick: they are nearly in order already
+            at = bisect_right(some, NO_TIME)
+            if at:
+                counts[None] += at
+            while at < len(some):
+                multiple = some[at] // width
+                end = bisect_left(some, (multiple + 1) * width, at)
+                counts[multiple] += end - at
+                at = end
         return counts
 
     def stored_stretches(self) -> Iterator[tuple[int, range]]:
         """Objects (or NONE) with entries that they hold, neighbours together; in the order of the entries."""
-        at = 0
-        for number, same in groupby(self.stored.raw()):
-            end = at + sum(1 for _ in same)
-            yield number, range(at, end)
+        stored, at = self.stored.raw(), 0
+        while at < len(stored):
+            end = end_of_same(stored, at, len(stored))
+            yield stored[at], range(at, end)
             at = end
 
     def hold(self, entry: int, record: int, time_ns: int | None) -> None:

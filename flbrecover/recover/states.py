@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from flbrecover.reconcile.columns import NONE
+from flbrecover.reconcile.columns import NONE, end_of_same
 from flbrecover.reconcile.holders import Holder
 from flbrecover.reconcile.states import EntryState, Totals
 from flbrecover.recover.comparison import Comparison
@@ -65,7 +64,11 @@ class States:
         counts: Counter[int] = Counter()
         raw = self._codes.raw()
         for start in range(entries.start, entries.stop, _AT_ONCE):
-            counts.update(raw[start : min(start + _AT_ONCE, entries.stop)])
+            some = bytes(raw[start : min(start + _AT_ONCE, entries.stop)])
+            while some:
+                others = some.replace(some[:1], b"")
+                counts[some[0]] += len(some) - len(others)
+                some = others
         return Totals(tuple(sorted((CODES[code], number) for code, number in counts.items())))
 
     def totals_of(self, holder: Holder) -> Totals:
@@ -79,7 +82,7 @@ class States:
         at = entries.start
         while at < entries.stop:
             code = raw[at]
-            end = _end_of_same(raw, at, entries.stop)
+            end = end_of_same(raw, at, entries.stop)
             yield CODES[code], range(at, end)
             at = end
 
@@ -113,16 +116,3 @@ class States:
                 if room < 0:
                     return
             self._codes[entry] = CODE["pending"]
-
-
-def _end_of_same(codes: array[int] | memoryview, at: int, end: int) -> int:
-    """Behind the last of the codes from ``at`` on that are all the same."""
-    code, step = codes[at], 1
-    at += 1
-    while at < end:
-        some = bytes(codes[at : min(at + step, end)])
-        if some.count(code) != len(some):
-            return at + next(n for n, other in enumerate(some) if other != code)
-        at += len(some)
-        step = min(2 * step, _AT_ONCE)
-    return end

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flbrecover.reconcile import sorted_index
-from flbrecover.reconcile.columns import MemoryColumn, in_memory
+from flbrecover.reconcile.columns import MemoryColumn, end_of_same, in_memory
 from flbrecover.reconcile.filters import Filter
 from flbrecover.reconcile.sorted_index import GrowingIndex, KeySet, SortedIndex
 
@@ -131,3 +131,12 @@ def test_many_looks_at_once_find_all_that_is_there(most: int, keys: set[int], ot
 def test_most_of_the_others_are_ruled_out(most: int, hits: int) -> None:
     spread = array("Q", [(n * 0x9E3779B97F4A7C15) % 2**64 for n in range(20_000)])
     assert len(Filter.of(spread[:10_000], most).hits(spread[10_000:])) < hits
+
+
+@given(st.lists(st.tuples(st.sampled_from([-1, 0, 7, 300]), st.integers(1, 40)), min_size=1), st.data())
+def test_the_end_of_numbers_that_are_the_same(runs: list[tuple[int, int]], data: st.DataObject) -> None:
+    numbers = array("i", [number for number, times in runs for _ in range(times)])
+    at = data.draw(st.integers(0, len(numbers) - 1))
+    end = data.draw(st.integers(at + 1, len(numbers)))
+    same = next((n for n in range(at, end) if numbers[n] != numbers[at]), end)
+    assert end_of_same(numbers, at, end) == end_of_same(memoryview(numbers), at, end) == same
