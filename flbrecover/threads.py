@@ -28,8 +28,6 @@ def need_room() -> None:
 class Pool(ThreadPoolExecutor):
     """:meth:`submit` raises MemoryError where a thread would find no memory."""
 
-    def submit(
-        self, fn: Callable[Given, Result], /, *args: Given.args, **kwargs: Given.kwargs
-    ) -> Future[Result]:
+    def submit(self, fn: Callable[Given, Result], /, *args: Given.args, **kwargs: Given.kwargs) -> Future[Result]:
         need_room()
         return super().submit(fn, *args, **kwargs)

@@ -77,7 +77,6 @@ class MadeNode:
             "--endpoint-url", self.endpoint_url, *more,
         )  # fmt: skip
 
-
     def differences(self, code: int) -> list[dict[str, object]]:
         """What ``diff`` says, without what is another from run to run; it ends with this code."""
         ended = self.run("diff", "--agent", "gone", "--json")

@@ -69,9 +69,7 @@ class Sending:
             return
         try:
             with explained(self._s3.place(self._bucket, self._key)):
-                self._s3.client.abort_multipart_upload(
-                    Bucket=self._bucket, Key=self._key, UploadId=self._upload_id
-                )
+                self._s3.client.abort_multipart_upload(Bucket=self._bucket, Key=self._key, UploadId=self._upload_id)
         except MissingError:
             return
         except BucketError as e:

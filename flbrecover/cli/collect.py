@@ -90,9 +90,7 @@ def command(
     lines = [*masked, *collecting.process_lines(job.node, running)]
     with _destination(job, out, to, chosen) as (write, where):
         writer = BundleWriter(write, tool=f"flbrecover {__version__}", collected_ns=time.time_ns())
-        total = collecting.write(
-            writer, job.node, survey, chosen, lines, config=given.get("config"), watch=progress
-        )
+        total = collecting.write(writer, job.node, survey, chosen, lines, config=given.get("config"), watch=progress)
     found = [*survey.problems, *chosen.problems]
     _say(where, total, chosen, found, masked=len(masked), as_json=as_json)
     left_out = any(entry.why for entry in chosen.entries.values())
@@ -129,9 +127,7 @@ Write = Callable[[bytes], object]
 
 
 @contextmanager
-def _destination(
-    job: _WatchedJob, out: str | None, to: str | None, chosen: Choice
-) -> Iterator[tuple[Write, str]]:
+def _destination(job: _WatchedJob, out: str | None, to: str | None, chosen: Choice) -> Iterator[tuple[Write, str]]:
     """Where the bundle's bytes go, and what that is called. Where it fails nothing is left there."""
     if to is not None:
         with _s3(job, to) as sending:

@@ -107,9 +107,7 @@ def run(case_to: str, node: str, recover_options: tuple[str, ...], **given: Any)
 )  # fmt: skip
 @click.option("-o", "--output", "target", metavar="FILE", default="-", help="Write to FILE (default: stdout).")
 @o.options(WAY)
-def report(
-    source: str, nodes: str | None, nodes_file: str | None, form: str, target: str, **given: Any
-) -> int:
+def report(source: str, nodes: str | None, nodes_file: str | None, form: str, target: str, **given: Any) -> int:
     """Merge what the nodes left in SOURCE, s3://BUCKET/PREFIX/CASE/ or a folder with a copy of it, into one report.
     With --nodes or --nodes-file a node without a result is named.
 

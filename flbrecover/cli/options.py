@@ -93,7 +93,10 @@ COMPARE = (
         help="cheap: sizes and checksums prove whole objects; full: every candidate is downloaded, its bytes decide.",
     ),
     click.option(
-        "--max-memory", metavar="SIZE", default="16M", show_default=True,
+        "--max-memory",
+        metavar="SIZE",
+        default="16M",
+        show_default=True,
         help="Memory for the index of records; beyond it, it lies in temporary files.",
     ),
     click.option("--upload-id", "upload_ids", multiple=True, metavar="ID", help="A pending upload to take for ours."),
@@ -127,6 +130,7 @@ APPLY = (
         "--jobs", type=click.IntRange(1, 64), default=8, show_default=True, metavar="N", help="Uploads at once."
     ),
 )
+
 
 def options(*groups: tuple[Option[Any], ...]) -> Option[Any]:
     """A decorator that adds groups of options, in the order given."""

@@ -42,9 +42,7 @@ def command(case_dir: str | None, dry_run: bool, yes: bool, jobs: int, as_json: 
         return case.ended(_recover(job, agent, case, dry_run=dry_run, yes=yes, jobs=jobs, as_json=as_json))
 
 
-def _recover(
-    job: Job, agent: Agent, case: Case | None, *, dry_run: bool, yes: bool, jobs: int, as_json: bool
-) -> int:
+def _recover(job: Job, agent: Agent, case: Case | None, *, dry_run: bool, yes: bool, jobs: int, as_json: bool) -> int:
     from flbrecover.cli import show
     from flbrecover.cli.analysing import analyse_job, exit_code, plan_for
     from flbrecover.cli.applying import apply_and_prove, confirm

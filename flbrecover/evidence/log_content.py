@@ -133,8 +133,7 @@ def line_start(node: Node, content: Content, offset: int, reach: int) -> int:
 
 
 def uncompressed_size(node: Node, facts: FileFacts, compressed: int) -> int:
-    """How many bytes the first ``compressed`` bytes of a gzip file give. They end within a member: that is no damage.
-    """
+    """How many bytes the first ``compressed`` bytes of a gzip file give. They end in a member: that is no damage."""
     start = Content(replace(facts, size=min(compressed, facts.size)), gzipped=True)
     return sum(len(block) for block in _up_to_damage(blocks(node, start)))
 

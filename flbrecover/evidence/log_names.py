@@ -90,9 +90,7 @@ def _owner(
     return parent if position.row.rotated or clean_name(position.row.name) == parent else name
 
 
-def _attach(
-    folders: LogFolders, tail: TailInput, logs: dict[str, NamedLog], positions: Iterable[TailPosition]
-) -> None:
+def _attach(folders: LogFolders, tail: TailInput, logs: dict[str, NamedLog], positions: Iterable[TailPosition]) -> None:
     homes: dict[str, NamedLog] = {}  # real path of the live name -> log
     holders: dict[FileKey, NamedLog] = {}
     for known in logs.values():
@@ -110,9 +108,7 @@ def _attach(
         _register(folders, log, homes, holders)
 
 
-def _register(
-    folders: LogFolders, log: NamedLog, homes: dict[str, NamedLog], holders: dict[FileKey, NamedLog]
-) -> None:
+def _register(folders: LogFolders, log: NamedLog, homes: dict[str, NamedLog], holders: dict[FileKey, NamedLog]) -> None:
     try:
         homes.setdefault(folders.node.resolve(log.name), log)
     except EvidenceError as e:

@@ -67,9 +67,7 @@ def matches_path(pattern: str, path: str) -> bool:
 
 def matches_anywhere(pattern: str, path: str) -> bool:
     """fnmatch(3) without flags, as Exclude_Path is used: ``*`` and ``?`` match ``/`` and a leading dot too."""
-    return _matches(
-        _tokens(pattern.encode("utf-8", "surrogateescape")), path.encode("utf-8", "surrogateescape")
-    )
+    return _matches(_tokens(pattern.encode("utf-8", "surrogateescape")), path.encode("utf-8", "surrogateescape"))
 
 
 def _tokens(pattern: bytes) -> list[_Token]:

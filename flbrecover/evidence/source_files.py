@@ -56,9 +56,7 @@ class _Mark:
     proof: str
 
 
-def logs(
-    node: Node, tail: TailInput, positions: Sequence[TailPosition]
-) -> tuple[list[SourceLog], list[Problem]]:
+def logs(node: Node, tail: TailInput, positions: Sequence[TailPosition]) -> tuple[list[SourceLog], list[Problem]]:
     """The logs of :func:`examine`, without what is gone."""
     evidence = examine(node, tail, positions)
     return list(evidence.logs), list(evidence.problems)

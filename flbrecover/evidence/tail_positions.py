@@ -163,9 +163,7 @@ def _at_its_inode(node: Node, db: str, row: TailRow, file: FileFacts, problems: 
     return TailPosition(row, db, "same file" if same else "rotated", file, marker, file.size - row.offset)
 
 
-def _without_inode(
-    folders: LogFolders, db: str, row: TailRow, carriers: list[tuple[FileFacts, int]]
-) -> TailPosition:
+def _without_inode(folders: LogFolders, db: str, row: TailRow, carriers: list[tuple[FileFacts, int]]) -> TailPosition:
     name = clean_name(row.name)
     if len({f.path.removesuffix(".gz") for f, _ in carriers}) == 1:  # one file, or a file on its way to be compressed
         file, size = min(carriers, key=lambda c: len(c[0].path))

@@ -147,5 +147,3 @@ def _copied(blocks: Iterable[bytes], size: int, to: BinaryIO) -> FileSum:
         sha256.update(block)
         to.write(block)
     return FileSum(taken, sha256.hexdigest())
-
-

@@ -50,9 +50,7 @@ class KeyFormat:
     def of(cls, output: S3Output) -> KeyFormat:
         """The key format of an output."""
         unique = "$UUID" in output.key_format or "$INDEX" in output.key_format
-        return cls(
-            output.key_format, output.tag_delimiters, put_object_suffix=not (unique or output.static_file_path)
-        )
+        return cls(output.key_format, output.tag_delimiters, put_object_suffix=not (unique or output.static_file_path))
 
     @property
     def static_prefix(self) -> str:

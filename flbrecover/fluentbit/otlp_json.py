@@ -171,7 +171,7 @@ def members(record: bytes) -> Members | None:
 def join_members(found: Members) -> bytes:
     """The opposite of :func:`members`. Fields stand in the body, unless there is a body that is no map."""
     taken = any(name == BODY for name, _ in found)
-    pairs = [f'{{"key":{_quoted(name[len(FIELD):])},"value":{raw}}}' for name, raw in found if name.startswith(FIELD)]
+    pairs = [f'{{"key":{_quoted(name[len(FIELD) :])},"value":{raw}}}' for name, raw in found if name.startswith(FIELD)]
     parts: list[str] = []
     for name, raw in found:
         if not name.startswith(FIELD):

@@ -153,9 +153,7 @@ def _sizes(s: Settings, record_format: RecordFormat, compression: Compression) -
     if not put:
         most = MAX_PART if compression == "none" else MAX_COMPRESSED_PART
         if not MIN_PART <= part <= min(most, file_size):
-            s.refuse(
-                part_key, f"upload_chunk_size must be {MIN_PART} to {most} bytes and not above total_file_size"
-            )
+            s.refuse(part_key, f"upload_chunk_size must be {MIN_PART} to {most} bytes and not above total_file_size")
     if part != MIN_PART and part * 2 > file_size:
         s.refuse(part_key, "total_file_size must be at least twice upload_chunk_size")
     if put and file_size > MAX_PUT_OBJECT:

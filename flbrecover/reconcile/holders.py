@@ -126,9 +126,7 @@ CopyAt = Callable[[int], Copy]
 """A record of a batch as placement takes it, by its place in the batch."""
 
 
-def place_holder(
-    ledger: Ledger, holder: Holder, batches: Iterable[tuple[Batch, CopyAt]], *, precise: bool
-) -> None:
+def place_holder(ledger: Ledger, holder: Holder, batches: Iterable[tuple[Batch, CopyAt]], *, precise: bool) -> None:
     """Puts all records of a buffer file on the ledger, each on the entry of its source record or on one of its own.
     What follows each other as it does in the log is placed together, without a look at the single record."""
     times, owns = array("q"), array("Q")

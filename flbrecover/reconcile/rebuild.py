@@ -61,14 +61,11 @@ class Siblings:
             siblings=self.seen,
         )
 
-
     def _field(self, name: str) -> bytes:
         return self._format.field_of(name).encode("utf-8", "surrogateescape")
 
 
-def add(
-    rendered: bytes, additions: Additions, date_key: str | None, record_format: Format = JSON_LINES
-) -> bytes:
+def add(rendered: bytes, additions: Additions, date_key: str | None, record_format: Format = JSON_LINES) -> bytes:
     """A rendered record with the additions put in; members that it has already stay as they are."""
     if not additions.front and not additions.back:
         return rendered

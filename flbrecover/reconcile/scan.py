@@ -116,7 +116,7 @@ class Probe:
 
 def _without_escapes(text: bytes) -> bytes:
     """Without what makes the end of a value hard to find: what follows are different values still, but for a few."""
-    return text.replace(rb"\\", b"\0\0").replace(rb'\"', b"\0\0")
+    return text.replace(rb"\\", b"\0\0").replace(rb"\"", b"\0\0")
 
 
 def _spells_freely(text: bytes) -> bool:

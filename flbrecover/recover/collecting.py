@@ -193,9 +193,7 @@ def write(
         "agents_in_containers": node.seen_agents,
         "running": [{"pid": a.pid, "comm": a.comm, "holds": list(a.holds)} for a in survey.agents],
     }
-    notes = [
-        {"type": "note", "path": p.path, "what": p.what, "unreadable": p.unreadable} for p in choice.problems
-    ]
+    notes = [{"type": "note", "path": p.path, "what": p.what, "unreadable": p.unreadable} for p in choice.problems]
     return writer.finish([said, *lines, *notes], list(choice.entries.values()))
 
 
@@ -238,9 +236,7 @@ def _copy(writer: BundleWriter, node: WatchedNode, item: Item, choice: Choice) -
                 if (now.device, now.inode) != (entry.device, entry.inode):
                     what = "was replaced by another file while the bundle was collected; collect again"
                     choice.problems.append(Problem(item.path, what))
-                entry = replace(
-                    entry, device=now.device, inode=now.inode, size=now.size, mtime_ns=now.mtime_ns
-                )
+                entry = replace(entry, device=now.device, inode=now.inode, size=now.size, mtime_ns=now.mtime_ns)
             entry = writer.add(entry, f)
             if item.path not in node.instead:
                 entry = _changed(node, entry, now.size)

@@ -291,5 +291,3 @@ class Retirer:
 
 class _ChangedError(Exception):
     """A file that is not what was proved to be stored."""
-
-

@@ -118,4 +118,3 @@ def _behind_date(rendered: bytes, opening: bytes) -> int:
         return 1
     comma = rendered.find(b",", len(opening))
     return comma if comma >= 0 else len(rendered) - 1
-

@@ -57,9 +57,7 @@ class ObjectScans:
         siblings = self._wanted_siblings(number) if siblings is None else siblings
         return Scanner(self.found.ledger, cut, known, probes, siblings).scan(records.texts())
 
-    def in_turn(
-        self, numbers: Sequence[int], wanted: Callable[[int], bool]
-    ) -> Iterator[tuple[int, Scanned | None]]:
+    def in_turn(self, numbers: Sequence[int], wanted: Callable[[int], bool]) -> Iterator[tuple[int, Scanned | None]]:
         """The numbers in their order, with what a scan told of it where that is done. What is not ``wanted`` when its
         turn is near is not scanned."""
         size = sum(self.found.candidates[number].object.size for number in numbers)

@@ -12,9 +12,7 @@ from flbrecover.report import jsonl, problems, text
 from flbrecover.report.escape import shown
 
 
-def write_text(
-    out: TextIO, survey: Survey, files: Iterable[BufferContents], notes: Sequence[Problem] = ()
-) -> bool:
+def write_text(out: TextIO, survey: Survey, files: Iterable[BufferContents], notes: Sequence[Problem] = ()) -> bool:
     """What is in the files first, where they lie after it. True where something could not be read."""
     found = list(files)
     folders = ", ".join(home.path for home in survey.homes)
@@ -99,9 +97,7 @@ def failed(files: Iterable[BufferContents], survey: Survey, others: Iterable[Pro
     return any(p.unreadable for p in (*of_files, *of_uploads, *others))
 
 
-def write_json(
-    out: TextIO, survey: Survey, files: Iterable[BufferContents], notes: Sequence[Problem] = ()
-) -> bool:
+def write_json(out: TextIO, survey: Survey, files: Iterable[BufferContents], notes: Sequence[Problem] = ()) -> bool:
     """JSON lines of the types buffer, recorded_upload and problem, each as soon as its file is read."""
     bad = False
     for file in files:

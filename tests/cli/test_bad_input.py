@@ -79,9 +79,7 @@ def test_no_s3_output_says_what_was_found(command: str, root: Path) -> None:
     config = write(root, "/other.conf", "[INPUT]\n    Name tail\n    Path /x\n[OUTPUT]\n    Name es\n    Match *\n")
     ended = flbrecover(command, "--root", root, "--config", config)
     assert ended.code == 2
-    assert one_line(ended) == (
-        "flbrecover: /other.conf: no s3 output (outputs found: es); give --config or --bucket"
-    )
+    assert one_line(ended) == ("flbrecover: /other.conf: no s3 output (outputs found: es); give --config or --bucket")
 
 
 def test_no_tail_input_says_what_was_found(root: Path) -> None:
@@ -139,9 +137,7 @@ def test_no_evidence_at_all(tmp_path: Path, weed) -> None:
     ],
 )
 def test_options_that_make_no_sense(there: Path, weed, arguments, said: str) -> None:
-    ended = flbrecover(
-        "diff", "--root", there, "--config", CONF, "--endpoint-url", weed.endpoint_url, *arguments
-    )
+    ended = flbrecover("diff", "--root", there, "--config", CONF, "--endpoint-url", weed.endpoint_url, *arguments)
     assert ended.code == 2
     assert said in one_line(ended)
 

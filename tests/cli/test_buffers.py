@@ -231,9 +231,7 @@ def test_memory_does_not_grow_with_the_file(rolling: Path, tmp_path: Path) -> No
             "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
         )
         arguments = ["buffers", "cat", "--root", "/", path]
-        ended = subprocess.run(
-            [sys.executable, "-c", code, *arguments], capture_output=True, check=True
-        )
+        ended = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, check=True)
         return int(ended.stderr.split()[-1])
 
     assert peak(str(large)) < peak(str(rolling) + WEB) + 20 * 1024  # KiB, as on Linux

@@ -35,9 +35,7 @@ def test_objects_of_a_captured_incident(tmp_path: Path, server: str, request: py
     root = unpack("kubernetes-cri", tmp_path)
     load("kubernetes-cri", running.client, root)
     before = footprint(root)
-    ended = flbrecover(
-        "objects", "--root", root, "--config", CONF, "--endpoint-url", running.endpoint_url, "--json"
-    )
+    ended = flbrecover("objects", "--root", root, "--config", CONF, "--endpoint-url", running.endpoint_url, "--json")
     assert ended.code == 0
     found = {o["key"]: o for o in ended.of_type("object")}
     key = f"logs/{CART}/2026/11/23/11/z15xaWan.gz"

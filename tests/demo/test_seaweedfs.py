@@ -67,8 +67,6 @@ def test_it_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         left.unlink()
 
 
-
-
 def test_where_the_program_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))

@@ -196,9 +196,7 @@ def test_a_symlink_stays_inside_the_root(tmp_path: Path) -> None:
         ({"/m.yaml": "kind: ConfigMap\n a: b\n"}, "/m.yaml", "not YAML"),
     ],
 )
-def test_one_clear_line_for_what_cannot_be_used(
-    files: dict[str, str], path: str, said: str, tmp_path: Path
-) -> None:
+def test_one_clear_line_for_what_cannot_be_used(files: dict[str, str], path: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as e:
         load(write(tmp_path, files), path, {})
     assert said in str(e.value)

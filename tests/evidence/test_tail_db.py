@@ -72,9 +72,7 @@ con.execute("PRAGMA locking_mode=EXCLUSIVE"); con.execute("BEGIN EXCLUSIVE")
 con.execute("INSERT INTO in_tail_files (name) VALUES ('/unfinished')")
 print("locked", flush=True); sys.stdin.read()
 """
-    holder = subprocess.Popen(
-        [sys.executable, "-c", code, str(db)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+    holder = subprocess.Popen([sys.executable, "-c", code, str(db)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdin and holder.stdout
     try:
         assert holder.stdout.readline() == b"locked\n"

@@ -25,9 +25,7 @@ def incident(moto: Server, tmp_path: Path) -> Iterator[SmallIncident]:
     yield SmallIncident(tmp_path, s3)
     versions = s3.list_object_versions(Bucket=BUCKET)
     for found in (*versions.get("Versions", ()), *versions.get("DeleteMarkers", ())):
-        s3.delete_object(
-            Bucket=BUCKET, Key=found["Key"], VersionId=found["VersionId"], BypassGovernanceRetention=True
-        )
+        s3.delete_object(Bucket=BUCKET, Key=found["Key"], VersionId=found["VersionId"], BypassGovernanceRetention=True)
     for upload in s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []):
         s3.abort_multipart_upload(Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"])
     s3.delete_bucket(Bucket=BUCKET)

@@ -116,9 +116,7 @@ class SimulatedNode:
         with closing(sqlite3.connect(db)) as con, con:
             columns = {row[1] for row in con.execute("PRAGMA table_info(in_tail_files)")}
             for row, name, inode, offset in con.execute("SELECT id, name, inode, offset FROM in_tail_files").fetchall():
-                con.execute(
-                    "UPDATE in_tail_files SET name=? WHERE id=?", (self._rewrite(name.encode()).decode(), row)
-                )
+                con.execute("UPDATE in_tail_files SET name=? WHERE id=?", (self._rewrite(name.encode()).decode(), row))
                 if "offset_marker_size" not in columns or inode not in files:
                     continue
                 (size,) = con.execute("SELECT offset_marker_size FROM in_tail_files WHERE id=?", (row,)).fetchone()

@@ -98,7 +98,7 @@ def test_set_from_a_missing_file_is_a_note() -> None:
 
 
 def test_rules_and_decoders_keep_their_dollars() -> None:
-    text = "[MULTILINE_PARSER]\n    name m\n    rule \"start_state\" \"/${x}/\" \"a\"\n[PARSER]\n    name ${x}\n"
+    text = '[MULTILINE_PARSER]\n    name m\n    rule "start_state" "/${x}/" "a"\n[PARSER]\n    name ${x}\n'
     parsed = parse(text, env={"x": "y"})
     assert parsed.sections[0].get("rule") == '"start_state" "/${x}/" "a"'
     assert parsed.sections[1].get("name") == "y"

@@ -104,9 +104,7 @@ def pack_event(fields: Fields, metadata: Fields = (), seconds: int = T, nanos: i
     size=st.integers(1, 300),
     start=st.integers(0, 1000),
 )
-def test_events_come_back_whatever_the_blocks(
-    records: list[tuple[Fields, Fields]], size: int, start: int
-) -> None:
+def test_events_come_back_whatever_the_blocks(records: list[tuple[Fields, Fields]], size: int, start: int) -> None:
     packed = [pack_event(fields, metadata) for fields, metadata in records]
     assume(not any(EVENT_START in one[1:] for one in packed))  # taken for damage, on purpose
     data = b"".join(packed)

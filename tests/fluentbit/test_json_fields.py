@@ -27,7 +27,7 @@ from flbrecover.fluentbit import json_fields
         (b'{"a": 1} trailing', ((b"a", 1),)),
         (b'{"a": 1} }', ((b"a", 1),)),
         (b'{"a": 1} 014', ((b"a", 1),)),
-        (b'{"a": "\\u12zx \\u\"}', ((b"a", b"\\u12x \\u"),)),
+        (b'{"a": "\\u12zx \\u"}', ((b"a", b"\\u12x \\u"),)),
         (b'{"a": "\\ud83d\\u12"}', ((b"a", "\ufffd".encode()),)),
     ],
 )

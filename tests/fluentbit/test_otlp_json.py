@@ -212,12 +212,8 @@ def trees(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
         for _ in range(draw(st.integers(1, 3))):
             inside = draw(st.lists(BODIES, min_size=1, max_size=4))
             records += inside
-            scopes.append(
-                b'{"scope":%s,"logRecords":[%s]%s}' % (draw(ATTRIBUTES), b",".join(inside), draw(URLS))
-            )
-        resources.append(
-            b'{"resource":%s,"scopeLogs":[%s]%s}' % (draw(ATTRIBUTES), b",".join(scopes), draw(URLS))
-        )
+            scopes.append(b'{"scope":%s,"logRecords":[%s]%s}' % (draw(ATTRIBUTES), b",".join(inside), draw(URLS)))
+        resources.append(b'{"resource":%s,"scopeLogs":[%s]%s}' % (draw(ATTRIBUTES), b",".join(scopes), draw(URLS)))
     return b'{"resourceLogs":[' + b",".join(resources) + b"]}", records
 
 

@@ -42,7 +42,7 @@ def test_values_as_fluent_bit_itself_renders_them() -> None:
             assert render(event.fields, event.time_ns, style) == b'{"v":' + bytes.fromhex(expected) + b"}", vector
 
 
-TEXTS = st.text(max_size=60) | st.text("a\x7f\"é😀\n", max_size=60)
+TEXTS = st.text(max_size=60) | st.text('a\x7f"é😀\n', max_size=60)
 
 
 @settings(max_examples=100)

@@ -153,7 +153,9 @@ def test_rfc3339_round_trip(when, digits, minutes, colon):
 
 @settings(max_examples=100, deadline=None)
 @given(
-    st.from_regex(rb"[0-9]{1,4}-[0-9]{1,2}-[0-9]{1,2}T[0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}\.[0-9eE+]{1,10}(Z|[+-][0-9:]{2,5})"),
+    st.from_regex(
+        rb"[0-9]{1,4}-[0-9]{1,2}-[0-9]{1,2}T[0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}\.[0-9eE+]{1,10}(Z|[+-][0-9:]{2,5})"
+    ),
 )
 def test_the_quick_way_reads_as_the_slow_one(text):
     quick = time_format.compile("%Y-%m-%dT%H:%M:%S.%L%z", near_ns=NEAR)

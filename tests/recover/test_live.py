@@ -67,9 +67,7 @@ def test_nothing_happens(survey: Survey, manifest: Manifest) -> None:
     ("change", "said"),
     [(grow, "was changed"), (touch, "was changed"), (replace, "was changed"), (Path.unlink, "vanished")],
 )
-def test_a_buffer_file_changes(
-    survey: Survey, manifest: Manifest, change: Callable[[Path], None], said: str
-) -> None:
+def test_a_buffer_file_changes(survey: Survey, manifest: Manifest, change: Callable[[Path], None], said: str) -> None:
     path = buffer_of(survey.node)
     change(path)
     for found in (changed(survey), manifest.check(survey)):

@@ -63,9 +63,7 @@ def test_they_are_opened_at_once_and_no_more_than_so_many(
     ahead.close()
 
 
-def test_what_opening_raises_is_raised_where_it_is_read(
-    moto_bucket: FreshBucket, candidates: list[Candidate]
-) -> None:
+def test_what_opening_raises_is_raised_where_it_is_read(moto_bucket: FreshBucket, candidates: list[Candidate]) -> None:
     for key in "12":
         moto_bucket.put(key, b"another one")
     ahead = ReadAhead(moto_bucket.s3, candidates)

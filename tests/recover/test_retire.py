@@ -128,9 +128,7 @@ def second_name(path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [changed, second_name, Path.unlink])
-def test_one_that_is_not_what_was_proved_is_left(
-    root: Path, tmp_path: Path, change: Callable[[Path], None]
-) -> None:
+def test_one_that_is_not_what_was_proved_is_left(root: Path, tmp_path: Path, change: Callable[[Path], None]) -> None:
     case = open_case(tmp_path / "case")
     node, path = Node(root), buffers(root)[0]
     facts = node.facts(f"{FOLDER}/{path.name}")

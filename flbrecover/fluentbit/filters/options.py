@@ -51,7 +51,6 @@ class Options:
         """The values of a key that may be repeated, of all its spellings one after the other."""
         return [value for key in keys for value in self.section.all(key)]
 
-
     def parser(self, name: str) -> ParserFunction | None:
         """The function of a parser of the pipeline; None where there is no parser of this name. Raises ValueError
         for one that cannot be used."""

@@ -53,9 +53,7 @@ def _at_path(event: Event, path: KeyPath, parsers: Sequence[ParserFunction], res
     return event if parsed is None else _replaced(event, parsed, event.fields if reserve else (), reserve)
 
 
-def _at_name(
-    event: Event, name: bytes, parsers: Sequence[ParserFunction], reserve: bool, preserve: bool
-) -> Event:
+def _at_name(event: Event, name: bytes, parsers: Sequence[ParserFunction], reserve: bool, preserve: bool) -> Event:
     """Of several fields of this name the last one that can be parsed counts."""
     parsed: Parsed | None = None
     kept = list(event.fields) if reserve else []
