@@ -8,7 +8,6 @@ compression fails at exit, plain bytes go up under the same ``Content-Encoding``
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import zstandard
 
@@ -16,6 +15,7 @@ from flbrecover.bucket import columnar, snappy_block
 from flbrecover.bucket.source import BLOCK, Source
 from flbrecover.bucket.zstd_frame import is_skippable, zstd_pieces
 from flbrecover.errors import BucketError, FlbrecoverError
+from flbrecover.inflating import inflating
 
 HEAD = 64 * 1024  # bytes of a body that are looked at to tell snappy from text
 GZIP_SLICE = 32 * 1024  # bytes fed at once: what they unpack to stays in the processor's cache while it is cut up
@@ -29,13 +29,6 @@ ZSTD = b"\x28\xb5\x2f\xfd"
 SNAPPY_FRAMED = b"\xff\x06\x00\x00sNaPpY"
 FEATHER_1 = b"FEA1"
 _NOT_IN_TEXT = bytes(range(9))
-
-
-inflating: Any  # two libraries with one interface; ISA-L's is three times as fast
-try:
-    from isal import isal_zlib as inflating
-except ImportError:  # no wheel for this machine
-    import zlib as inflating
 
 
 class BodyDamaged(FlbrecoverError):  # noqa: N818 - what it is, not that it is an error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 
@@ -27,6 +26,7 @@ from flbrecover.bucket.ranges import (
     range_bytes,
 )
 from flbrecover.errors import BucketError
+from flbrecover.inflating import inflating
 
 __all__ = [
     "Body", "BodyDamaged", "BodyFormatError", "ChangedError", "CorruptedError", "MissingError", "ObjectFacts",
@@ -87,7 +87,7 @@ class Body:
         for block in self._blocks():
             if self._checked_by_members and self._position == len(block) and block.startswith(_GZIP):
                 md5 = None
-            self._crc = zlib.crc32(block, self._crc)
+            self._crc = inflating.crc32(block, self._crc)
             if md5 is not None:
                 md5.update(block)
             yield block
@@ -111,7 +111,7 @@ class Body:
         with explained(place):
             same_size = facts_of(self._bucket, self._key, answer).object.size == self.size
         for block in self._blocks(whole):
-            crc = zlib.crc32(block, crc)
+            crc = inflating.crc32(block, crc)
         if crc != self._crc or not same_size:
             said = "two reads gave different bytes: they are changed on their way; try again"
             raise CorruptedError(f"{place.url}: {said}")

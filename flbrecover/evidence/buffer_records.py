@@ -6,8 +6,6 @@ does not; what shows that it is damaged is a NUL byte, which Fluent Bit never wr
 
 from __future__ import annotations
 
-import hashlib
-import zlib
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
@@ -19,6 +17,7 @@ from flbrecover.fluentbit.engine_chunk import HALF, Event, EventDecoder, final_n
 from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.fluentbit.record_split import Lines, LineSplitter, Piece, Unread
+from flbrecover.inflating import inflating
 from flbrecover.model import BufferFile, ByteRange, Problem, Record
 
 MAX_RANGES = 1000  # of damaged bytes that are listed one by one
@@ -31,8 +30,7 @@ class BufferRecords:
     ``buffer.content``. ``slack=False`` leaves them out. With ``log_key`` a value of an engine chunk may hold newlines:
     each of its lines is a record, all with places of their own inside the event's span.
 
-    Once an iteration has run to its end: ``problems`` says what could not be read or trusted; ``sha256`` is that of
-    the whole file (hex, None where it could not be read to its end); ``content_md5`` (hex), ``content_crc32`` and
+    Once an iteration has run to its end: ``problems`` says what could not be read or trusted; ``content_crc32`` and
     ``content_length`` are of the content's bytes, which are those of an upload before compression (not so for engine
     chunks).
     """
@@ -46,8 +44,6 @@ class BufferRecords:
         self._start_over()
 
     def _start_over(self) -> None:
-        self.sha256: str | None = None
-        self.content_md5 = ""
         self.content_crc32 = 0
         self.content_length = 0
         self._notes: list[Problem] = []
@@ -239,9 +235,8 @@ class BufferRecords:
     # -- the bytes ---------------------------------------------------------------------------------------------------
 
     def _content(self, file: BinaryIO) -> Iterator[bytes]:
-        """The content's bytes. Reads the whole file for its hash, and looks at everything else on the way."""
+        """The content's bytes. Reads the whole file, and looks at everything else on the way."""
         size, content = self._buffer.facts.size, self._buffer.content
-        whole, of_content = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
         checked = 0
         header = None
         end = 0
@@ -249,20 +244,16 @@ class BufferRecords:
             if header is None:
                 header = chunk_file.parse_header(block, size)
             end = at + len(block)
-            whole.update(block)
-            checked = zlib.crc32(_part(block, at, ByteRange(chunk_file.CHECKED_AT, content.end)), checked)
+            checked = inflating.crc32(_part(block, at, ByteRange(chunk_file.CHECKED_AT, content.end)), checked)
             self._slack_used = self._slack_used or bool(_part(block, at, self._buffer.slack).strip(b"\0"))
             part = _part(block, at, content)
             if part:
-                of_content.update(part)
-                self.content_crc32 = zlib.crc32(part, self.content_crc32)
+                self.content_crc32 = inflating.crc32(part, self.content_crc32)
                 self.content_length += len(part)
                 yield part
         if end < size:
             self._damaged(ByteRange(end, size), "the file has become shorter than it was")
             return
-        self.sha256 = whole.hexdigest()
-        self.content_md5 = of_content.hexdigest()
         if header is not None and not self._checks(header, checked):
             self._notes.append(Problem(self._buffer.path, _MISMATCH, content))
 
@@ -271,7 +262,7 @@ class BufferRecords:
         if not header.magic_ok or header.content.start != self._buffer.content.start or chunk_file.is_new(header):
             return True
         zeros = 0 if header.length_known else _ZEROS_OF_A_NUMBER  # which may end a content of unknown length
-        possible = (zlib.crc32(bytes(more), crc32) for more in range(zeros + 1))
+        possible = (inflating.crc32(bytes(more), crc32) for more in range(zeros + 1))
         return any(chunk_file.crc_verdict(header.crc, value) != "mismatch" for value in possible)
 
     def _damaged(self, span: ByteRange, what: str) -> None:

@@ -13,7 +13,8 @@ from flbrecover.fluentbit.pipeline import Parser
 
 _ALL = (
     Parser(
-        "apache", "regex",
+        "apache",
+        "regex",
         regex=(
             r'^(?<host>[^ ]*) [^ ]* (?<user>[^ ]*) \[(?<time>[^\]]*)\] "(?<method>\S+)(?: +(?<path>[^\"]*?)(?: '
             r'+\S*)?)?" (?<code>[^ ]*) (?<size>[^ ]*)(?: "(?<referer>[^\"]*)" "(?<agent>[^\"]*)")?$'
@@ -22,7 +23,8 @@ _ALL = (
         time_format="%d/%b/%Y:%H:%M:%S %z",
     ),
     Parser(
-        "apache2", "regex",
+        "apache2",
+        "regex",
         regex=(
             r'^(?<host>[^ ]*) [^ ]* (?<user>[^ ]*) \[(?<time>[^\]]*)\] "(?<method>\S+)(?: +(?<path>[^ ]*) +\S*)'
             r'?" (?<code>[^ ]*) (?<size>[^ ]*)(?: "(?<referer>[^\"]*)" "(?<agent>.*)")?$'
@@ -31,14 +33,16 @@ _ALL = (
         time_format="%d/%b/%Y:%H:%M:%S %z",
     ),
     Parser(
-        "apache_error", "regex",
+        "apache_error",
+        "regex",
         regex=(
             r"^\[[^ ]* (?<time>[^\]]*)\] \[(?<level>[^\]]*)\](?: \[pid (?<pid>[^\]]*)\])?( \[client (?<client>["
             r"^\]]*)\])? (?<message>.*)$"
         ),
     ),
     Parser(
-        "nginx", "regex",
+        "nginx",
+        "regex",
         regex=(
             r'^(?<remote>[^ ]*) (?<host>[^ ]*) (?<user>[^ ]*) \[(?<time>[^\]]*)\] "(?<method>\S+)(?: +(?<path>['
             r'^\"]*?)(?: +\S*)?)?" (?<code>[^ ]*) (?<size>[^ ]*)(?: "(?<referer>[^\"]*)" "(?<agent>[^\"]*)")'
@@ -47,7 +51,8 @@ _ALL = (
         time_format="%d/%b/%Y:%H:%M:%S %z",
     ),
     Parser(
-        "k8s-nginx-ingress", "regex",
+        "k8s-nginx-ingress",
+        "regex",
         regex=(
             r'^(?<host>[^ ]*) - (?<user>[^ ]*) \[(?<time>[^\]]*)\] "(?<method>\S+)(?: +(?<path>[^\"]*?)(?: +\S*'
             r')?)?" (?<code>[^ ]*) (?<size>[^ ]*) "(?<referer>[^\"]*)" "(?<agent>[^\"]*)" (?<request_length>[^ '
@@ -59,28 +64,33 @@ _ALL = (
         time_format="%d/%b/%Y:%H:%M:%S %z",
     ),
     Parser(
-        "json", "json",
+        "json",
+        "json",
         time_key="time",
         time_format="%d/%b/%Y:%H:%M:%S %z",
     ),
     Parser(
-        "logfmt", "logfmt",
+        "logfmt",
+        "logfmt",
     ),
     Parser(
-        "docker", "json",
+        "docker",
+        "json",
         time_key="time",
         time_format="%Y-%m-%dT%H:%M:%S.%L",
         time_keep=True,
     ),
     Parser(
-        "docker-daemon", "regex",
+        "docker-daemon",
+        "regex",
         regex=r'time="(?<time>[^ ]*)" level=(?<level>[^ ]*) msg="(?<msg>[^ ].*)"',
         time_key="time",
         time_format="%Y-%m-%dT%H:%M:%S.%L",
         time_keep=True,
     ),
     Parser(
-        "syslog-rfc5424", "regex",
+        "syslog-rfc5424",
+        "regex",
         regex=(
             r"^\<(?<pri>[0-9]{1,5})\>1 (?<time>[^ ]+) (?<host>[^ ]+) (?<ident>[^ ]+) (?<pid>[-0-9]+) (?<msgid>["
             r"^ ]+) (?<extradata>(\[(.*?)\]|-)) (?<message>.+)$"
@@ -90,7 +100,8 @@ _ALL = (
         time_keep=True,
     ),
     Parser(
-        "syslog-rfc3164-local", "regex",
+        "syslog-rfc3164-local",
+        "regex",
         regex=(
             r"^\<(?<pri>[0-9]+)\>(?<time>[^ ]* {1,2}[^ ]* [^ ]*) (?<ident>[a-zA-Z0-9_\/\.\-]*)(?:\[(?<pid>[0-9]"
             r"+)\])?(?:[^\:]*\:)? *(?<message>.*)$"
@@ -100,7 +111,8 @@ _ALL = (
         time_keep=True,
     ),
     Parser(
-        "syslog-rfc3164", "regex",
+        "syslog-rfc3164",
+        "regex",
         regex=(
             r"/^\<(?<pri>[0-9]+)\>(?<time>[^ ]* {1,2}[^ ]* [^ ]*) (?<host>[^ ]*) (?<ident>[a-zA-Z0-9_\/\.\-]*)("
             r"?:\[(?<pid>[0-9]+)\])?(?:[^\:]*\:)? *(?<message>.*)$/"
@@ -110,7 +122,8 @@ _ALL = (
         time_keep=True,
     ),
     Parser(
-        "mongodb", "regex",
+        "mongodb",
+        "regex",
         regex=(
             r"^(?<time>[^ ]*)\s+(?<severity>\w)\s+(?<component>[^ ]+)\s+\[(?<context>[^\]]+)]\s+(?<message>.*?)"
             r" *(?<ms>(\d+))?(:?ms)?$"
@@ -120,7 +133,8 @@ _ALL = (
         time_keep=True,
     ),
     Parser(
-        "envoy", "regex",
+        "envoy",
+        "regex",
         regex=(
             r'^\[(?<start_time>[^\]]*)\] "(?<method>\S+)(?: +(?<path>[^\"]*?)(?: +\S*)?)? (?<protocol>\S+)" (?<'
             r"code>[^ ]*) (?<response_flags>[^ ]*) (?<bytes_received>[^ ]*) (?<bytes_sent>[^ ]*) (?<duration>[^"
@@ -132,7 +146,8 @@ _ALL = (
         time_keep=True,
     ),
     Parser(
-        "istio-envoy-proxy", "regex",
+        "istio-envoy-proxy",
+        "regex",
         regex=(
             r'^\[(?<start_time>[^\]]*)\] "(?<method>\S+)(?: +(?<path>[^\"]*?)(?: +\S*)?)? (?<protocol>\S+)" (?<'
             r"response_code>[^ ]*) (?<response_flags>[^ ]*) (?<response_code_details>[^ ]*) (?<connection_termi"
@@ -147,21 +162,24 @@ _ALL = (
         time_keep=True,
     ),
     Parser(
-        "cri", "regex",
+        "cri",
+        "regex",
         regex=r"^(?<time>[^ ]+) (?<stream>stdout|stderr) (?<logtag>[^ ]*) (?<message>.*)$",
         time_key="time",
         time_format="%Y-%m-%dT%H:%M:%S.%L%z",
         time_keep=True,
     ),
     Parser(
-        "kube-custom", "regex",
+        "kube-custom",
+        "regex",
         regex=(
             r"(?<tag>[^.]+)?\.?(?<pod_name>[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)"
             r"_(?<namespace_name>[^_]+)_(?<container_name>.+)-(?<docker_id>[a-z0-9]{64})\.log$"
         ),
     ),
     Parser(
-        "kmsg-netfilter-log", "regex",
+        "kmsg-netfilter-log",
+        "regex",
         regex=(
             r"^\<(?<pri>[0-9]{1,5})\>1 (?<time>[^ ]+) (?<host>[^ ]+) kernel - - - \[[0-9\.]*\] (?<logprefix>[^ "
             r"]*)\s?IN=(?<in>[^ ]*) OUT=(?<out>[^ ]*) MAC=(?<macsrc>[0-9a-f]{2}:[0-9a-f]{2}:[0-9a-f]{2}:[0-9a-f"

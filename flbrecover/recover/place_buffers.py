@@ -45,7 +45,6 @@ class ReadBuffer:
     siblings: list[bytes]
     problems: list[Problem]
     content_length: int
-    content_md5: str
     content_crc32: int
 
 
@@ -149,9 +148,7 @@ class BufferPlacer:
         siblings: list[bytes] = []
         batches = list(self._batches(records, buffer.tag or "", siblings.append))
         del siblings[wanted:]
-        return ReadBuffer(
-            batches, siblings, records.problems, records.content_length, records.content_md5, records.content_crc32
-        )
+        return ReadBuffer(batches, siblings, records.problems, records.content_length, records.content_crc32)
 
     def _batches(self, records: BufferRecords, tag: str, feed: Callable[[bytes], None]) -> Iterator[Batch]:
         """The records of a buffer file, many at a time; the first ones go to ``feed`` as well."""

@@ -13,6 +13,7 @@ records decide, as they would have anyhow.
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ from typing import Protocol
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.ranges import last_bytes, part_sizes, range_bytes
 from flbrecover.errors import BucketError, EvidenceError
+from flbrecover.evidence.chunk_reader import blocks
 from flbrecover.evidence.node import Node
+from flbrecover.inflating import inflating
 from flbrecover.model import Problem, StoredObject
 from flbrecover.reconcile.holders import Holder
 from flbrecover.recover.comparison import Comparison
@@ -46,10 +49,9 @@ _GZIP = b"\x1f\x8b\x08"
 
 @dataclass(frozen=True, slots=True)
 class ContentSums:
-    """What identifies the content of a buffer file: its size in bytes, MD5 (hex) and CRC-32 of it."""
+    """What identifies the content of a buffer file: its size in bytes, and CRC-32."""
 
     size: int
-    md5: str
     crc32: int
 
 
@@ -93,9 +95,6 @@ class ReadContent(Protocol):
     def content_length(self) -> int: ...
 
     @property
-    def content_md5(self) -> str: ...
-
-    @property
     def content_crc32(self) -> int: ...
 
 
@@ -108,7 +107,7 @@ def sums_of(holder: Holder, records: ReadContent) -> ContentSums | None:
         return None
     if holder.span(0).start != content.start or holder.span(len(holder) - 1).end != content.end - 1:
         return None
-    return ContentSums(records.content_length, records.content_md5, records.content_crc32)
+    return ContentSums(records.content_length, records.content_crc32)
 
 
 def whole_objects(
@@ -125,6 +124,7 @@ class _Search:
         self._s3 = s3
         self._node = node
         self._proofs: dict[int, str] = {}
+        self._by_size: dict[int, list[_Wanted]] = {}  # until an object of that size is seen
         self._by_md5: dict[str, list[_Wanted]] = {}
         self._by_crc: dict[tuple[int, int], list[_Wanted]] = {}  # and size
         self._left: dict[str, int] = {}  # by tag
@@ -138,7 +138,7 @@ class _Search:
 
     def _want(self, wanted: _Wanted) -> None:
         tag, sums = wanted.tag, wanted.sums
-        self._by_md5.setdefault(sums.md5, []).append(wanted)
+        self._by_size.setdefault(sums.size, []).append(wanted)
         self._by_crc.setdefault((sums.crc32, sums.size), []).append(wanted)
         self._left[tag] = self._left.get(tag, 0) + 1
         self._smallest[tag] = min(sums.size, self._smallest.get(tag, sums.size))
@@ -148,6 +148,7 @@ class _Search:
         """The proofs by the candidates' numbers."""
         numbers = []
         for number, candidate in enumerate(self._found.candidates):
+            self._learn_md5(candidate.object)
             wanted = self._first(self._by_md5.get(candidate.object.etag, ()), number)
             if wanted is not None and wanted.sums.size == candidate.object.size:
                 self._take(number, wanted, BY_MD5)
@@ -160,11 +161,34 @@ class _Search:
                     self._try(number, members)
         return self._proofs
 
+    def _learn_md5(self, stored: StoredObject) -> None:
+        """The MD5 of the buffer files that have the size of an object, where its ETag may be one. To have it of all
+        of them would take longer than everything else that is done with their bytes."""
+        if "-" in stored.etag:
+            return
+        for wanted in self._by_size.pop(stored.size, ()):
+            if md5 := self._md5_of(wanted):
+                self._by_md5.setdefault(md5, []).append(wanted)
+
+    def _md5_of(self, wanted: _Wanted) -> str:
+        """MD5 (hex) of the content; "" where that is not what was read before: the records decide."""
+        md5, crc32 = hashlib.md5(usedforsecurity=False), 0
+        try:
+            with self._node.open(wanted.holder.buffer.path) as file:
+                for _, block in blocks(file, wanted.holder.buffer.content):
+                    md5.update(block)
+                    crc32 = inflating.crc32(block, crc32)
+        except (EvidenceError, OSError):
+            return ""
+        return md5.hexdigest() if crc32 == wanted.sums.crc32 else ""
+
     def _first(self, some: Iterable[_Wanted], number: int) -> _Wanted | None:
-        """The first buffer file of a candidate's tags that existed when the candidate was written."""
+        """The first buffer file of a candidate's tags that is still looked for and existed when the candidate was
+        written."""
         candidate = self._found.candidates[number]
         written_ns = candidate.object.last_modified_ns + SLACK_NS
-        return next((w for w in some if w.tag in candidate.tags and w.began_ns <= written_ns), None)
+        fitting = (w for w in some if w.tag in candidate.tags and w.began_ns <= written_ns)
+        return next((w for w in fitting if not w.holder.proof), None)
 
     def _could_hold(self, candidate: Candidate) -> bool:
         """Could an object be the compressed content of a buffer file that is still looked for, by size and time? (One
@@ -232,8 +256,6 @@ class _Search:
 
     def _take(self, number: int, wanted: _Wanted, proof: str) -> None:
         """The object holds all records of a buffer file. (One in parts is read all the same, for the others.)"""
-        self._by_md5[wanted.sums.md5].remove(wanted)
-        self._by_crc[wanted.sums.crc32, wanted.sums.size].remove(wanted)
         self._left[wanted.tag] -= 1
         entries = wanted.holder.entry_range
         if entries is not None:

@@ -89,6 +89,56 @@ def test_a_plain_object_is_known_by_its_md5(tmp_path: Path, moto) -> None:
     assert answer(node) == ({"stored": RECORDS}, [BY_MD5])
 
 
+def test_only_what_has_the_size_of_an_object_is_hashed(tmp_path: Path, moto, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = fresh(tmp_path, moto, "none")
+    buffers = [records_of(node, first, number) for first, number in ((10_000, 400), (20_000, 400), (30_000, 300))]
+    for number, records in enumerate(buffers):
+        node.write_buffer(records, number=number)
+    put(moto, node, "A", b"".join(r + b"\n" for r in buffers[1]))
+    hashed: list[str] = []
+    md5_of = whole_objects._Search._md5_of
+
+    def noted(search: whole_objects._Search, wanted: whole_objects._Wanted) -> str:
+        hashed.append(wanted.holder.buffer.path)
+        return md5_of(search, wanted)
+
+    monkeypatch.setattr(whole_objects._Search, "_md5_of", noted)
+    found = node.run("diff", "--agent", "gone", "--json")
+    assert found.one("summary")["states"] == {"buffered": 700, "stored": 400}
+    proofs = {line["path"]: line["proof"] for line in found.of_type("buffer_state")}
+    assert sorted(proofs.values()) == ["", "", BY_MD5]
+    assert len(hashed) == 2  # the third one has another size
+    assert answer(node)[0] == {"buffered": 700, "stored": 400}
+
+
+def test_a_file_that_is_not_what_was_read_before_proves_nothing(
+    tmp_path: Path, moto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its bytes are changed between the reading of its records and its MD5."""
+    node = fresh(tmp_path, moto, "none")
+    records = records_of(node, number=400)
+    file = node.root / node.write_buffer(records)[1:]
+    other = [r.replace(b'"log":"', b'"log":"#', 1)[:-3] + r[-2:] for r in records]
+    put(moto, node, "A", b"".join(r + b"\n" for r in other))
+    search = whole_objects._Search
+    md5_of = search._md5_of
+
+    def changed(one: whole_objects._Search, wanted: whole_objects._Wanted) -> str:
+        data = file.read_bytes()
+        content = b"".join(r + b"\n" for r in records)
+        assert content in data
+        file.write_bytes(data.replace(content, b"".join(r + b"\n" for r in other)))
+        try:
+            return md5_of(one, wanted)
+        finally:
+            file.write_bytes(data)
+
+    monkeypatch.setattr(search, "_md5_of", changed)
+    found = node.run("diff", "--agent", "gone", "--json")
+    assert found.one("summary")["states"] == {"buffered": 400}
+    assert [line["proof"] for line in found.of_type("buffer_state")] == [""]
+
+
 def test_an_etag_that_is_no_md5_proves_nothing(tmp_path: Path, moto) -> None:
     """As of objects under SSE-KMS, or in parts: here of one part."""
     node = fresh(tmp_path, moto, "none")

@@ -1,0 +1,14 @@
+"""zlib's functions: those of ISA-L where there is a wheel of it, which are several times as fast, else the standard
+library's. Both have one interface."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["inflating"]
+
+inflating: Any
+try:
+    from isal import isal_zlib as inflating
+except ImportError:  # no wheel for this machine
+    import zlib as inflating
