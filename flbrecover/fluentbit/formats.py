@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from flbrecover.fluentbit import json_members, otlp_json, record_json
+from flbrecover.fluentbit import json_members, otlp_json, record_json, record_time
 from flbrecover.fluentbit.json_members import Members
 from flbrecover.fluentbit.json_whole import are_objects, is_object
 from flbrecover.fluentbit.otlp_split import LogRecordSplitter
@@ -125,10 +125,10 @@ class JsonLines:
         return record_json.render_apart(fields, time_ns, self.style) or (self.render(fields, time_ns), None)
 
     def time_of(self, record: bytes) -> int | None:
-        return record_json.time_of(record, self.style)
+        return record_time.time_of(record, self.style)
 
     def times_of(self, records: Sequence[bytes]) -> list[int | None]:
-        return record_json.times_of(records, self.style)
+        return record_time.times_of(records, self.style)
 
     def members(self, record: bytes) -> Members | None:
         return json_members.members(record)

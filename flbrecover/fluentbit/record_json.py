@@ -1,4 +1,4 @@
-"""A record as the s3 output writes it, and the time that a written record carries.
+"""A record as the s3 output writes it.
 
 Source: ``flb_pack_msgpack_to_json_format`` and ``msgpack2json`` in src/flb_pack.c,
 ``flb_pack_msgpack_extract_log_key`` in plugins/out_s3/s3.c, all of 5.1.1; the rules are listed in
@@ -7,14 +7,10 @@ docs/formats/rendering.md.
 
 from __future__ import annotations
 
-import calendar
 import json
 import math
-import re
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import lru_cache
 from operator import add
 
@@ -26,7 +22,6 @@ from flbrecover.fluentbit.values import Ext, Fields, JsonKey, Value
 
 MAX_DEPTH = 32  # of maps and lists: MSGPACK_EMBED_STACK_SIZE, beyond which Fluent Bit cannot read its own records
 _SECOND = 1_000_000_000
-_LARGEST_PARSED = 1 << 20  # a record is parsed as a whole only for a date that does not come first
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,46 +109,6 @@ def value_text(value: Value, escape_unicode: bool = True) -> bytes:
     return _value(value, escape_unicode, 1)
 
 
-def time_of(record: bytes, style: RecordStyle) -> int | None:
-    """The time (ns) that a line carries, None where it carries none that can be read.
-
-    ``epoch`` and ``epoch_ms`` are as coarse as they say, all others are exact to the microsecond at best.
-    """
-    if style.json_date_key is None or style.log_key is not None:
-        return None
-    if record.startswith(style.opening):
-        end = len(style.opening) + 64
-        return _parse_date(record[len(style.opening) : end], style.json_date_format)
-    if style.opening[1:] not in record or len(record) > _LARGEST_PARSED:
-        return None
-    try:
-        parsed = json.loads(record.decode("utf-8", "surrogateescape"))
-        value = parsed.get(style.json_date_key) if isinstance(parsed, dict) else None
-        text = json.dumps(value) if isinstance(value, (str, int, float)) else ""
-    except (ValueError, RecursionError):
-        return None
-    return _parse_date(text.encode("utf-8") + b",", style.json_date_format)
-
-
-def times_of(records: Sequence[bytes], style: RecordStyle) -> list[int | None]:
-    """:func:`time_of` of each record; in a quarter of the time where all begin with a date in ISO 8601."""
-    at = len(style.opening) + 1
-    begin = {(r[:at], r[at + 19 : at + 20], r[at + 26 : at + 28]) for r in records}
-    usual = style.json_date_format == "iso8601" and style.json_date_key is not None and style.log_key is None
-    if not usual or begin != {(style.opening + b'"', b".", b'Z"')}:
-        return [time_of(record, style) for record in records]
-    fractions = [r[at + 20 : at + 26] for r in records]
-    seconds = {second: _seconds_of(second) for second in {r[at : at + 19] for r in records}}
-    if not b"".join(fractions).isdigit() or None in seconds.values():
-        return [time_of(record, style) for record in records]
-    known = {second: value * _SECOND for second, value in seconds.items() if value is not None}
-    return [known[r[at : at + 19]] + int(f) * 1000 for r, f in zip(records, fractions, strict=True)]
-
-
-def _seconds_of(text: bytes) -> int | None:
-    return _seconds(text) if _CLOCK.fullmatch(text) else None
-
-
 _BYTES = frozenset({bytes})
 _SIMPLE = frozenset({bytes, int, bool, type(None)})  # values whose JSON every reader takes
 
@@ -185,44 +140,6 @@ def _day_and_clock(seconds: int) -> tuple[bytes, bytes]:
     utc = time.gmtime(seconds)
     day = b"%d-%02d-%02d" % (utc.tm_year, utc.tm_mon, utc.tm_mday)
     return day, b"%02d:%02d:%02d" % (utc.tm_hour, utc.tm_min, utc.tm_sec)
-
-
-_DATES = {
-    "iso8601": re.compile(rb'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{6})Z"'),
-    "java_sql_timestamp": re.compile(rb'"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.(\d{6})"'),
-}
-_CLOCK = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
-_INTEGER = re.compile(rb"(\d{1,19})[,}]")
-_DOUBLE = re.compile(rb"(\d{1,19}\.\d{1,22}|\d(?:\.\d{1,17})?e-\d\d)[,}]")
-
-
-def _parse_date(text: bytes, date_format: JsonDateFormat) -> int | None:
-    """The time in the value at the start of ``text``."""
-    if date_format in _DATES:
-        found = _DATES[date_format].match(text)
-        if found is None:
-            return None
-        seconds = _seconds(found[1])
-        return None if seconds is None else seconds * _SECOND + int(found[2]) * 1000
-    found = (_DOUBLE if date_format == "double" else _INTEGER).match(text)
-    if found is None:
-        return None
-    return int(Decimal(found[1].decode("ascii")) * (1_000_000 if date_format == "epoch_ms" else _SECOND))
-
-
-def _seconds(text: bytes) -> int | None:
-    """The seconds since the epoch of ``YYYY-mm-dd?HH:MM:SS``, UTC."""
-    minute = _minute(text[:16])
-    return None if minute is None else minute + int(text[17:19])
-
-
-@lru_cache(maxsize=64)  # records of one minute mostly follow each other
-def _minute(text: bytes) -> int | None:
-    """The seconds since the epoch of ``YYYY-mm-dd?HH:MM``, UTC."""
-    year, month, day = int(text[:4]), int(text[5:7]), int(text[8:10])
-    if not (year and 1 <= month <= 12 and 1 <= day <= 31):
-        return None
-    return calendar.timegm((year, month, day, int(text[11:13]), int(text[14:16]), 0))
 
 
 def _log_value(fields: Fields, style: RecordStyle) -> bytes | None:

@@ -14,7 +14,8 @@ from flbrecover.fluentbit import json_members
 from flbrecover.fluentbit.engine_chunk import Event, EventDecoder
 from flbrecover.fluentbit.json_whole import is_object
 from flbrecover.fluentbit.pipeline import JsonDateFormat, S3Output, Service
-from flbrecover.fluentbit.record_json import RecordStyle, render, render_apart, time_of, value_text
+from flbrecover.fluentbit.record_json import RecordStyle, render, render_apart, value_text
+from flbrecover.fluentbit.record_time import time_of
 from flbrecover.fluentbit.values import Ext, Fields, JsonKey, Value
 
 VECTORS = Path(__file__).parents[2] / "fixtures" / "rendering" / "values.jsonl"

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flbrecover.fluentbit.record_json import RecordStyle, time_of, times_of
+from flbrecover.fluentbit.record_json import RecordStyle
+from flbrecover.fluentbit.record_time import time_of, times_of
 
 DATES = ["2026-11-23T11:39:45.195312Z", "1970-01-01T00:00:00.000000Z", "2024-02-29T23:59:59.999999Z"]
 ODD = [
@@ -19,7 +20,11 @@ LINES = st.builds(
 )  # fmt: skip
 
 
-@given(lines=st.lists(LINES | st.sampled_from([b"", b"{}", b'{"log":"x"}']), max_size=8))
+@given(
+    lines=st.lists(
+        LINES | st.sampled_from([b"", b"{}", b'{"log":"x"}', b'{"dato":"2026-11-23T11:39:45.195312Z"}']), max_size=8
+    )
+)
 @pytest.mark.parametrize("style", [RecordStyle(), RecordStyle(json_date_format="epoch"), RecordStyle(log_key="log")])
 def test_each_has_its_own(style: RecordStyle, lines: list[bytes]) -> None:
     assert times_of(lines, style) == [time_of(line, style) for line in lines]
