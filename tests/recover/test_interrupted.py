@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -93,7 +94,9 @@ def test_small_actions_that_begin_together_end_with_the_one_that_is_under_way(
 
     def completed(_s3: object, action: CompleteUpload) -> Done:
         if interrupt:
-            signal.raise_signal(signal.SIGINT)
+            main = threading.main_thread().ident
+            assert main is not None
+            signal.pthread_kill(main, signal.SIGINT)  # as of a terminal: it wakes up who waits
             tries = 0
             while not run._interrupted and tries < 1000:
                 time.sleep(0.01)
