@@ -16,18 +16,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import zstandard
-
-from flbrecover.errors import EvidenceError, UsageError
+from flbrecover.errors import EvidenceError
 from flbrecover.evidence import bundle_manifest as manifest
+from flbrecover.evidence.bundle_archive import Content, blocks, last_line, lines, marker_of
 from flbrecover.evidence.bundle_manifest import Entry
 from flbrecover.evidence.frames import FrameReader
 from flbrecover.evidence.node import Node, Parts
 from flbrecover.model import Problem
 
-_BLOCK = 1 << 20
-_TAR_BLOCK = 512
-_TAIL = 1 << 16  # of the archive, holds the manifest's last line
 _MANY = 5  # names in one message
 
 
@@ -48,7 +44,7 @@ class BundleNode(Node):
         except OSError as e:
             raise EvidenceError(f"--root {path}: {e.strerror}") from e
         try:
-            self._read_manifest(_marker(self._file, str(path)))
+            self._read_manifest(marker_of(self._file, str(path)))
         except BaseException:
             self._file.close()
             raise
@@ -110,11 +106,11 @@ class BundleNode(Node):
         if entry.path not in self._verified:
             self._verify(entry)
             self._verified.add(entry.path)
-        return io.BufferedReader(_Content(self._frames, entry))
+        return io.BufferedReader(Content(self._frames, entry))
 
     def stat_of(self, file: BinaryIO) -> Entry:
         content = file.raw if isinstance(file, io.BufferedReader) else None
-        if not isinstance(content, _Content):
+        if not isinstance(content, Content):
             raise EvidenceError("a file that this bundle did not open")
         return content.entry
 
@@ -141,7 +137,7 @@ class BundleNode(Node):
 
     def _verify(self, entry: Entry) -> None:
         hasher = hashlib.sha256()
-        for block in _blocks(self._frames, entry.at or 0, entry.size, str(self.root)):
+        for block in blocks(self._frames, entry.at or 0, entry.size, str(self.root)):
             hasher.update(block)
         if hasher.hexdigest() != entry.sha256:
             what = "its bytes in the bundle are not those that were collected (SHA-256 differs); collect it again"
@@ -154,14 +150,14 @@ class BundleNode(Node):
         except EvidenceError as e:
             what = "the bundle was cut short, or packed again by something else; collect or fetch it again"
             raise EvidenceError(f"{e}: {what}") from e
-        end = _last_line(self._frames, name)
+        end = last_line(self._frames, name)
         at, size = end.get("manifest_at"), end.get("manifest_size")
         if type(at) is not int or type(size) is not int or at < 0 or not 0 <= size <= manifest.MAX_MANIFEST:
             raise EvidenceError(f"{name}: its manifest is damaged")
         entries: list[Entry] = []
         notes: list[dict[str, Any]] = []
         hasher = hashlib.sha256()
-        for raw in _lines(self._frames, at, size, name):
+        for raw in lines(self._frames, at, size, name):
             hasher.update(raw)
             line = manifest.decode(raw, name)
             if line["type"] == "entry":
@@ -211,94 +207,6 @@ class BundleNode(Node):
             total = sum(e.size for e in entries)
             what = f"{len(entries)} files ({total} bytes) are not in this bundle: {why}: {some}{more}"
             yield Problem(str(self.root), what, way_out="collect again without this bound")
-
-
-class _Content(io.RawIOBase):
-    """The bytes of one entry."""
-
-    def __init__(self, frames: FrameReader, entry: Entry) -> None:
-        self._frames = frames
-        self.entry = entry
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.entry.size}[whence]
-        if base + offset < 0:
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        self._position = base + offset
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer)
-        wanted = min(len(view), self.entry.size - self._position)
-        if wanted <= 0:
-            return 0
-        try:
-            data = self._frames.read((self.entry.at or 0) + self._position, wanted)
-        except EvidenceError as e:
-            raise OSError(errno.EIO, str(e)) from e
-        view[: len(data)] = data
-        self._position += len(data)
-        return len(data)
-
-
-def _marker(file: BinaryIO, name: str) -> dict[str, Any]:
-    """The archive's first member, which says what it is. Read on its own, so that it is found in a torso too."""
-    none = UsageError(f"--root {name}: neither a directory nor a bundle that `flbrecover collect` made")
-    head = file.read(1 << 16)
-    try:
-        if zstandard.frame_content_size(head) not in range(1, 1 << 16):
-            raise none
-        first = zstandard.ZstdDecompressor().decompress(head)
-    except zstandard.ZstdError as e:
-        raise none from e
-    if not first.startswith(manifest.MARKER.encode() + b"\0"):
-        raise none
-    marker = manifest.decode(first[_TAR_BLOCK:].partition(b"\n")[0], name)
-    made_with = marker.get("format")
-    if type(made_with) is not int:
-        raise none
-    if made_with > manifest.FORMAT:
-        tool = str(marker.get("tool"))[:100]
-        raise UsageError(f"--root {name}: bundle format {made_with}, made by {tool}: newer than this flbrecover")
-    return marker
-
-
-def _last_line(frames: FrameReader, name: str) -> dict[str, Any]:
-    start = max(0, frames.size - _TAIL)
-    raw = b"".join(_blocks(frames, start, frames.size - start, name)).rstrip(b"\0")
-    end = manifest.decode(raw[raw.rfind(b"\n", 0, len(raw) - 1) + 1 :], name)
-    if end["type"] != "end":
-        raise EvidenceError(f"{name}: its manifest is damaged")
-    return end
-
-
-def _lines(frames: FrameReader, at: int, size: int, name: str) -> Iterator[bytes]:
-    rest = b""
-    for block in _blocks(frames, at, size, name):
-        *lines, rest = (rest + block).split(b"\n")
-        for line in lines:
-            yield line + b"\n"
-        if len(rest) > manifest.MAX_LINE:
-            break
-    if rest:
-        raise EvidenceError(f"{name}: its manifest is damaged")
-
-
-def _blocks(frames: FrameReader, at: int, size: int, name: str) -> Iterator[bytes]:
-    end = at + size
-    while at < end:
-        block = frames.read(at, min(_BLOCK, end - at))
-        if not block:
-            raise EvidenceError(f"{name}: ends before its manifest says")
-        yield block
-        at += len(block)
 
 
 def _notes(notes: list[dict[str, Any]]) -> Iterator[Problem]:

@@ -13,9 +13,10 @@ from typing import Any, Literal
 
 import msgpack  # type: ignore[import-untyped]
 
-from flbrecover.fluentbit.record_json import MAX_DEPTH, value_text
+from flbrecover.fluentbit.engine_values import depth_of, key_of, plain, time_of
+from flbrecover.fluentbit.record_json import MAX_DEPTH
 from flbrecover.fluentbit.record_split import Unread
-from flbrecover.fluentbit.values import Ext, Fields, JsonKey, Value
+from flbrecover.fluentbit.values import Ext, Fields, Value
 from flbrecover.model import ByteRange
 
 META_MAGIC = b"\xf1\x77"
@@ -30,7 +31,6 @@ _TYPES: tuple[EventType, ...] = ("logs", "metrics", "traces", "blobs", "profiles
 _DIRECT_ROUTES = 1
 
 _SECOND = 1_000_000_000
-_LAST_SECOND = 253_402_300_799  # the year 9999
 _GROUP_START, _GROUP_END = -1, -2
 _ZERO_SECTOR = bytes(512)  # what a power loss leaves of data that was never written back comes in these
 _MAX_FINAL_NULS = 8
@@ -187,8 +187,8 @@ class EventDecoder:
             if not (len(when) == 2 and _is_map(when[1])):
                 return False
             when, metadata = when
-        time = _time(when)
-        if time is None or _depth(value) > MAX_DEPTH:
+        time = time_of(when)
+        if time is None or depth_of(value) > MAX_DEPTH:
             return False
         seconds, nanos = time
         if seconds < 0:
@@ -238,12 +238,12 @@ class EventDecoder:
         self._count()
         for place, (key, value) in enumerate(pairs):
             if type(key) is not bytes or type(value) is msgpack.Timestamp:
-                pairs[place] = (_key(key), _plain(value))
+                pairs[place] = (key_of(key), plain(value))
         return tuple(pairs)
 
     def _list(self, items: list[Any]) -> list[Any]:
         self._count()
-        return [_plain(item) for item in items]
+        return [plain(item) for item in items]
 
     def _count(self) -> None:
         self._containers += 1
@@ -261,48 +261,3 @@ def final_nuls(event: Event) -> int:
 
 def _is_map(value: Any) -> bool:
     return isinstance(value, tuple)
-
-
-def _time(value: Any) -> tuple[int, int] | None:
-    """Seconds and nanoseconds of a timestamp; negative seconds mark a group. None for what is no timestamp."""
-    if isinstance(value, Ext):
-        if len(value) != 8:
-            return None
-        seconds, nanos = int.from_bytes(value[:4], "big"), int.from_bytes(value[4:], "big")
-        if seconds >= 0xFFFFFFFE and nanos == 0:
-            return seconds - (1 << 32), 0
-        return (seconds, nanos) if nanos < _SECOND else None
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int) and 0 <= value <= _LAST_SECOND:
-        return value, 0
-    if isinstance(value, float) and -_LAST_SECOND <= value <= _LAST_SECOND:
-        seconds = int(value)
-        return seconds, int((value - seconds) * 1e9)
-    return None
-
-
-def _depth(value: Any) -> int:
-    """How deep lists and maps are nested. Not recursive; a pair of a map is a tuple too, but no container."""
-    deepest = 0
-    todo = [(value, 1)]
-    while todo:
-        at, depth = todo.pop()
-        deepest = max(deepest, depth)
-        items = (item for _, item in at) if isinstance(at, tuple) else at
-        todo.extend((item, depth + 1) for item in items if isinstance(item, (list, tuple)))
-    return deepest
-
-
-def _key(key: Any) -> bytes:
-    if type(key) is bytes:
-        return key
-    try:
-        return JsonKey(value_text(_plain(key)))
-    except RecursionError as e:
-        raise ValueError("a map key nested too deep") from e
-
-
-def _plain(value: Any) -> Any:
-    """msgpack's own timestamps come as a class of the library; Fluent Bit knows them as any other extension."""
-    return Ext(value.to_bytes()) if type(value) is msgpack.Timestamp else value

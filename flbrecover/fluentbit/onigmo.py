@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
 
 import regex
 
 from flbrecover.fluentbit import onigmo_sets as sets
 from flbrecover.fluentbit.onigmo_class import CLASS_ESCAPES, ClassReader, escaped_code
+from flbrecover.fluentbit.onigmo_flags import Flags
 
 MAX_PATTERN = 65_536
 MAX_OUTPUT = 1_000_000
@@ -71,13 +71,6 @@ def _delimiters(pattern: str) -> tuple[str, str]:
     return pattern, ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Flags:
-    ignore_case: bool = False
-    dot_all: bool = False
-    extended: bool = False
-
-
 class _Reader:
     """One pass over an expression. ``named`` is known after a first pass: it decides whether ``(...)`` captures."""
 
@@ -90,13 +83,13 @@ class _Reader:
         self.may_start_inside = False
 
     def whole(self, options: str) -> str:
-        flags = _Flags("i" in options, "m" in options, "x" in options)
+        flags = Flags("i" in options, "m" in options, "x" in options)
         out = self._alternatives(flags, 0)
         if self.at < len(self.text):
             raise ValueError("unmatched )")
         return out
 
-    def _alternatives(self, flags: _Flags, depth: int) -> str:
+    def _alternatives(self, flags: Flags, depth: int) -> str:
         """Up to the end of the text or a ``)``, which is left to the caller."""
         if depth > MAX_DEPTH:
             raise ValueError(f"groups nested more than {MAX_DEPTH} deep")
@@ -105,7 +98,7 @@ class _Reader:
             branches.append(self._sequence(flags, depth))
         return "|".join(branches)
 
-    def _sequence(self, flags: _Flags, depth: int) -> str:
+    def _sequence(self, flags: Flags, depth: int) -> str:
         out: list[str] = []
         if depth == 0 and not self.text.startswith(("^", r"\A"), self.at):
             self.may_start_inside = True
@@ -124,7 +117,7 @@ class _Reader:
             out.append(piece)
         return "".join(out)
 
-    def _skipped(self, flags: _Flags) -> bool:
+    def _skipped(self, flags: Flags) -> bool:
         """Comments, and with the option x blanks and ``# ...``."""
         if self.text.startswith("(?#", self.at):
             self.at = self._find(")", self.at + 3) + 1
@@ -138,14 +131,14 @@ class _Reader:
             return True
         return False
 
-    def _isolated_options(self, flags: _Flags) -> _Flags | None:
+    def _isolated_options(self, flags: Flags) -> Flags | None:
         found = _OPTIONS.match(self.text, self.at)
         if not found or found[3] != ")" or not found[0].strip("(?)"):
             return None
         self.at = found.end()
-        return _changed(flags, found[1], found[2] or "")
+        return flags.changed(found[1], found[2] or "")
 
-    def _atom(self, flags: _Flags, depth: int) -> str | sets.CharPattern:
+    def _atom(self, flags: Flags, depth: int) -> str | sets.CharPattern:
         c = self.text[self.at]
         if c == "(":
             return self._group(flags, depth)
@@ -166,9 +159,9 @@ class _Reader:
             return "$"
         if c in "*+?":
             raise ValueError(f"nothing before {c} to repeat")
-        return _literal(ord(c), flags)
+        return flags.literal(ord(c))
 
-    def _group(self, flags: _Flags, depth: int) -> str:
+    def _group(self, flags: Flags, depth: int) -> str:
         found = _NAMED.match(self.text, self.at)
         if found:
             name = found[1] or found[2]
@@ -182,19 +175,19 @@ class _Reader:
             return self._closed(found[0], found[0], flags, depth)
         found = _OPTIONS.match(self.text, self.at)
         if found and found[3] == ":":
-            return self._closed(found[0], "(?:", _changed(flags, found[1], found[2] or ""), depth)
+            return self._closed(found[0], "(?:", flags.changed(found[1], found[2] or ""), depth)
         if self.text.startswith("(?", self.at):
             raise ValueError(f"the group {self.text[self.at : self.at + 8]!r} is not understood")
         return self._closed("(", "(?:" if self.named else "(", flags, depth)
 
-    def _closed(self, opening: str, written: str, flags: _Flags, depth: int) -> str:
+    def _closed(self, opening: str, written: str, flags: Flags, depth: int) -> str:
         self.at += len(opening)
         inner = self._alternatives(flags, depth + 1)
         if not self._take(")"):
             raise ValueError("a group is not closed")
         return f"{written}{inner})"
 
-    def _escape(self, flags: _Flags) -> str | sets.CharPattern:
+    def _escape(self, flags: Flags) -> str | sets.CharPattern:
         if self.at >= len(self.text):
             raise ValueError("ends with a backslash")
         c = self.text[self.at]
@@ -208,14 +201,14 @@ class _Reader:
                 raise ValueError(f"the numbered back reference \\{found[0]} beside named groups")
             if len(found[0]) == 1:
                 self.at = found.end()
-                return _same(rf"(?:\{found[0]})", flags)
+                return flags.same(rf"(?:\{found[0]})")
         if c in CLASS_ESCAPES:
             reader = ClassReader(self.text, self.at, flags.ignore_case)
             ranges, negated = reader.class_escape()
             self.at = reader.at
             return sets.char_pattern(ranges, invalid=negated)
         code, self.at = escaped_code(self.text, self.at)
-        return _literal(code, flags)
+        return flags.literal(code)
 
     def _special(self, c: str) -> str:
         if c == "R":
@@ -232,7 +225,7 @@ class _Reader:
             return f"(?:{before}{after}|{not_before}{not_after})"
         return _ANCHORS[c]
 
-    def _reference(self, flags: _Flags) -> str:
+    def _reference(self, flags: Flags) -> str:
         if self.text[self.at] == "g":  # Onigmo keeps what the called group captures, regex does not
             raise ValueError("the call of a group \\g")
         found = _BACKREF.match(self.text, self.at - 1)
@@ -242,9 +235,9 @@ class _Reader:
         name = found[1] or found[2] or ""
         if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
             raise ValueError(found[0])
-        return _same(f"(?P={name})", flags)
+        return flags.same(f"(?P={name})")
 
-    def _quantified(self, atom: str | sets.CharPattern, flags: _Flags) -> str:
+    def _quantified(self, atom: str | sets.CharPattern, flags: Flags) -> str:
         out: str | None = None
         greedy = True
         while (quantifier := self._quantifier(flags)) is not None:
@@ -261,7 +254,7 @@ class _Reader:
             return out
         return atom.one() if isinstance(atom, sets.CharPattern) else atom
 
-    def _quantifier(self, flags: _Flags) -> tuple[int, int | None, str] | None:
+    def _quantifier(self, flags: Flags) -> tuple[int, int | None, str] | None:
         """(least, most, mode) of the quantifier that comes next, which is consumed. An interval cannot be possessive
         in Ruby, and ``{n}`` not lazy: what follows them is another quantifier."""
         while self.at < len(self.text) and self._skipped(flags):
@@ -293,23 +286,6 @@ class _Reader:
         if found < 0:
             raise ValueError("a comment is not closed")
         return found
-
-
-def _changed(flags: _Flags, on: str, off: str) -> _Flags:
-    if set(on + off) - set("imx"):
-        raise ValueError(f"the option (?{on}{'-' + off if off else ''})")
-    state = {"i": flags.ignore_case, "m": flags.dot_all, "x": flags.extended}
-    state.update({**dict.fromkeys(on, True), **dict.fromkeys(off, False)})
-    return _Flags(state["i"], state["m"], state["x"])
-
-
-def _literal(code: int, flags: _Flags) -> sets.CharPattern:
-    ranges = sets.both_cases(((code, code),)) if flags.ignore_case else ((code, code),)
-    return sets.char_pattern(ranges, invalid=False)
-
-
-def _same(reference: str, flags: _Flags) -> str:
-    return f"(?i:{reference})" if flags.ignore_case else reference
 
 
 def _written(least: int, most: int | None) -> str:

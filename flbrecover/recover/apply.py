@@ -30,8 +30,9 @@ from flbrecover.recover.analysis import Connect, hash_of
 from flbrecover.recover.compare import ESTIMATED, SOURCE, TAG, ascii_path
 from flbrecover.recover.contents import Contents
 from flbrecover.recover.interrupts import InterruptsHeld
+from flbrecover.recover.object_key import MOST_KEYS, keys_of
 from flbrecover.recover.object_records import holds
-from flbrecover.recover.put_object import MOST_KEYS, body_of, keys_of
+from flbrecover.recover.put_object import body_of
 from flbrecover.recover.survey import Survey
 from flbrecover.recover.watch import Watch, unwatched
 from flbrecover.threads import Pool

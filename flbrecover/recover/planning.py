@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
 from flbrecover.fluentbit.formats import SECOND_NS
-from flbrecover.fluentbit.key_format import recovered_key
-from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.model import Agent
 from flbrecover.reconcile.holders import Holder
 from flbrecover.reconcile.plan import Action, Additions, CompleteUpload, Piece, PutRecords, SourceKind
@@ -20,6 +17,7 @@ from flbrecover.recover.estimate import Estimator
 from flbrecover.recover.groups import runs_of, split
 from flbrecover.recover.left_to_agent import left_to_agent
 from flbrecover.recover.log_entries import LogRun
+from flbrecover.recover.object_key import derived_keys
 from flbrecover.recover.states import States
 from flbrecover.recover.uploads import UploadCase
 
@@ -279,27 +277,13 @@ class Planner:
         first = summed.first_ns if summed.first_ns is not None else fallback_ns
         last = summed.last_ns if summed.last_ns is not None else first
         output = self._comparison.output
-        key = recovered_key(output, tag, first, identity(tag, pieces, summed.sha256), attempt=first_attempt(output))
+        key = next(derived_keys(output, tag, first, pieces, summed.sha256))
         self._planned.actions.append(
             PutRecords(
                 self._next(), output.number, output.bucket, tag, key, pieces, summed.records, summed.size,
                 summed.sha256, first, last, reason, rebuilt, additions, after,
             )
         )  # fmt: skip
-
-
-def identity(tag: str, pieces: Sequence[Piece], sha256: str) -> str:
-    """What the random part of a key is derived from: the content, and where its first record came from. Two objects of
-    nothing but the same heartbeat have the same content and are two objects all the same."""
-    first = pieces[0]
-    where = f"{sha256}\n{tag}\n{first.path}\n{first.ranges[0].start}"
-    return hashlib.sha256(where.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def first_attempt(output: S3Output) -> int:
-    """The first key that is tried. The plain key of ``static_file_path`` is the one that every Fluent Bit with this
-    configuration writes next: what is put there will be overwritten."""
-    return 1 if output.static_file_path else 0
 
 
 def _append(runs: list[tuple[LogRun, list[range]]], run: LogRun, entries: range) -> None:

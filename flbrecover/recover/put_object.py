@@ -1,4 +1,4 @@
-"""The object that an action makes: its body, and the keys that it can stand under."""
+"""The body of the object that an action makes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ from typing import BinaryIO
 
 from flbrecover.bucket import writing
 from flbrecover.errors import PlanError
-from flbrecover.fluentbit.key_format import recovered_key
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.reconcile.plan import PutRecords
 from flbrecover.recover.content_hash import ContentHash, content_hash
 from flbrecover.recover.contents import Contents, NotCopiedError
-from flbrecover.recover.planning import first_attempt, identity
-
-MOST_KEYS = 8  # keys that are tried when a key is taken by other content
 
 _CHANGED = "its records are not what the plan was made with any more: the evidence has changed; make the plan again"
 
@@ -33,15 +29,6 @@ def body_of(contents: Contents, output: S3Output, action: PutRecords, file: Bina
         file.seek(0)
         file.truncate()
     raise PlanError(_CHANGED)
-
-
-def keys_of(output: S3Output, action: PutRecords) -> Iterator[str]:
-    """The keys that an action's object can stand under, in the order in which they are tried: the plan's own first."""
-    yield action.key
-    source = identity(action.tag, action.pieces, action.sha256)
-    first = first_attempt(output)
-    for attempt in range(first + 1, first + MOST_KEYS):
-        yield recovered_key(output, action.tag, action.first_ns, source, attempt=attempt)
 
 
 def _hashed(blocks: Iterator[bytes], hasher: ContentHash) -> Iterator[bytes]:

@@ -11,10 +11,10 @@ from flbrecover.reconcile.plan import Plan, PutRecords
 from flbrecover.recover.analysis import Analysis, Connect, analyse, make_plan
 from flbrecover.recover.apply import JOBS, NO_JOURNAL, Apply, Done, Journal
 from flbrecover.recover.fresh import appeared
+from flbrecover.recover.object_key import keys_of
 from flbrecover.recover.object_records import holds
 from flbrecover.recover.options import Options
 from flbrecover.recover.planning import Choice
-from flbrecover.recover.put_object import keys_of
 from flbrecover.recover.survey import Survey
 from flbrecover.recover.watch import Watch, unwatched
 
