@@ -33,7 +33,7 @@ __all__ = [
     "RangeIgnoredError", "decoded", "head", "last_bytes", "open_body", "part_sizes", "range_bytes",
 ]  # fmt: skip
 
-READ_SIZE = 1024 * 1024
+READ_SIZE = 256 * 1024
 CUTS = 4  # how often the connection of one body may be lost
 _GZIP = b"\x1f\x8b"
 
