@@ -1,5 +1,5 @@
-"""The keys that a recovered object can stand under. They follow from what it holds: nothing has to be remembered between
-two runs."""
+"""The keys that a recovered object can stand under. They follow from what it holds: nothing has to be remembered
+between two runs."""
 
 from __future__ import annotations
 
