@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+SECOND_NS = 1_000_000_000
+
 State = Literal["stored", "pending", "buffered", "lost", "unread", "gone"]
 """Where a record is: see docs/lost.md. A recovery turns pending, buffered, lost and unread into stored."""
 

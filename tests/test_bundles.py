@@ -61,10 +61,8 @@ def test_recovered_from_its_bundle(folder: Path, tmp_path: Path, moto: Server) -
     config, environment = f"/{case.facts['config']}", case.facts.get("environment")
     url = ("--endpoint-url", moto.endpoint_url)
     before = footprint(node)
-    assert flbrecover("collect", "--root", node, "--config", config, "-o", bundle, environment=environment).code in (
-        0,
-        4,
-    )
+    collected = flbrecover("collect", "--root", node, "--config", config, "-o", bundle, environment=environment)
+    assert collected.code in (0, 4)
 
     of_node, of_bundle = tmp_path / "node.json", tmp_path / "bundle.json"
     gone = ("--agent", "gone", "--json", *url, "--config", config)

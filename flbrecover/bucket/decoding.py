@@ -15,7 +15,7 @@ from flbrecover.bucket import columnar, snappy_block
 from flbrecover.bucket.source import BLOCK, Source
 from flbrecover.bucket.zstd_frame import is_skippable, zstd_pieces
 from flbrecover.errors import BucketError, FlbrecoverError
-from flbrecover.inflating import inflating
+from flbrecover.fast_zlib import fast_zlib
 
 HEAD = 64 * 1024  # bytes of a body that are looked at to tell snappy from text
 GZIP_SLICE = 32 * 1024  # bytes fed at once: what they unpack to stays in the processor's cache while it is cut up
@@ -117,13 +117,13 @@ def _sections(source: Source) -> Iterator[bytes]:
 
 
 def _gzip_member(source: Source, good: int) -> Iterator[bytes]:
-    inflate = inflating.decompressobj(31)
+    inflate = fast_zlib.decompressobj(31)
     given = good
     while not inflate.eof:
         data = inflate.unconsumed_tail or source.take(GZIP_SLICE)
         try:
             block = inflate.decompress(data, BLOCK)
-        except inflating.error as e:
+        except fast_zlib.error as e:
             wrong_sum = "incorrect" in str(e).lower()  # data check, length check, checksum
             raise BodyDamaged(f"gzip: {e}", good if wrong_sum else given) from e
         if block:

@@ -16,6 +16,7 @@ from botocore import exceptions as boto
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
+from flbrecover.bucket.heads import UnsendableHeaderError
 from flbrecover.errors import BucketError
 
 MAX_MESSAGE = 200  # characters of a server's own words
@@ -184,6 +185,8 @@ def _of_client(error: Exception, place: Place) -> str:
         return f"AWS credentials could not be fetched: {_tidy(str(error))}"
     if isinstance(error, boto.ParamValidationError | UnicodeEncodeError):
         return f"{place.url}: S3 has no such bucket name or key: {_tidy(str(error))}"
+    if isinstance(error, UnsendableHeaderError):
+        return f"{place.url}: {error}"
     if isinstance(error, boto.SSLError):
         return f"{place.endpoint}: no TLS connection (certificate, or not an https endpoint): {_tidy(str(error))}"
     if isinstance(error, boto.ProxyConnectionError):

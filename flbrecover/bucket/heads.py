@@ -24,7 +24,10 @@ _NO_BODY = (204, 304)
 
 
 class UnsendableHeaderError(BotoCoreError):
-    fmt = "the header {name} cannot be sent: it has a character that no header has"
+    fmt = (
+        "the header {name} was not sent: its value has a character that no header can have; "
+        "correct it in the configuration or the options"
+    )
 
 
 class Response(HTTPResponse):
@@ -64,12 +67,16 @@ class Response(HTTPResponse):
             raise HTTPException("the answer comes in a form that was not asked for")
 
 
+def need_sendable(headers: Mapping[str, str]) -> None:
+    """Raises UnsendableHeaderError where a value has what no header can have."""
+    if _NEVER_SENT.search("".join(headers.values())):
+        raise UnsendableHeaderError(name=next(n for n, value in headers.items() if _NEVER_SENT.search(value)))
+
+
 def request_head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
     """The head of a request. Raises UnsendableHeaderError."""
+    need_sendable(headers)
     lines = [f"{name}: {value}" for name, value in headers.items()]
-    if _NEVER_SENT.search("".join(lines)):
-        name = next(line.partition(":")[0] for line in lines if _NEVER_SENT.search(line))
-        raise UnsendableHeaderError(name=name)
     return "\r\n".join((f"{method} {target} HTTP/1.1", "accept-encoding: identity", *lines, "", "")).encode("latin-1")
 
 

@@ -29,6 +29,7 @@ from flbrecover import __version__
 from flbrecover.bucket import session as sessions
 from flbrecover.bucket.answers import Answer, BotocoreReply, Reply, error_of, whole_content
 from flbrecover.bucket.connections import MOST_IDLE, Connections
+from flbrecover.bucket.heads import need_sendable
 from flbrecover.bucket.retries import ELSEWHERE, EXPIRED, headers_of, is_passing, pause_after
 from flbrecover.bucket.session import Identity
 from flbrecover.bucket.signing import EMPTY_SHA256, Keys, query_string, quoted_key, signed
@@ -199,6 +200,7 @@ class Transport:
 
     def _by_botocore(self, site: Site, request: _Request, target: str, headers: dict[str, str]) -> Reply:
         """Through a proxy; and large bodies, for which the server is asked before they are sent."""
+        need_sendable(headers)
         if request.size >= LARGE:
             headers["expect"] = "100-continue"
         if not isinstance(request.body, bytes):

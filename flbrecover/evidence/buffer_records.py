@@ -12,12 +12,12 @@ from typing import BinaryIO
 from flbrecover.errors import EvidenceError
 from flbrecover.evidence.chunk_reader import blocks, problem_of
 from flbrecover.evidence.node import Node
+from flbrecover.fast_zlib import fast_zlib
 from flbrecover.fluentbit import chunk_file
 from flbrecover.fluentbit.engine_chunk import HALF, Event, EventDecoder, final_nuls
 from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.fluentbit.record_split import Lines, LineSplitter, Piece, Unread
-from flbrecover.inflating import inflating
 from flbrecover.model import BufferFile, ByteRange, Problem, Record
 
 MAX_RANGES = 1000  # of damaged bytes that are listed one by one
@@ -244,11 +244,11 @@ class BufferRecords:
             if header is None:
                 header = chunk_file.parse_header(block, size)
             end = at + len(block)
-            checked = inflating.crc32(_part(block, at, ByteRange(chunk_file.CHECKED_AT, content.end)), checked)
+            checked = fast_zlib.crc32(_part(block, at, ByteRange(chunk_file.CHECKED_AT, content.end)), checked)
             self._slack_used = self._slack_used or bool(_part(block, at, self._buffer.slack).strip(b"\0"))
             part = _part(block, at, content)
             if part:
-                self.content_crc32 = inflating.crc32(part, self.content_crc32)
+                self.content_crc32 = fast_zlib.crc32(part, self.content_crc32)
                 self.content_length += len(part)
                 yield part
         if end < size:
@@ -262,7 +262,7 @@ class BufferRecords:
         if not header.magic_ok or header.content.start != self._buffer.content.start or chunk_file.is_new(header):
             return True
         zeros = 0 if header.length_known else _ZEROS_OF_A_NUMBER  # which may end a content of unknown length
-        possible = (inflating.crc32(bytes(more), crc32) for more in range(zeros + 1))
+        possible = (fast_zlib.crc32(bytes(more), crc32) for more in range(zeros + 1))
         return any(chunk_file.crc_verdict(header.crc, value) != "mismatch" for value in possible)
 
     def _damaged(self, span: ByteRange, what: str) -> None:

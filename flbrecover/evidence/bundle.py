@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from flbrecover.errors import EvidenceError
+from flbrecover.evidence import bundle_archive as archive
 from flbrecover.evidence import bundle_manifest as manifest
-from flbrecover.evidence.bundle_archive import Content, blocks, last_line, lines, marker_of
 from flbrecover.evidence.bundle_manifest import Entry
 from flbrecover.evidence.frames import FrameReader
 from flbrecover.evidence.node import Node, Parts
@@ -44,7 +44,7 @@ class BundleNode(Node):
         except OSError as e:
             raise EvidenceError(f"--root {path}: {e.strerror}") from e
         try:
-            self._read_manifest(marker_of(self._file, str(path)))
+            self._read_manifest(archive.marker_of(self._file, str(path)))
         except BaseException:
             self._file.close()
             raise
@@ -106,11 +106,11 @@ class BundleNode(Node):
         if entry.path not in self._verified:
             self._verify(entry)
             self._verified.add(entry.path)
-        return io.BufferedReader(Content(self._frames, entry))
+        return io.BufferedReader(archive.Content(self._frames, entry))
 
     def stat_of(self, file: BinaryIO) -> Entry:
         content = file.raw if isinstance(file, io.BufferedReader) else None
-        if not isinstance(content, Content):
+        if not isinstance(content, archive.Content):
             raise EvidenceError("a file that this bundle did not open")
         return content.entry
 
@@ -137,7 +137,7 @@ class BundleNode(Node):
 
     def _verify(self, entry: Entry) -> None:
         hasher = hashlib.sha256()
-        for block in blocks(self._frames, entry.at or 0, entry.size, str(self.root)):
+        for block in archive.blocks(self._frames, entry.at or 0, entry.size, str(self.root)):
             hasher.update(block)
         if hasher.hexdigest() != entry.sha256:
             what = "its bytes in the bundle are not those that were collected (SHA-256 differs); collect it again"
@@ -150,14 +150,14 @@ class BundleNode(Node):
         except EvidenceError as e:
             what = "the bundle was cut short, or packed again by something else; collect or fetch it again"
             raise EvidenceError(f"{e}: {what}") from e
-        end = last_line(self._frames, name)
+        end = archive.last_line(self._frames, name)
         at, size = end.get("manifest_at"), end.get("manifest_size")
         if type(at) is not int or type(size) is not int or at < 0 or not 0 <= size <= manifest.MAX_MANIFEST:
             raise EvidenceError(f"{name}: its manifest is damaged")
         entries: list[Entry] = []
         notes: list[dict[str, Any]] = []
         hasher = hashlib.sha256()
-        for raw in lines(self._frames, at, size, name):
+        for raw in archive.lines(self._frames, at, size, name):
             hasher.update(raw)
             line = manifest.decode(raw, name)
             if line["type"] == "entry":

@@ -17,7 +17,7 @@ from flbrecover.fluentbit.engine_values import depth_of, key_of, plain, time_of
 from flbrecover.fluentbit.record_json import MAX_DEPTH
 from flbrecover.fluentbit.record_split import Unread
 from flbrecover.fluentbit.values import Ext, Fields, Value
-from flbrecover.model import ByteRange
+from flbrecover.model import SECOND_NS, ByteRange
 
 META_MAGIC = b"\xf1\x77"
 EVENT_START = b"\x92\x92\xd7\x00"  # [[EventTime, metadata], fields]: every event since 2.1
@@ -30,7 +30,6 @@ EventType = Literal["logs", "metrics", "traces", "blobs", "profiles", "unknown"]
 _TYPES: tuple[EventType, ...] = ("logs", "metrics", "traces", "blobs", "profiles")
 _DIRECT_ROUTES = 1
 
-_SECOND = 1_000_000_000
 _GROUP_START, _GROUP_END = -1, -2
 _ZERO_SECTOR = bytes(512)  # what a power loss leaves of data that was never written back comes in these
 _MAX_FINAL_NULS = 8
@@ -69,7 +68,7 @@ def parse_metadata(meta: bytes) -> Metadata:
 def created_ns(name: str) -> int | None:
     """The creation time in the name of a chunk file (``<pid>-<sec>.<nsec>.flb``), None for any other name."""
     found = NAME.match(name)
-    return int(found[1]) * _SECOND + int(found[2]) if found else None
+    return int(found[1]) * SECOND_NS + int(found[2]) if found else None
 
 
 class EventDecoder:
@@ -195,7 +194,7 @@ class EventDecoder:
             if seconds in (_GROUP_START, _GROUP_END):
                 self._group = value[1] if seconds == _GROUP_START else None
             return True
-        return Event(seconds * _SECOND + nanos, metadata, value[1], span, self._group)
+        return Event(seconds * SECOND_NS + nanos, metadata, value[1], span, self._group)
 
     def _damage(self, event: Event | bool, end: int) -> str:
         """Why what stands in the buffer up to ``end`` is not to be taken, "" where nothing is wrong with it."""

@@ -11,8 +11,8 @@ import msgpack  # type: ignore[import-untyped]
 
 from flbrecover.fluentbit.record_json import value_text
 from flbrecover.fluentbit.values import Ext, JsonKey
+from flbrecover.model import SECOND_NS
 
-_SECOND = 1_000_000_000
 _LAST_SECOND = 253_402_300_799  # the year 9999
 
 
@@ -24,7 +24,7 @@ def time_of(value: Any) -> tuple[int, int] | None:
         seconds, nanos = int.from_bytes(value[:4], "big"), int.from_bytes(value[4:], "big")
         if seconds >= 0xFFFFFFFE and nanos == 0:
             return seconds - (1 << 32), 0
-        return (seconds, nanos) if nanos < _SECOND else None
+        return (seconds, nanos) if nanos < SECOND_NS else None
     if isinstance(value, bool):
         return None
     if isinstance(value, int) and 0 <= value <= _LAST_SECOND:
@@ -48,6 +48,7 @@ def depth_of(value: Any) -> int:
 
 
 def key_of(key: Any) -> bytes:
+    """The key of a map as bytes; what is no text is the JSON that Fluent Bit writes for it. Raises ValueError."""
     if type(key) is bytes:
         return key
     try:

@@ -10,11 +10,12 @@ import re
 from dataclasses import dataclass
 from itertools import chain
 
+from flbrecover.model import SECOND_NS
+
 _NAME = re.compile(r"([0-9]{1,20})-([0-9]{1,20})\Z")
 _MASK = (1 << 64) - 1
 _SEED = 5381
 _SEED_INVERSE = pow(_SEED, -1, 1 << 64)
-_SECOND = 1_000_000_000
 _DAY = 86_400
 
 LOOK_BACK_S = 7 * _DAY  # a file is written to for the time of one upload; clocks and copies are less exact
@@ -82,11 +83,11 @@ def created_ns(name: FileName, near_ns: int) -> int | None:
     quotient below 10^9 is taken: the last one up to ``near_ns``, else the first one behind it. Strong, not certain.
     """
     product = name.time_product
-    near = near_ns // _SECOND
+    near = near_ns // SECOND_NS
     if product == 0 or near <= 0:
         return None
-    first = max(near - LOOK_BACK_S, product // _SECOND + 1, 1)
+    first = max(near - LOOK_BACK_S, product // SECOND_NS + 1, 1)
     for second in chain(range(near, first - 1, -1), range(max(near + 1, first), near + LOOK_AHEAD_S + 1)):
         if product % second == 0:
-            return second * _SECOND + product // second
+            return second * SECOND_NS + product // second
     return None

@@ -14,9 +14,8 @@ from flbrecover.fluentbit.otlp_split import LogRecordSplitter
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.fluentbit.record_split import LineSplitter, Splitter
 from flbrecover.fluentbit.values import Fields
-from flbrecover.model import Envelope, Record
+from flbrecover.model import SECOND_NS, Envelope, Record
 
-SECOND_NS = 1_000_000_000
 MILLISECOND_NS = 1_000_000
 MICROSECOND_NS = 1000
 

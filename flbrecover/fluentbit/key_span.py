@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from flbrecover.fluentbit.key_strftime import Unit, values
+from flbrecover.model import SECOND_NS
 
-SECOND_NS = 1_000_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 LATEST = datetime(9998, 12, 31, 23, 59, 59, tzinfo=timezone.utc)  # the end of its year is a time too
 UNITS: tuple[Unit, ...] = ("second", "minute", "hour", "day", "month", "year")  # finest first

@@ -19,9 +19,9 @@ from flbrecover.fluentbit.json_members import Members
 from flbrecover.fluentbit.json_string import is_plain, write_string
 from flbrecover.fluentbit.pipeline import JsonDateFormat, RecordFormat, S3Output, Service
 from flbrecover.fluentbit.values import Ext, Fields, JsonKey, Value
+from flbrecover.model import SECOND_NS
 
 MAX_DEPTH = 32  # of maps and lists: MSGPACK_EMBED_STACK_SIZE, beyond which Fluent Bit cannot read its own records
-_SECOND = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def _raw(text: str) -> bytes:
 
 
 def _date(time_ns: int, date_format: JsonDateFormat) -> Value:
-    seconds, nanos = divmod(time_ns, _SECOND)
+    seconds, nanos = divmod(time_ns, SECOND_NS)
     if date_format == "epoch":
         return seconds
     if date_format == "epoch_ms":

@@ -15,8 +15,8 @@ from operator import add
 
 from flbrecover.fluentbit.pipeline import JsonDateFormat
 from flbrecover.fluentbit.record_json import RecordStyle
+from flbrecover.model import SECOND_NS
 
-_SECOND = 1_000_000_000
 _LARGEST_PARSED = 1 << 20  # a record is parsed as a whole only for a date that does not come first
 _DATES = {
     "iso8601": re.compile(rb'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{6})Z"'),
@@ -84,11 +84,11 @@ def _parse_date(text: bytes, date_format: JsonDateFormat) -> int | None:
         if found is None:
             return None
         seconds = _seconds(found[1])
-        return None if seconds is None else seconds * _SECOND + int(found[2]) * 1000
+        return None if seconds is None else seconds * SECOND_NS + int(found[2]) * 1000
     found = (_DOUBLE if date_format == "double" else _INTEGER).match(text)
     if found is None:
         return None
-    return int(Decimal(found[1].decode("ascii")) * (1_000_000 if date_format == "epoch_ms" else _SECOND))
+    return int(Decimal(found[1].decode("ascii")) * (1_000_000 if date_format == "epoch_ms" else SECOND_NS))
 
 
 def _seconds(text: bytes) -> int | None:

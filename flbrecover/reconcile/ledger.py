@@ -148,8 +148,8 @@ class Ledger:
             if min(known) == NO_TIME:
                 known = [t for t in known if t != NO_TIME]
             if known:
-                first = min(known) if first is None else min(first, *known)
-                last = max(known) if last is None else max(last, *known)
+                first = min(known) if first is None else min(first, min(known))
+                last = max(known) if last is None else max(last, max(known))
         return first, last
 
     def times(self, entries: range, width: int) -> Counter[int | None]:

@@ -11,12 +11,12 @@ from flbrecover.bucket import columnar
 from flbrecover.bucket.client import S3
 from flbrecover.errors import ConfigError
 from flbrecover.evidence.buffer_records import BufferRecords
-from flbrecover.fluentbit.formats import MILLISECOND_NS, SECOND_NS, format_of
+from flbrecover.fluentbit.formats import MILLISECOND_NS, format_of
 from flbrecover.fluentbit.key_format import KeyFormat, KeyPattern
 from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.fluentbit.record_json import RecordStyle
-from flbrecover.model import BufferFile, Problem
+from flbrecover.model import SECOND_NS, BufferFile, Problem
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.match_key import rule_for
 from flbrecover.reconcile.sorted_index import KeySet

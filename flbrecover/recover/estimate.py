@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from flbrecover.fluentbit.formats import SECOND_NS
+from flbrecover.model import SECOND_NS
 from flbrecover.reconcile.plan import Dates
 from flbrecover.recover.comparison import Comparison
 from flbrecover.recover.log_entries import LogRun

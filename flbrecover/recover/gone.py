@@ -14,10 +14,8 @@ from flbrecover.fluentbit import json_members
 from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.pipeline import TailInput
 from flbrecover.fluentbit.record_json import RecordStyle
-from flbrecover.model import Record
+from flbrecover.model import SECOND_NS, Record
 from flbrecover.recover.survey import Survey
-
-SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from flbrecover.fluentbit.formats import SECOND_NS
-from flbrecover.model import SourceFile
+from flbrecover.model import SECOND_NS, SourceFile
 from flbrecover.reconcile.held_records import Halves
 from flbrecover.reconcile.runs import Run
 from flbrecover.recover.comparison import Comparison

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from flbrecover.fluentbit.formats import SECOND_NS
-from flbrecover.model import Agent
+from flbrecover.model import SECOND_NS, Agent
 from flbrecover.reconcile.holders import Holder
 from flbrecover.reconcile.plan import Action, Additions, CompleteUpload, Piece, PutRecords, SourceKind
 from flbrecover.reconcile.states import EntryState, join_ranges

@@ -65,7 +65,7 @@ class States:
         raw = self._codes.raw()
         for start in range(entries.start, entries.stop, _AT_ONCE):
             some = bytes(raw[start : min(start + _AT_ONCE, entries.stop)])
-            while some:
+            while some:  # the codes of one state after the other are taken away: there are few states
                 others = some.replace(some[:1], b"")
                 counts[some[0]] += len(some) - len(others)
                 some = others

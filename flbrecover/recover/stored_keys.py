@@ -13,14 +13,13 @@ from flbrecover.bucket.listing import objects_split
 from flbrecover.fluentbit.key_format import KeyFields, KeyFormat
 from flbrecover.fluentbit.key_pattern import MOST_PREFIXES
 from flbrecover.fluentbit.pipeline import S3Output
-from flbrecover.model import StoredObject
+from flbrecover.model import SECOND_NS, StoredObject
 from flbrecover.recover.prefix_index import PrefixIndex
 from flbrecover.recover.window import SLACK_NS, Window
 
 if TYPE_CHECKING:
     from flbrecover.recover.survey import Survey
 
-SECOND_NS = 1_000_000_000
 GAP_SLACK_NS = 60 * SECOND_NS  # for a retry, and for clocks that differ
 _TIMER_MIN_S, _TIMER_MAX_S = 6, 60  # UPLOAD_TIMER_MIN_WAIT, UPLOAD_TIMER_MAX_WAIT in plugins/out_s3/s3.h
 MOST_EXAMPLES = 3

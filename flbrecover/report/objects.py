@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
 from flbrecover.fluentbit.pipeline import S3Output
+from flbrecover.model import SECOND_NS
 from flbrecover.recover.stored_keys import (
-    SECOND_NS,
     Gap,
     KeyedObject,
     KeysOfTag,

@@ -7,12 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 from flbrecover.evidence.source_files import GoneRange
-from flbrecover.model import Problem, SourceFile, SourceLog, TailPosition
+from flbrecover.model import SECOND_NS, Problem, SourceFile, SourceLog, TailPosition
 from flbrecover.recover.survey import Survey
 from flbrecover.report import jsonl, problems, text
 from flbrecover.report.escape import shown
-
-SECOND_NS = 1_000_000_000
 
 
 def write_text(out: TextIO, survey: Survey, notes: Sequence[Problem] = ()) -> None:

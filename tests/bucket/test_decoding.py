@@ -57,12 +57,12 @@ def damage(body: bytes, **more: object) -> tuple[bytes, BodyDamaged]:
 
 
 @pytest.fixture(params=["isal", "zlib"], autouse=True, scope="module")
-def inflating(request: pytest.FixtureRequest) -> Iterator[None]:
+def fast_zlib(request: pytest.FixtureRequest) -> Iterator[None]:
     """Both libraries that inflate."""
-    before = decoding.inflating
-    decoding.inflating = importlib.import_module("isal.isal_zlib") if request.param == "isal" else zlib
+    before = decoding.fast_zlib
+    decoding.fast_zlib = importlib.import_module("isal.isal_zlib") if request.param == "isal" else zlib
     yield
-    decoding.inflating = before
+    decoding.fast_zlib = before
 
 
 BODIES = {

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from conftest import FreshBucket
 from servers import FaultServer, Server, error_xml, reply
 
-from flbrecover.bucket import writing
+from flbrecover.bucket import transport, writing
 from flbrecover.bucket.client import S3, RequestOptions, connect
 from flbrecover.bucket.pending_uploads import list_uploads
 from flbrecover.bucket.writing import put
@@ -217,6 +217,17 @@ def test_a_bucket_that_wants_a_content_md5_gets_one() -> None:
     with FaultServer(answer) as server:
         assert put_bytes(at(server), output("logs"), "k").outcome == "written"
     assert server.seen[-1][2]["content-md5"] == base64.b64encode(hashlib.md5(BODY).digest()).decode()
+
+
+@pytest.mark.parametrize("body", [BODY, b"x" * transport.LARGE], ids=["small", "large"])
+def test_a_content_type_that_no_header_can_have(body: bytes) -> None:
+    with FaultServer(lambda handler: reply(handler, 404, {})) as server, pytest.raises(BucketError) as e:
+        put_bytes(at(server), output("logs", content_type="text/\x01plain"), "k", body)
+    assert str(e.value) == (
+        "s3://logs/k: the header content-type was not sent: its value has a character that no header can have; "
+        "correct it in the configuration or the options"
+    )
+    assert all(method == "HEAD" for method, _, _ in server.seen)
 
 
 def test_encryption_that_was_asked_for_is_sent_with_writes() -> None:

@@ -79,7 +79,7 @@ def test_no_s3_output_says_what_was_found(command: str, root: Path) -> None:
     config = write(root, "/other.conf", "[INPUT]\n    Name tail\n    Path /x\n[OUTPUT]\n    Name es\n    Match *\n")
     ended = flbrecover(command, "--root", root, "--config", config)
     assert ended.code == 2
-    assert one_line(ended) == ("flbrecover: /other.conf: no s3 output (outputs found: es); give --config or --bucket")
+    assert one_line(ended) == "flbrecover: /other.conf: no s3 output (outputs found: es); give --config or --bucket"
 
 
 def test_no_tail_input_says_what_was_found(root: Path) -> None:

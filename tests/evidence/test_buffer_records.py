@@ -51,6 +51,12 @@ def bytes_of(records: BufferRecords) -> list[bytes]:
     return [record.data for record in records]
 
 
+def content_of(records: BufferRecords, data: bytes) -> bytes:
+    """What of a file's bytes is its content."""
+    where = records._buffer.content
+    return data[where.start : where.end]
+
+
 def ranges(records: BufferRecords) -> list[tuple[int, int]]:
     return [(p.where.start, p.where.end) for p in records.problems if p.where and p.unreadable]
 
@@ -181,6 +187,8 @@ def test_whole_records_are_read_and_the_rest_is_listed(name: str, tmp_path: Path
     assert all(data[r.span.start : r.span.end] == r.data for r in found)
     assert [r.span.start for r in found] == sorted({r.span.start for r in found})
     assert ranges(records) == lost
+    content = content_of(records, data)
+    assert (records.content_crc32, records.content_length) == (zlib.crc32(content), len(content))
 
 
 def test_records_from_the_slack_can_be_told_apart_and_left_out(tmp_path: Path) -> None:
@@ -371,6 +379,8 @@ def test_a_file_that_changes_is_noticed(change: str, tmp_path: Path) -> None:
     found = bytes_of(records)
     assert set(found) <= set(LINES)
     assert any(p.unreadable and ("changed" in p.what or "cannot be read" in p.what) for p in records.problems)
+    read_whole = records.content_length == len(content_of(records, WHOLE))
+    assert read_whole == (change not in ("shrink", "remove"))
 
 
 # -- engine chunks ---------------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from flbrecover.fluentbit.key_format import KeyFields
 from flbrecover.fluentbit.pipeline import S3Output
-from flbrecover.recover.stored_keys import SECOND_NS, KeysOfTag, longest_without_gap, time_shown_by
+from flbrecover.model import SECOND_NS
+from flbrecover.recover.stored_keys import KeysOfTag, longest_without_gap, time_shown_by
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["inflating"]
+__all__ = ["fast_zlib"]
 
-inflating: Any
+fast_zlib: Any
 try:
-    from isal import isal_zlib as inflating
+    from isal import isal_zlib as fast_zlib
 except ImportError:  # no wheel for this machine
-    import zlib as inflating
+    import zlib as fast_zlib
