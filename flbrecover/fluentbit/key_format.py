@@ -11,10 +11,11 @@ import re
 from datetime import datetime
 
 from flbrecover.errors import ConfigError
-from flbrecover.fluentbit import key_pattern, key_strftime
+from flbrecover.fluentbit import key_strftime, key_template
 from flbrecover.fluentbit.file_name import tag_hash
-from flbrecover.fluentbit.key_pattern import KeyFields, KeyPattern, Template
+from flbrecover.fluentbit.key_pattern import KeyPattern
 from flbrecover.fluentbit.key_span import to_datetime
+from flbrecover.fluentbit.key_template import KeyFields, Template
 from flbrecover.fluentbit.pipeline import S3Output
 
 __all__ = ["MAX_KEY_BYTES", "KeyFields", "KeyFormat", "KeyPattern", "recovered_key"]
@@ -78,9 +79,9 @@ class KeyFormat:
         With ``workers`` above 1 some versions take the name of the buffer file for the tag: those keys fit as well.
         """
         tag = _clean(tag)
-        file_name = f"{tag_hash(_encode(tag))}-{key_pattern.NUMBER}"
+        file_name = f"{tag_hash(_encode(tag))}-{key_template.NUMBER}"
         templates = [
-            Template(self._expand(t, key_pattern.UUID, key_pattern.INDEX)[1:], self._delimiters)
+            Template(self._expand(t, key_template.UUID, key_template.INDEX)[1:], self._delimiters)
             for t in (tag, file_name)
         ]
         return KeyPattern(templates, tag, tuple(enumerate(self._split(tag))))
@@ -91,10 +92,10 @@ class KeyFormat:
 
     def _any_tag(self) -> Template:
         text = self._format
-        for n, hole in enumerate(key_pattern.PARTS):
+        for n, hole in enumerate(key_template.PARTS):
             text = text.replace(f"$TAG[{n}]", hole)
-        text = text.replace("$TAG", key_pattern.TAG)
-        text = text.replace("$INDEX", key_pattern.INDEX).replace("$UUID", key_pattern.UUID)
+        text = text.replace("$TAG", key_template.TAG)
+        text = text.replace("$INDEX", key_template.INDEX).replace("$UUID", key_template.UUID)
         return Template(text[1:], self._delimiters)
 
     def _expand(self, tag: str, uuid: str, index: str) -> str:
@@ -153,7 +154,7 @@ def _strftime(text: str, moment: datetime) -> str:
     parts = key_strftime.tokens(text)
     kept = b""
     for part, piece in zip(parts, key_strftime.render(parts, moment), strict=True):
-        room = key_pattern.MAX_RENDERED - len(kept)
+        room = key_template.MAX_RENDERED - len(kept)
         more = _encode(piece)
         if len(more) > room:
             kept += more[:room] if isinstance(part, str) else b""

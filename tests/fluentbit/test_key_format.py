@@ -6,12 +6,14 @@ import re
 import time
 from calendar import timegm
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flbrecover.errors import ConfigError
+from flbrecover.fluentbit import key_template
 from flbrecover.fluentbit.key_format import KeyFields, KeyFormat, recovered_key
 from flbrecover.fluentbit.pipeline import S3Output
 
@@ -297,6 +299,25 @@ def test_what_is_written_is_found_again(key_format: str, tag: str, second: int, 
     prefixes = pattern.prefixes(time_ns - days * DAY, time_ns + DAY)
     assert any(key.startswith(p) for p in prefixes)
     assert len(prefixes) <= 200
+
+
+OTHERS = st.lists(st.sampled_from(["/", "a", "7", "-objectabcdefgh", "\n", ".gz", "é"]), max_size=3).map("".join)
+
+
+@settings(max_examples=200, deadline=None)
+@given(FORMATS, TAGS, st.integers(10**9, 4 * 10**9), st.lists(st.tuples(st.integers(0, 60), OTHERS), max_size=4))
+@example("/$TAG/%Y/$UUID.gz", "t", 10**9, [(13, "/")])
+@example("/$UUID/$TAG/$UUID", "t", 10**9, [(3, "a")])
+@example("/$TAG/$UUID", "a" * 240, 10**9, [])
+def test_what_is_remembered_of_a_folder_is_what_each_of_its_keys_says(
+    key_format: str, tag: str, second: int, put_in: list[tuple[int, str]]
+) -> None:
+    key = form(key_format, suffix=True).render(tag, second * SECOND, "a1B2c3D4", "7")
+    keys = [key, *(key[:at] + text + key[at + len(text) :] for at, text in put_in), key]
+    pattern = form(key_format).pattern_any_tag()
+    with mock.patch.object(key_template, "LONGEST_WHOLE", -1):
+        each = [pattern.match(key) for key in keys]
+    assert [pattern.match(key) for key in keys] == each
 
 
 # -- keys of recovered objects -----------------------------------------------------------------------------------------
