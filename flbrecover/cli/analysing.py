@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -60,13 +60,12 @@ def plan_for(job: Job, analysis: Analysis, agent: Agent) -> tuple[Plan, dict[str
     return make_plan(analysis, choice, time.time_ns())
 
 
-def refuse_running(job: Job, agent: Agent, *, retire: bool = False) -> None:
+def refuse_running(running: Sequence[RunningAgent], agent: Agent, *, retire: bool = False, said: str = "") -> None:
     """Raises AgentRunningError while a Fluent Bit holds this evidence open, for ``--agent gone`` and for ``--retire``,
-    which would take files away under its hands."""
-    agents = job.survey.agents
-    if agents and (agent == "gone" or retire):
+    which would take files away under its hands. ``said`` comes before the way out."""
+    if running and (agent == "gone" or retire):
         way_out = "stop it first: --retire moves its files" if retire else "stop it, or say --agent returning"
-        raise running_error(agents[0], way_out)
+        raise running_error(running[0], said + way_out)
 
 
 def running_error(agent: RunningAgent, way_out: str) -> AgentRunningError:

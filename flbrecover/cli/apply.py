@@ -40,7 +40,7 @@ def command(
     is_new = path is None or not is_case(path)
     if is_new:
         check_evidence(job.plan, job.node)
-    refuse_running(job, job.plan.agent, retire=retire)
+    refuse_running(job.survey.agents, job.plan.agent, retire=retire)
     check_retire(job, retire=retire, planned=bool(job.plan.options.get("retire")))
     if job.plan.actions:
         confirm(job.plan, yes)

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
 
 from flbrecover.cli import show
-from flbrecover.cli.analysing import exit_code, with_problems
+from flbrecover.cli.analysing import exit_code, refuse_running, with_problems
 from flbrecover.cli.job import Job
 from flbrecover.cli.retiring import retire_stored
 from flbrecover.errors import UsageError
+from flbrecover.model import Problem
 from flbrecover.reconcile.plan import Plan
 from flbrecover.recover.analysis import Analysis, analyse
 from flbrecover.recover.case_folder import AFTER
 from flbrecover.recover.planning import NEEDS
 from flbrecover.recover.recovery import carry_out, choice_of, gone_again, options_of, still_missing
+from flbrecover.recover.survey import running_agents
 from flbrecover.report import jsonl, problems
 from flbrecover.report.progress import progress
 
 if TYPE_CHECKING:
     from flbrecover.cli.case import Case
+    from flbrecover.evidence.processes import RunningAgent
     from flbrecover.model import Agent
 
 
@@ -52,6 +56,8 @@ def apply_and_prove(
 ) -> int:
     """Uploads, compares the evidence with S3 once more and, if asked, moves aside what S3 has. Gives the exit code."""
     failed = 0
+    if plan.actions:  # comparing and asking take a while: a DaemonSet may have started it again
+        refuse_running(_running(job), plan.agent, retire=retire, said="this run has uploaded nothing; ")
     if before is not None:
         before.put_aside()
     results = carry_out(
@@ -67,7 +73,7 @@ def apply_and_prove(
     after = before
     if after is None or plan.actions:
         after = analyse(job.survey, job.connect, options_of(plan, time.time_ns()), progress)
-    changed = case.manifest.check(job.survey, progress)
+    changed = [*case.manifest.check(job.survey, progress), *_started(job, plan)]
     for problem in changed if as_json else ():
         jsonl.write(sys.stdout, "problem", problems.as_json(problem))
     after = with_problems(after, changed)
@@ -75,6 +81,19 @@ def apply_and_prove(
     if retire:
         failed += retire_stored(job, after, case, as_json=as_json)
     return 1 if failed and code == 0 else code
+
+
+def _running(job: Job) -> list[RunningAgent]:
+    return running_agents(job.node, job.pipeline)[0]
+
+
+def _started(job: Job, plan: Plan) -> Iterator[Problem]:
+    """A Fluent Bit that was to be gone, and was started while the plan was carried out."""
+    for agent in _running(job)[:1] if plan.agent == "gone" and plan.actions else ():
+        what = f"Fluent Bit was started meanwhile (pid {agent.pid}, {agent.comm}): it may send again what was uploaded"
+        found = Problem(agent.holds[0], what, way_out="stop it, and look with `flbrecover diff`", unreadable=False)
+        show.say(f"note: {problems.line(found)}")
+        yield found
 
 
 def proved(after: Analysis, plan: Plan, *, as_json: bool, case: Case | None = None) -> int:

@@ -34,7 +34,7 @@ def command(case_dir: str | None, dry_run: bool, yes: bool, jobs: int, as_json: 
     job = Job(given)
     job.need_outputs()
     agent = agent_of(given["agent"])
-    refuse_running(job, agent, retire=given["retire"])
+    refuse_running(job.survey.agents, agent, retire=given["retire"])
     check_retire(job, retire=given["retire"], planned=False)
     if dry_run and case_dir is None:
         return _recover(job, agent, None, dry_run=True, yes=yes, jobs=jobs, as_json=as_json)

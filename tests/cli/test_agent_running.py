@@ -8,12 +8,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from cases import keys, load, unpack
 from command import Ended, flbrecover, one_line
+from faults.proxy import FaultProxy, first
 
 BUCKET = "my-bucket"
 STORE = "var/log/s3/temp"
@@ -84,3 +85,25 @@ def test_an_undo_waits_for_it_too(here: Here) -> None:
     assert here.buffers() == []
     assert flbrecover("retire", "--undo", here.case).code == 0
     assert here.buffers() == before
+
+
+def test_one_that_starts_while_all_is_compared_is_seen_before_anything_is_written(
+    here: Here, moto, proxy: FaultProxy
+) -> None:
+    there = keys(moto.client, BUCKET)
+    with ExitStack() as started:
+        proxy.watch(first("ListObjectsV2", lambda: started.enter_context(here.agent())))
+        ended = flbrecover("recover", *here.where, "--endpoint-url", proxy.endpoint_url, "--agent", "gone", "--yes")
+    assert ended.code == 1 and "this run has uploaded nothing; stop it, or say --agent returning" in ended.err
+    assert keys(moto.client, BUCKET) == there
+
+
+def test_one_that_starts_while_records_are_uploaded_is_told_of(here: Here, proxy: FaultProxy) -> None:
+    with ExitStack() as started:
+        proxy.watch(first("PutObject", lambda: started.enter_context(here.agent())))
+        ended = flbrecover(
+            "recover", *here.where, "--endpoint-url", proxy.endpoint_url, "--agent", "gone", "--yes", "--json"
+        )
+    assert "note: " in ended.err and "was started meanwhile" in ended.err
+    (problem,) = [line for line in ended.of_type("problem") if "was started meanwhile" in line["what"]]
+    assert problem["path"].endswith("flb_kube.db") and ended.one("verdict")["missing"] == 0

@@ -153,6 +153,23 @@ class Exchange:
         return bytes(out)
 
 
+def first(operation: str, do: Callable[[], None]) -> Rule:
+    """Does something when the first request of this kind is on its way."""
+    done: list[int] = []
+
+    def act(exchange: Exchange) -> None:
+        do()
+        exchange.reply(exchange.forward())
+
+    def rule(call: Call) -> Action | None:
+        if call.operation != operation or done:
+            return None
+        done.append(call.number)
+        return act
+
+    return rule
+
+
 class FaultProxy:
     """The proxy as a context manager, before the server at ``server_url``."""
 

@@ -10,7 +10,7 @@ import pytest
 from cases import keys
 from command import flbrecover
 from faults.incidents import BUCKET, WHOLE, SmallIncident
-from faults.proxy import Action, Call, Exchange, FaultProxy
+from faults.proxy import FaultProxy, first
 from faults.trials import recover, told
 from judge import decompressed
 from servers import Server
@@ -61,23 +61,6 @@ def changed(path: Path, data: bytes) -> None:
     times = path.stat()
     path.write_bytes(data)
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-
-def first(operation: str, do: Callable[[], None]) -> Callable[[Call], Action | None]:
-    """Does something when the first request of this kind is on its way."""
-    done: list[int] = []
-
-    def act(exchange: Exchange) -> None:
-        do()
-        exchange.reply(exchange.forward())
-
-    def rule(call: Call) -> Action | None:
-        if call.operation != operation or done:
-            return None
-        done.append(call.number)
-        return act
-
-    return rule
 
 
 def touch(incident: SmallIncident) -> None:
