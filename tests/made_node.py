@@ -45,10 +45,10 @@ class MadeNode:
         at_ns = self.start_ns + number * STEP_NS
         return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at_ns // 10**9)) + f".{at_ns % 10**9:09d}"
 
-    def key(self, name: str) -> str:
+    def key(self, name: str, *, tag: str = TAG) -> str:
         """A key of the first hour; ``name`` stands for the UUID, at most 8 letters and digits."""
         hour = time.strftime("%Y/%m/%d/%H", time.gmtime(self.start_ns // 10**9))
-        return f"logs/{TAG}/{hour}/{name:0>8}"
+        return f"logs/{tag}/{hour}/{name:0>8}"
 
     def line(self, number: int, text: str) -> str:
         return f"{self.stamp(number)}Z stdout F {text}" if self.cri else text
@@ -62,13 +62,13 @@ class MadeNode:
     def write_log(self, lines: Iterable[str]) -> None:
         (self.root / LOG[1:]).write_text("".join(line + "\n" for line in lines))
 
-    def write_buffer(self, records: Iterable[bytes], *, number: int = 0, after_s: int = 0) -> str:
+    def write_buffer(self, records: Iterable[bytes], *, number: int = 0, after_s: int = 0, tag: str = TAG) -> str:
         """A buffer file that was begun ``after_s`` after the start. Gives its path inside the root."""
         folder = f"/var/log/s3/{self.bucket}/2026-11-23T11:00:00"
-        name = store_name(TAG.encode(), self.start_ns // 10**9 + after_s, 500_000_001 + number)
+        name = store_name(tag.encode(), self.start_ns // 10**9 + after_s, 500_000_001 + number)
         path = self.root / folder[1:] / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(chunk(TAG.encode(), b"".join(r + b"\n" for r in records)))
+        path.write_bytes(chunk(tag.encode(), b"".join(r + b"\n" for r in records)))
         return f"{folder}/{name}"
 
     def run(self, command: str, *more: object) -> Ended:

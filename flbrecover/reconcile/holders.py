@@ -195,9 +195,9 @@ def place_by_digest(ledger: Ledger, holder: Holder, batches: Iterable[Batch]) ->
             digest = batch.digests.digest(n)
             index = len(holder)
             holder.add(ByteRange(batch.starts[n], batch.ends[n]), digest)
-            held = ledger.of_digest(digest)
-            if held:
-                holder.set_entry(index, held[0])
+            held = _held(ledger, holder, digest)
+            if held != NONE:
+                holder.set_entry(index, held)
                 holder.copies += 1
                 continue
             entry = ledger.add(run, holder.buffer.tag or "", None, own=batch.owns[n])
@@ -230,8 +230,8 @@ def _claim(
             past = index + len(entries)
             continue
         entry, digest = holder.entry(index), holder.digest(index)
-        if entry == NONE and precise and (held := ledger.of_digest(digest)):
-            entry = held[0]
+        if entry == NONE and precise and (held := _held(ledger, holder, digest)) != NONE:
+            entry = held
         elif entry == NONE and index in repeated:
             entry = holder.entry(index - repeated.start)
         if entry != NONE and ledger.held[entry] != NONE:
@@ -248,6 +248,13 @@ def _claim(
             entry = ledger.add(run, holder.buffer.tag or "", None, own=owns[index])
         holder.set_entry(index, entry)
         ledger.hold(entry, holder.first + index, None if times[index] == NO_TIME else times[index])
+
+
+def _held(ledger: Ledger, holder: Holder, digest: bytes) -> int:
+    """The entry that is held with these bytes under the tag of the file, or NONE. Under another tag they are another
+    record: Fluent Bit delivers both."""
+    tag = holder.buffer.tag or ""
+    return next((entry for entry in ledger.of_digest(digest) if ledger.runs.tag_of(entry) == tag), NONE)
 
 
 def repeated_block(digests: Sequence[bytes]) -> range:

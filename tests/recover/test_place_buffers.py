@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cases import keys
+from judge import bodies
 from made_node import MadeNode, body
 
 from flbrecover.recover import place_buffers
@@ -33,6 +35,19 @@ def node(tmp_path: Path, moto) -> MadeNode:
     moto.client.put_object(Bucket=node.bucket, Key=node.key("whole"), Body=body(records[:1000]))
     moto.client.put_object(Bucket=node.bucket, Key=node.key("part"), Body=body(records[4500:5200]))
     return node
+
+
+def test_the_same_bytes_under_two_tags_are_two_records(tmp_path: Path, moto) -> None:
+    """Two inputs on one file, or rewrite_tag that keeps: Fluent Bit delivers both."""
+    node = MadeNode(tmp_path / "node", "two-tags", moto.endpoint_url, cri=False)
+    moto.client.create_bucket(Bucket=node.bucket)
+    records = [node.record(n, f"line {n}") for n in range(20)]
+    for number, tag in enumerate(("app.one", "app.two", "app.three")):
+        node.write_buffer(records, number=number, tag=tag)
+    moto.client.put_object(Bucket=node.bucket, Key=node.key("whole", tag="app.two"), Body=body(records))
+    assert node.run("recover", "--agent", "gone", "--yes").code == 0
+    assert sorted(key.split("/")[1] for key in keys(moto.client, node.bucket)) == ["app.one", "app.three", "app.two"]
+    assert {content for _, content in bodies(moto.client, [node.bucket])} == {b"".join(r + b"\n" for r in records)}
 
 
 def two_readers(monkeypatch: pytest.MonkeyPatch, *, held: int = 0) -> list[int]:
