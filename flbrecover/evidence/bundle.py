@@ -12,6 +12,7 @@ import hashlib
 import io
 import os
 import posixpath
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,6 +26,7 @@ from flbrecover.evidence.node import Node, Parts
 from flbrecover.model import Problem
 
 _MANY = 5  # names in one message
+_IDENTITY = re.compile("[0-9a-f]{0,16}")
 
 
 def open_root(root: Path | str) -> Node:
@@ -180,8 +182,10 @@ class BundleNode(Node):
     def _facts(self, node: dict[str, Any], marker: dict[str, Any], name: str) -> None:
         config, collected = node.get("config"), marker.get("collected_ns")
         agents, running = node.get("agents_in_containers", []), node.get("running", [])
+        identity = node.get("identity", "")
         fits = (
-            (config is None or isinstance(config, str))
+            (isinstance(identity, str) and _IDENTITY.fullmatch(identity) is not None)
+            and (config is None or isinstance(config, str))
             and type(collected) is int
             and isinstance(agents, list)
             and all(isinstance(a, str) and a.isascii() and a.isdecimal() for a in agents)
@@ -192,6 +196,7 @@ class BundleNode(Node):
         if not fits:
             raise EvidenceError(f"{name}: its manifest is damaged")
         self.config = config
+        self.identity = identity
         self.collected_ns = int(collected or 0)
         self.running: list[dict[str, Any]] = running
         self._agents: list[str] = agents

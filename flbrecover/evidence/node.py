@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import hashlib
 import os
 import stat
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from flbrecover.errors import EvidenceError
 from flbrecover.evidence import shell_pattern
 from flbrecover.model import FileFacts, Problem
 
+MACHINE_ID = "/etc/machine-id"
+_MACHINE_ID_SIZE = 32
 MAX_SYMLINKS = 40  # what Linux allows (MAXSYMLINKS)
 MAX_AGENTS = 2000  # processes called fluent-bit
 Parts = tuple[str, ...] | list[str]  # of a path inside the root
@@ -196,6 +199,17 @@ class Node:
             found = longer
         there = {p for p in found if p and self.exists(p)}
         return sorted(there, key=lambda p: p.encode("utf-8", "surrogateescape")), problems
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """What tells this node from others: a hash of its machine-id (machine-id(5): no other program is to show the id
+        itself); "" where it has none."""
+        try:
+            with self.open(MACHINE_ID) as file:
+                text = file.read(64).strip()
+        except (EvidenceError, OSError):  # an image without systemd, or a copy of some folders
+            return ""
+        return hashlib.sha256(b"flbrecover:" + text).hexdigest()[:16] if len(text) == _MACHINE_ID_SIZE else ""
 
     def procfs(self) -> Path | None:
         """Where the root's ``/proc`` lies if the kernel says that a live procfs is mounted there, else None."""

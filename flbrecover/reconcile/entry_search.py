@@ -57,12 +57,20 @@ class EntrySearch:
         low, high = min(entry, after), max(entry, after)
         if not self._ledger.runs.are_neighbours(low, high) or not self._is_of_tags(entry):
             return False
-        if self._ledger.digest(entry) == copy.digest:
-            return True
-        same = self._ledger.has_own(entry, copy.own)
-        if not same and not any(self._ledger.has_key(entry, key) for key in copy.keys):
+        same_bytes = self._ledger.digest(entry) == copy.digest
+        return same_bytes or (self._is_alike(copy, entry) and self._ledger.agrees_in_time(entry, copy.time_ns))
+
+    def may_be(self, copy: Copy, entry: int) -> bool:
+        """Has ``copy``, of which its sequence says that it is the record of ``entry``, the bytes or the fields of that?
+        Its time may be an estimate."""
+        if not self._is_of_tags(entry):
             return False
-        return self._ledger.agrees_in_time(entry, copy.time_ns)
+        return self._ledger.digest(entry) == copy.digest or self._is_alike(copy, entry)
+
+    def _is_alike(self, copy: Copy, entry: int) -> bool:
+        if self._ledger.has_own(entry, copy.own):
+            return True
+        return any(self._ledger.has_key(entry, key) for key in copy.keys)
 
     def starts(self, copy: Copy) -> list[int]:
         """Entries that the first record of some neighbours can be; not all, where there are very many."""

@@ -66,8 +66,12 @@ class Placement:
         """Only entries of these tags from now on: what is fed is known to be theirs."""
         self._entries.tags = tags
 
-    def feed(self, copy: Copy) -> None:
-        """The next record of the sequence."""
+    def feed(self, copy: Copy, said: int = NONE) -> None:
+        """The next record of the sequence; ``said`` is the entry that it was made of, by what its sequence says."""
+        if said != NONE and self._entries.may_be(copy, said):
+            self._settle(said)
+            self._put(copy, said)
+            return
         after = self.previous
         if after != NONE and self._entries.fits(copy, after + 1, after):
             self._put(copy, after + 1)

@@ -32,6 +32,7 @@ from flbrecover.recover.contents import Contents
 from flbrecover.recover.interrupts import InterruptsHeld
 from flbrecover.recover.object_key import MOST_KEYS, keys_of
 from flbrecover.recover.object_records import holds
+from flbrecover.recover.origin import Origins
 from flbrecover.recover.put_object import body_of
 from flbrecover.recover.survey import Survey
 from flbrecover.recover.watch import Watch, unwatched
@@ -117,6 +118,7 @@ class Apply:
         self._journal = journal
         self._jobs = jobs
         self._outputs = {o.number: o for o in survey.pipeline.outputs}
+        self._origins = Origins(survey)
         self._contents: dict[int, Contents] = {}  # by output: made for all actions, it looks through all buffer files
         self._interrupted = False
 
@@ -263,6 +265,7 @@ class Apply:
             SOURCE: source if len(source) <= 900 else source[:897] + "...",
             "flbrecover-records": str(action.records),
             "flbrecover-sha256": action.sha256,
+            **self._origins.metadata(action.pieces),
         }
         if action.rebuilt:
             said["flbrecover-rebuilt"] = "true"

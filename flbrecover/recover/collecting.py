@@ -190,6 +190,7 @@ def write(
     said: dict[str, Any] = {
         "type": "node",
         "config": config,
+        "identity": node.identity,
         "agents_in_containers": node.seen_agents,
         "running": [{"pid": a.pid, "comm": a.comm, "holds": list(a.holds)} for a in survey.agents],
     }

@@ -13,6 +13,7 @@ from flbrecover.reconcile.scan import Follow, Segment, Strangers
 from flbrecover.recover.comparison import ESTIMATED, SOURCE, TAG, Comparison, ascii_path
 from flbrecover.recover.gone import SourceBytes
 from flbrecover.recover.object_records import ObjectRecords
+from flbrecover.recover.origin import ORIGIN, OriginEntries
 from flbrecover.recover.rules import Rules
 from flbrecover.recover.scan_objects import ObjectScans
 from flbrecover.recover.scanned import Scanned
@@ -40,6 +41,7 @@ class ObjectPlacer:
         self.counted = counted
         self.own_sources = own_sources
         self.take_ambiguous = take_ambiguous
+        self.origins = OriginEntries(found)
 
     def add(self, number: int, *, last: bool, scanned: Scanned | None = None) -> bool:
         """Places an object's records. False: not a single one is sure; such objects take what the others leave, so it
@@ -68,6 +70,7 @@ class _OneObject:
         self._current: Record | None = None
         self._index = -1
         self._dated = True
+        self._said: Iterator[int] | None = None  # the entries that the object itself says it has
         self._gone = placer.counted.wanted(self._candidate.tags)
         self._sizes: list[list[int]] = []
         self._placement = Placement(
@@ -114,7 +117,8 @@ class _OneObject:
         if self._gone:
             self._sizes.append(self._placer.counted.sizes(self._gone, record))
             self._placer.counted.count(self._gone, self._sizes[-1])
-        self._placement.feed(self._placer.rules.copy(index, record, self._rules))
+        said = NONE if self._said is None else next(self._said, NONE)
+        self._placement.feed(self._placer.rules.copy(index, record, self._rules), said)
 
     def _begin(self, metadata: Mapping[str, str]) -> None:
         """Before the first record: an object that flbrecover wrote names its tag, and says whether its dates are
@@ -125,6 +129,8 @@ class _OneObject:
             if own := names.get(metadata.get(TAG, "")):
                 self._tags = (own,)
                 self._placement.restrict(self._tags)
+            if ORIGIN in metadata:
+                self._said = self._placer.origins.of(metadata, self._tags)
 
     def _place(self, copy: Copy, entry: int) -> None:
         if self._gone:  # a log or a buffer shows this record, or another object: it was counted there
@@ -159,6 +165,8 @@ class _OneObject:
         at = 0
         for number, segment in enumerate(segments):
             self._begin(records.metadata)
+            if self._said is not None:
+                return self._one_by_one(0)
             if not self._take(segment):
                 return self._one_by_one(segment.index)
             at = segment.index + _length(segment)
