@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Container, Sequence
+from itertools import islice
 
 from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
@@ -44,6 +45,8 @@ class EntrySearch:
         if exact:
             return (exact[0] if len(exact) == 1 and self._precise else NONE), True
         found = self._by_key(copy)
+        if not found and self._too_early(copy):
+            return NONE, True
         if len(found) != 1 or not self._precise:
             return NONE, bool(found)
         other = self._ledger.digest(found[0])
@@ -57,8 +60,15 @@ class EntrySearch:
         low, high = min(entry, after), max(entry, after)
         if not self._ledger.runs.are_neighbours(low, high) or not self._is_of_tags(entry):
             return False
-        same_bytes = self._ledger.digest(entry) == copy.digest
-        return same_bytes or (self._is_alike(copy, entry) and self._ledger.agrees_in_time(entry, copy.time_ns))
+        if self._ledger.digest(entry) == copy.digest:
+            return True
+        # Where the lines carry no time, neighbours may show that the file is older than its row.
+        in_time = self._is_untimed(entry) or self._ledger.agrees_in_time(entry, copy.time_ns)
+        return in_time and self._is_alike(copy, entry)
+
+    def is_early(self, copy: Copy, entry: int) -> bool:
+        """Is ``copy`` older than an entry can be by the row of its file?"""
+        return not self._ledger.agrees_in_time(entry, copy.time_ns)
 
     def may_be(self, copy: Copy, entry: int) -> bool:
         """Has ``copy``, of which its sequence says that it is the record of ``entry``, the bytes or the fields of that?
@@ -77,6 +87,7 @@ class EntrySearch:
         found = list(self._exact(copy)[:LOOK_AT])
         if not found or not self._precise:
             found += [e for e in self._by_key(copy)[:LOOK_AT] if e not in found]
+            found += [e for e in self._too_early(copy) if e not in found]
         return found
 
     def is_free(self, copy: Copy, entry: int, *, exact: bool = False) -> bool:
@@ -118,6 +129,15 @@ class EntrySearch:
         """Entries that the record can be by its fields and time; not all, where there are very many."""
         found = [entry for key in copy.keys for entry in self._ledger.of_key_at(key, copy.time_ns)]
         return found if self.tags is None else [e for e in found if self._is_of_tags(e)]
+
+    def _too_early(self, copy: Copy) -> list[int]:
+        """Entries of untimed runs with the fields of the record, which is older than their file by its row; not all,
+        where there are very many. (With a DB that was lost, or a file that was given another name, the row is new.)"""
+        found = [entry for key in copy.keys for entry in islice(self._ledger.of_key(key), LOOK_AT)]
+        return [e for e in found if self.is_early(copy, e) and self._is_of_tags(e) and self._is_untimed(e)]
+
+    def _is_untimed(self, entry: int) -> bool:
+        return not self._ledger.runs[self._ledger.runs.of(entry)].timed
 
     def _lists(self, copy: Copy) -> list[tuple[bool, Sequence[int]]]:
         exact = self._exact(copy)

@@ -238,6 +238,8 @@ class Placement:
                 length += 1
             if length < 2 or len({c.keys or c.digest for c in ahead[:length]}) < 2:
                 continue
+            if length < LOOK_AHEAD and self._entries.is_early(ahead[0], start):
+                continue  # the messages of an application's start, of the day before
             free = not self._entries.is_taken(start)
             if (length, free) > (best_length, best_free):
                 best, best_length, best_free = start, length, free

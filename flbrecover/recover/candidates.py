@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import overload
@@ -26,7 +26,8 @@ class Candidate:
 
 
 class Candidates(Sequence[Candidate]):
-    """A sequence that is added to and then sorted once. Its items are made anew each time they are asked for."""
+    """A sequence that is added to and then sorted once, and may be extended after that. Its items are made anew each
+    time they are asked for."""
 
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
@@ -57,6 +58,11 @@ class Candidates(Sequence[Candidate]):
             self._tag_list.append(one.tags)
         self._tags.append(self._known_tags[one.tags])
         self._order.append(number)
+
+    def extend(self, others: Iterable[Candidate]) -> None:
+        """More objects behind the last one, in the order in which they come."""
+        for one in others:
+            self.add(one)
 
     def sort(self) -> None:
         """Oldest key time first (without one, when the object was written), then by key; but one tag after the other

@@ -3,7 +3,7 @@ records of all candidate objects on it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -20,6 +20,8 @@ from flbrecover.model import SECOND_NS, BufferFile, Problem
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.match_key import rule_for
 from flbrecover.reconcile.sorted_index import KeySet
+from flbrecover.recover import look_back
+from flbrecover.recover.candidates import Candidates
 from flbrecover.recover.comparison import ESTIMATED, SOURCE, TAG, Comparison, ascii_path
 from flbrecover.recover.gone import SourceBytes, left_of, source_bytes
 from flbrecover.recover.log_entries import LogEntries
@@ -27,7 +29,7 @@ from flbrecover.recover.log_reader import LogReader, Peek, unusable
 from flbrecover.recover.object_records import ObjectRecords
 from flbrecover.recover.options import Options
 from flbrecover.recover.place_buffers import BufferPlacer
-from flbrecover.recover.place_logs import LogPlacer
+from flbrecover.recover.place_logs import LogPlacer, is_untimed
 from flbrecover.recover.place_objects import ObjectPlacer
 from flbrecover.recover.rules import Rules
 from flbrecover.recover.scan_objects import ObjectScans
@@ -35,7 +37,7 @@ from flbrecover.recover.scratch import Scratch
 from flbrecover.recover.survey import Survey, takes
 from flbrecover.recover.watch import Watch, unwatched
 from flbrecover.recover.whole_objects import ContentSums, whole_objects
-from flbrecover.recover.window import Candidate, Window, candidates, patterns_of
+from flbrecover.recover.window import Window, candidates, patterns_of
 
 __all__ = ["ESTIMATED", "SOURCE", "TAG", "Comparison", "ascii_path", "compare"]
 
@@ -104,6 +106,7 @@ class Comparer:
             pass
         self._widen(found)
         self._add_objects(found, placer.sums)
+        self._look_back(found, {peek.log.name for peek in peeks if is_untimed(peek)})
         found.gone = left_of(self._bytes, self._survey.gone, tags)
         problems.extend(found.logs.problems)
         return found
@@ -144,23 +147,25 @@ class Comparer:
         now = self._options.now_ns
         created = [s.buffer.created_ns or s.buffer.facts.mtime_ns for s in samples]
         rows = [f.position.row.created_s * SECOND_NS for p in peeks for f in p.log.files if f.position is not None]
-        written = min(created + rows, default=None)
+        times = [time_ns for s in samples for time_ns in s.times if time_ns is not None]
+        times += [p.first_ns for p in peeks if p.first_ns is not None]
+        # The times of records alone are no bound for when they were written to S3: a clock or a zone may be wrong.
+        written = min(created + rows + times) if created or rows else None
         if self._options.since_ns is not None:
             since = self._options.since_ns - self._output.upload_timeout_s * SECOND_NS
             return Window(since, now, written)
         if any(p.first_ns is None and not any(f.position for f in p.log.files) for p in peeks):
             return Window(None, now)
-        times = [time_ns for s in samples for time_ns in s.times if time_ns is not None]
-        times += [p.first_ns for p in peeks if p.first_ns is not None]
         return Window(min(created + rows + times, default=None), now, written).wider(None, max(times, default=None))
 
-    def _candidates(self, window: Window) -> Sequence[Candidate]:
+    def _candidates(self, window: Window) -> Candidates:
         return candidates(self._s3, self._output.bucket, self._patterns, window)
 
     def _widen(self, found: Comparison) -> None:
         """Reading all records may show older or younger ones than the first ones: look further then."""
         first = [h.first_ns for h in found.holders if h.first_ns is not None]
-        _, last_of_logs = found.ledger.limits(range(len(found.logs)))
+        first_of_logs, last_of_logs = found.ledger.limits(range(len(found.logs)))
+        first += [first_of_logs] if first_of_logs is not None else []
         last = [t for t in (last_of_logs, *(h.last_ns for h in found.holders)) if t is not None]
         earliest = None if self._options.since_ns is not None else min(first, default=None)
         wider = found.window.wider(earliest, max(last, default=None))
@@ -208,12 +213,34 @@ class Comparer:
         if not self._options.by_bytes:
             proven = whole_objects(found, self._s3, self._survey.node, sums, self._watch)
             found.proofs.update(proven)
+        self._place(found, [n for n in range(len(found.candidates)) if n not in found.proofs])
+
+    def _look_back(self, found: Comparison, untimed: Collection[str]) -> None:
+        """Places the records of objects from before the window, as long as lines of logs (of these names) are missing
+        that may have been read before anything that is known of their files."""
+        start = found.window.start_ns
+        if start is None or self._options.since_ns is not None:
+            return
+        for distance in look_back.STEPS_NS:
+            wanted = look_back.older(found, lambda run: run.log.name in untimed)
+            if wanted is None or wanted.since_ns >= (found.window.start_ns or 0):
+                return
+            since = max(start - distance, wanted.since_ns)
+            found.window = replace(found.window, start_ns=since, written_ns=since)
+            patterns = {tag: self._patterns[tag] for tag in wanted.tags if tag in self._patterns}
+            there = candidates(self._s3, self._output.bucket, patterns, found.window)
+            known = {(c.object.key, c.object.etag) for c in found.candidates}
+            first = len(found.candidates)
+            found.candidates.extend(c for c in there if (c.object.key, c.object.etag) not in known)
+            self._place(found, range(first, len(found.candidates)))
+
+    def _place(self, found: Comparison, numbers: Sequence[int]) -> None:
+        """Places the records of these candidates."""
         scans = ObjectScans(found, self._s3, self._rules, self._bytes)
         placer = ObjectPlacer(
             found, scans, self._rules, self._bytes, self._own_sources, take_ambiguous=self._options.take_ambiguous
         )
         postponed: list[int] = []
-        numbers = [n for n in range(len(found.candidates)) if n not in found.proofs]
         placed = placer.add_all(numbers, lambda n: not self._is_settled(found, found.candidates[n].tags))
         for number, done in self._watch(placed, "reading objects", len(numbers)):
             if done is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from flbrecover.fluentbit.formats import format_of
@@ -13,11 +12,12 @@ from flbrecover.model import ByteRange, Problem
 from flbrecover.reconcile.holders import Holder
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.rebuild import Siblings
+from flbrecover.recover.candidates import Candidate, Candidates
 from flbrecover.recover.gone import Gone
 from flbrecover.recover.log_entries import LogEntries
 from flbrecover.recover.scratch import Scratch
 from flbrecover.recover.survey import Survey
-from flbrecover.recover.window import Candidate, Window
+from flbrecover.recover.window import Window
 
 SOURCE = "flbrecover-source"  # user metadata of objects that flbrecover wrote: the files that its records came from
 TAG = "flbrecover-tag"
@@ -43,7 +43,7 @@ class Comparison:
     scratch: Scratch
     logs: LogEntries
     holders: list[Holder] = field(default_factory=list)
-    candidates: Sequence[Candidate] = field(default_factory=list)
+    candidates: Candidates = field(default_factory=lambda: Candidates(""))
     siblings: dict[str, Siblings] = field(default_factory=dict)
     proofs: dict[int, str] = field(default_factory=dict)
     not_read: int = 0

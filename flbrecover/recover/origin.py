@@ -27,7 +27,8 @@ class Origins:
     """What is written into the metadata of objects with records of one survey's files."""
 
     def __init__(self, survey: Survey) -> None:
-        self._node = survey.node.identity
+        identity = survey.node.identity
+        self._node = {NODE: identity} if identity else {}  # servers keep no header without a value
         files = [f.facts for log in survey.logs for f in log.files] + [b.facts for b in survey.buffers]
         self._inodes = {facts.path: facts.inode for facts in files}
 
@@ -43,9 +44,9 @@ class Origins:
                 more = f"{span.start}-{span.end}"
                 more = f"{said and ';'}{inode}:{more}" if number == 0 else f",{more}"
                 if len(said) + len(more) > MOST:
-                    return {NODE: self._node, ORIGIN: said}
+                    return {**self._node, ORIGIN: said}
                 said += more
-        return {NODE: self._node, ORIGIN: said} if said else {}
+        return {**self._node, ORIGIN: said} if said else {}
 
 
 class OriginEntries:
@@ -61,7 +62,7 @@ class OriginEntries:
     def of(self, metadata: Mapping[str, str], tags: Collection[str]) -> Iterator[int]:
         """The entries of an object's records, one by one and in their order, as far as its metadata tell: none for an
         object of another node, or of somebody else."""
-        if metadata.get(NODE) != self._found.survey.node.identity:
+        if metadata.get(NODE, "") != self._found.survey.node.identity:
             return
         for inode, span in _read(metadata.get(ORIGIN, "")):
             yield from self._of_log(inode, span, tags)

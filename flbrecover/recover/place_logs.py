@@ -158,9 +158,14 @@ class _FromTheEnd:
         return _Spooled(read.facts, start, batches)
 
 
+def is_untimed(peek: Peek) -> bool:
+    """Do the lines of a log carry no time, not even one without a year?"""
+    return not peek.timed and peek.first_ns is None
+
+
 def not_before(file: SourceFile, peek: Peek) -> int | None:
     """The time before which no record of the file can have been delivered, where its lines carry no time: Fluent Bit
     first saw the file when it made the file's row."""
-    if peek.timed or peek.first_ns is not None or file.position is None:
-        return None  # lines with a time, if only one without a year
+    if not is_untimed(peek) or file.position is None:
+        return None
     return file.position.row.created_s * SECOND_NS - FIRST_SEEN_SLACK_NS

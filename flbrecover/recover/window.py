@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from flbrecover.bucket.client import S3
@@ -53,15 +53,14 @@ def patterns_of(key_format: KeyFormat, tags: Iterable[str]) -> tuple[dict[str, K
     return patterns, [Problem(f"tag {tag}", f"{e}; its records were not compared") for tag, e in refused]
 
 
-def candidates(s3: S3, bucket: str, patterns: Mapping[str, KeyPattern], window: Window) -> Sequence[Candidate]:
+def candidates(s3: S3, bucket: str, patterns: Mapping[str, KeyPattern], window: Window) -> Candidates:
     """Objects whose key the output could have written for one of the tags in the window, oldest key time first.
 
     An object cannot hold a record that was written after the object was: LastModified bounds from the other side.
     """
     start = None if window.start_ns is None else window.start_ns - SLACK_NS
     end = window.end_ns + CLOCK_NS
-    known = [t for t in (window.start_ns, window.written_ns) if t is not None]
-    written = min(known) - SLACK_NS if window.start_ns is not None else None
+    written = None if window.written_ns is None else window.written_ns - SLACK_NS
     tags = sorted(patterns)
     limit = max(1, min(MOST_PREFIXES, MOST_LISTS // max(1, len(tags))))
     index = PrefixIndex([patterns[tag] for tag in tags], start, end, limit=limit)
