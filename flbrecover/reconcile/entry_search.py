@@ -47,7 +47,7 @@ class EntrySearch:
         found = self._by_key(copy)
         if not found and self._too_early(copy):
             return NONE, True
-        if len(found) != 1 or not self._precise:
+        if len(found) != 1 or not (self._precise or self._is_own(found[0])):
             return NONE, bool(found)
         other = self._ledger.digest(found[0])
         if other is not None and other != copy.digest:
@@ -135,6 +135,10 @@ class EntrySearch:
         where there are very many. (With a DB that was lost, or a file that was given another name, the row is new.)"""
         found = [entry for key in copy.keys for entry in islice(self._ledger.of_key(key), LOOK_AT)]
         return [e for e in found if self.is_early(copy, e) and self._is_of_tags(e) and self._is_untimed(e)]
+
+    def _is_own(self, entry: int) -> bool:
+        """Is what has the fields and the time of an entry surely its record? In a buffer of this node it is."""
+        return self._latest and not self._is_untimed(entry)
 
     def _is_untimed(self, entry: int) -> bool:
         return not self._ledger.runs[self._ledger.runs.of(entry)].timed

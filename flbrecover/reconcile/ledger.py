@@ -49,6 +49,7 @@ class Ledger:
         self._unread = new("b")
         self._keys = KeyIndex(time_resolution_ns, new)
         self._digests = GrowingIndex(new)
+        self._copies = GrowingIndex(new)  # of entries that carry no time and that no buffer file holds
 
     def __len__(self) -> int:
         return self.runs.entry_count
@@ -239,6 +240,16 @@ class Ledger:
         """Entries that are held with exactly these bytes."""
         found = self._digests.find(TWO_NUMBERS.unpack(digest)[0])
         return [e for e in found if self.digest(e) == digest] if found else ()
+
+    def know_copy(self, entry: int, digest: bytes) -> None:
+        """An object has a copy of these bytes, with a date of its own, on an entry of which nothing else tells them."""
+        if entry < self.indexed and self.held[entry] == NONE and not self.runs[self.runs.of(entry)].timed:
+            self._copies.add(TWO_NUMBERS.unpack(digest)[0], entry)
+
+    def of_copy(self, digest: bytes) -> int:
+        """The entry that a copy of the same bytes and date is on; NONE where there is none."""
+        found = self._copies.find(TWO_NUMBERS.unpack(digest)[0])
+        return found[0] if found else NONE
 
     def of_key(self, key: bytes) -> Sequence[int]:
         """Entries with this match key, in writing order."""

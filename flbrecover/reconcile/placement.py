@@ -49,6 +49,7 @@ class Placement:
         self._ledger = ledger
         self._entries = EntrySearch(ledger, taken, tags=tags, precise=precise, latest=latest)
         self._take_ambiguous = take_ambiguous
+        self._precise = precise
         self._latest = latest
         self._last: tuple[int, int] | None = None  # index and entry of the latest record that was placed
         self._strange: dict[int, Copy] = {}  # strangers since then, by index
@@ -71,6 +72,11 @@ class Placement:
         if said != NONE and self._entries.may_be(copy, said):
             self._settle(said)
             self._put(copy, said)
+            return
+        known = NONE if self._latest or not self._precise else self._ledger.of_copy(copy.digest)
+        if known != NONE and self._entries.may_be(copy, known):  # Fluent Bit has sent it twice
+            self._settle(known)
+            self._put(copy, known)
             return
         after = self.previous
         if after != NONE and self._entries.fits(copy, after + 1, after):
@@ -148,6 +154,8 @@ class Placement:
         self._last = (copy.index, entry)
         self._entries.take(entry)
         self.placed += 1
+        if self._precise and not self._latest:
+            self._ledger.know_copy(entry, copy.digest)
         self._place_at(copy, entry)
 
     def _between(self, copy: Copy, entry: int) -> None:
@@ -217,10 +225,18 @@ class Placement:
             self._backwards(rest, pending[at].index, entry)
             self._put(pending[at], entry)
             at += 1
-            while at < len(pending) and self._entries.fits(pending[at], self._previous + 1, self._previous):
+            while at < len(pending) and self._goes_on(pending[at]):
                 self._put(pending[at], self._previous + 1)
                 at += 1
         return rest
+
+    def _goes_on(self, copy: Copy) -> bool:
+        """Is it the record of the next entry? Where another object has one of another date there, it may be alike and
+        stand elsewhere."""
+        entry = self._previous + 1
+        if not self._entries.fits(copy, entry, self._previous):
+            return False
+        return not self._precise or self._latest or not self._entries.is_taken(entry)
 
     def _backwards(self, rest: list[Copy], index: int, entry: int) -> None:
         """Places the records right before record ``index``, of whom nothing was known, right before its entry."""
@@ -231,7 +247,7 @@ class Placement:
     def _best_start(self, ahead: list[Copy]) -> int:
         """The entry of ``ahead[0]`` from which most of the following records fit, at least two different ones."""
         best, best_length = NONE, 1
-        best_free = False
+        best_free = 0
         for start in self._entries.starts(ahead[0]):
             length = 1
             while length < len(ahead) and self._entries.fits(ahead[length], start + length, start + length - 1):
@@ -240,7 +256,7 @@ class Placement:
                 continue
             if length < LOOK_AHEAD and self._entries.is_early(ahead[0], start):
                 continue  # the messages of an application's start, of the day before
-            free = not self._entries.is_taken(start)
+            free = sum(not self._entries.is_taken(entry) for entry in range(start, start + length))
             if (length, free) > (best_length, best_free):
                 best, best_length, best_free = start, length, free
         return best

@@ -50,6 +50,9 @@ class LoggedNode:
             self.node.start_ns += shift
             records = [self.node.record(n, f"line {n}") for n in numbers]
             self.node.start_ns -= shift
+        self.put(records, hours_old=hours_old)
+
+    def put(self, records: Sequence[bytes], *, hours_old: float = 2) -> None:
         hour = time.strftime("%Y/%m/%d/%H", time.gmtime(time.time() - 3600 * hours_old))
         self._stored += 1
         key = f"logs/{TAG}/{hour}/{self._stored:08}"
@@ -133,3 +136,15 @@ def test_times_in_a_zone_ahead_of_the_clock_of_s3(tmp_path: Path, moto) -> None:
     )
     node.store(range(70), hours_old=-6, times=times[:70])
     assert node.recovered() == lines(range(100))
+
+
+def test_an_object_that_was_sent_twice_is_no_copy_of_other_lines(tmp_path: Path, moto) -> None:
+    """Lines that repeat, without a time: the dates of the copies, to the microsecond, tell that they are the same."""
+    node = LoggedNode(tmp_path, moto, "sent-twice")
+    texts = [n % 3 for n in range(60)]
+    node.log(texts, hours_old=0.1)
+    node.row(hours_old=12)
+    for _ in range(2):
+        records = [node.node.record(n, f"line {texts[n]}") for n in range(30)]
+        node.put(records)
+    assert node.recovered() == lines(texts, texts[:30])
