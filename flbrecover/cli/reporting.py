@@ -56,7 +56,7 @@ def _pieces(folder: Path, form: str) -> tuple[list[Problem], Iterable[str]]:
 def to_stdout(out: TextIO, pieces: Iterable[str]) -> None:
     """Reports are UTF-8, whatever the terminal is."""
     if out is sys.stdout and hasattr(out, "reconfigure"):
-        out.reconfigure(encoding="utf-8")
+        out.reconfigure(encoding="utf-8", errors="backslashreplace")
     out.writelines(pieces)
 
 
