@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -37,6 +38,7 @@ OUT_OF_MEMORY = (
     "out of memory; what was done is safe, the same command goes on from here: give it more "
     "(the limit of the container, ulimit -v), or ask for less (--jobs 1, a smaller --max-memory)"
 )
+NOWHERE = "the current folder is not there any more; go to one that is, or name every path from the root (/…)"
 
 
 class Commands(click.Group):
@@ -101,6 +103,11 @@ def _code(arguments: list[str] | None) -> int:
         return 130
     except streams.OutputError:
         raise
+    except FileNotFoundError:
+        if _is_somewhere():
+            raise
+        click.echo(f"flbrecover: {NOWHERE}", err=True)
+        return 2
     except Exception as e:
         if _is_out_of_memory(e):
             click.echo(f"flbrecover: {OUT_OF_MEMORY}", err=True)
@@ -110,6 +117,15 @@ def _code(arguments: list[str] | None) -> int:
             raise
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _is_somewhere() -> bool:
+    """Is the current folder there? Without it no relative path means anything."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _is_out_of_memory(e: Exception) -> bool:

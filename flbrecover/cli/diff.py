@@ -69,10 +69,10 @@ def save(path: Path, plan: Plan) -> None:
     """Writes a plan file; a half-written one never stands under its name."""
     from flbrecover.errors import UsageError
     from flbrecover.reconcile.plan import to_json
+    from flbrecover.recover.whole_file import whole_file
 
-    part = path.with_name(path.name + ".part")
     try:
-        part.write_text(to_json(plan), encoding="ascii")
-        part.replace(path)
+        with whole_file(path, "ascii") as file:
+            file.write(to_json(plan))
     except OSError as e:
-        raise UsageError(f"--plan {path}: {e.strerror}") from e
+        raise UsageError(f"--plan {path}: {e.strerror}; name another file") from e

@@ -7,12 +7,27 @@ from typing import Any, TypeVar
 
 import click
 
+from flbrecover.errors import UsageError
+
 F = TypeVar("F", bound=Callable[..., Any])
 Option = Callable[[F], F]
 
+
+def not_empty(_context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """An empty value is a variable of a script that is not set, and means another node than was meant."""
+    if value == "":
+        raise UsageError(f"{option.opts[0]} is empty (a variable that is not set?); --root / is this machine")
+    return value
+
+
 NODE = (
     click.option(
-        "--root", default="/", metavar="DIR", show_default=True, help="The node's file system, or a bundle of collect."
+        "--root",
+        default="/",
+        metavar="DIR",
+        show_default=True,
+        callback=not_empty,
+        help="The node's file system, or a bundle of collect.",
     ),
     click.option("--config", metavar="FILE", help="Fluent Bit's configuration inside the root (default: looked for)."),
     click.option("--env", "env", multiple=True, metavar="KEY=VALUE", help="A variable of the configuration's ${KEY}."),
