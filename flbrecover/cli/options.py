@@ -29,7 +29,12 @@ NODE = (
         callback=not_empty,
         help="The node's file system, or a bundle of collect.",
     ),
-    click.option("--config", metavar="FILE", help="Fluent Bit's configuration inside the root (default: looked for)."),
+    click.option(
+        "--config",
+        metavar="FILE",
+        help="Fluent Bit's configuration inside the root. Default: looked for; with --bucket, --db, --store-dir or "
+        "--storage-path none is read.",
+    ),
     click.option("--env", "env", multiple=True, metavar="KEY=VALUE", help="A variable of the configuration's ${KEY}."),
 )
 INPUT = (
@@ -145,6 +150,11 @@ APPLY = (
         "--jobs", type=click.IntRange(1, 64), default=8, show_default=True, metavar="N", help="Uploads at once."
     ),
 )
+
+
+def spelled(name: str) -> str:
+    """An option as it is typed."""
+    return "--" + name.replace("_", "-")
 
 
 def options(*groups: tuple[Option[Any], ...]) -> Option[Any]:

@@ -125,6 +125,20 @@ def test_what_fluent_bit_refuses_is_told_with_file_and_line(root: Path, line: st
     assert one_line(ended).startswith(f"flbrecover: {said}")
 
 
+@pytest.mark.parametrize(
+    ("command", "option", "value", "said"),
+    [
+        ("diff", "--bucket", "nope", "no evidence found; "),
+        ("diff", "--db", "/var/log/flb_test.db", "command line: no s3 output (outputs found: none); "),
+        ("diff", "--storage-path", "/var/log", "command line: no s3 output (outputs found: none); "),
+    ],
+)
+def test_options_that_stand_for_a_configuration_say_so(untouched: Path, command, option, value, said: str) -> None:
+    ended = flbrecover(command, "--root", untouched, option, value)
+    assert said in one_line(ended)
+    assert one_line(ended).endswith(f"; no configuration was read, as {option} was given: name it with --config")
+
+
 def test_a_key_format_that_cannot_be_read_back(there: Path, weed) -> None:
     for command in ("objects", "diff"):
         ended = flbrecover(
