@@ -111,7 +111,7 @@ def proved(after: Analysis, plan: Plan, *, as_json: bool, case: Case | None = No
         if gone_objects := gone_again(plan, case.journal.finished(plan), again):
             case.journal.note(gone_objects, ())
             deleted = show.count(len(gone_objects), "object")
-            way_out = f"`flbrecover apply {case.path}` writes what is gone again"
+            way_out = f"`{case.apply_line}` writes what is gone again"
             show.say(f"note: S3 does not hold {deleted} any more that this case wrote; {way_out}")
         with case.folder.writing(AFTER) as file:
             show.diff_json(file, after, [(again, left)])

@@ -30,4 +30,3 @@ def _same(given: Mapping[str, Any]) -> Iterator[str]:
             yield spelled(name)
             yield without_secrets(value) if name == "endpoint_url" else value
     yield from (spelled(name) for name in _FLAGS if given.get(name))
-
