@@ -109,7 +109,7 @@ def _strategy(node: y.Mapping, spec: y.Mapping, kind: str, path: str) -> Strateg
     line = _line(rolling, "maxSurge") or _line(said, "type") or _line(spec, key) or node.line
     surge = _text(rolling, "maxSurge") or ("25%" if kind == "Deployment" else None)
     default = "RollingUpdate" if kind in ("DaemonSet", "Deployment", "StatefulSet") else ""
-    return Strategy(_text(said, "type") or default, surge, _text(rolling, "maxUnavailable") or None, Origin(path, line))
+    return Strategy(_text(said, "type") or default, surge, Origin(path, line))
 
 
 def _containers(pod: y.Mapping, path: str) -> Iterator[Container]:

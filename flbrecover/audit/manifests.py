@@ -79,7 +79,6 @@ class Strategy:
 
     kind: str
     surge: str | None
-    unavailable: str | None
     origin: Origin
 
 

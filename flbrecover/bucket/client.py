@@ -191,7 +191,10 @@ def _endpoint(given: str | None) -> str | None:
     """Fluent Bit takes ``host``, ``host:port`` and a URL; without ``http://`` it is https (plugins/out_s3/s3.c)."""
     if not given:
         return None
-    url = given if given.startswith(("http://", "https://")) else f"https://{given}"
+    scheme, separator, rest = given.partition("://")
+    if separator and scheme.lower() not in ("http", "https"):
+        raise UsageError(f"endpoint {without_secrets(given)!r}: http:// or https:// is wanted")
+    url = f"{scheme.lower()}://{rest}" if separator else f"https://{given}"
     try:
         host = urlsplit(url).hostname
         urlsplit(url).port  # noqa: B018 - raises for a port that is none

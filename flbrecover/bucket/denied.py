@@ -37,6 +37,7 @@ IAM_ACTIONS = {
 _ON_BUCKET = frozenset({"s3:ListBucket", "s3:ListBucketMultipartUploads"})
 _NAMED_ACTION = re.compile(r"\b((?:s3|kms|sts):[A-Z][A-Za-z]+)")
 _SIGNED = re.compile(r"(?:X-Amz-[A-Za-z-]+|AWSAccessKeyId|Signature)=[^&\s\"'<]*", re.IGNORECASE)
+_OF_BUCKET_OR_KEY = re.compile(r"bucket name|parameter (?:Bucket|Key)\b")  # in what botocore refuses to send
 
 
 class MissingError(BucketError):
@@ -183,6 +184,8 @@ def _of_client(error: Exception, place: Place) -> str:
         return "the AWS SSO session has expired or is not there; run: aws sso login"
     if isinstance(error, (boto.CredentialRetrievalError, boto.MetadataRetrievalError)):
         return f"AWS credentials could not be fetched: {_tidy(str(error))}"
+    if isinstance(error, boto.ParamValidationError) and not _OF_BUCKET_OR_KEY.search(str(error)):
+        return f"{place.url}: a value that AWS does not take: {_tidy(str(error))}"
     if isinstance(error, boto.ParamValidationError | UnicodeEncodeError):
         return f"{place.url}: S3 has no such bucket name or key: {_tidy(str(error))}"
     if isinstance(error, UnsendableHeaderError):
@@ -214,10 +217,11 @@ def _credential_places() -> list[str]:
 def without_secrets(url: str) -> str:
     """An endpoint URL without the user, password and query that it may hold."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url if "://" in url else f"//{url}")
     except ValueError:  # no URL at all, and no telling what in it is a password
         return "(not shown)"
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
+    scheme = f"{parts.scheme}://" if "://" in url else ""
+    return f"{scheme}{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
 
 
 def _tidy(text: str) -> str:

@@ -25,7 +25,6 @@ HEADS = 8  # parts that are asked for at once
 CUTS = 2  # how often the connection of one range may be lost
 
 _META = "x-amz-meta-"
-_CHECKSUM = "x-amz-checksum-"
 _PARTS = "x-amz-mp-parts-count"
 _MD5 = re.compile("[0-9a-f]{32}")
 _ETAG_OF_PARTS = re.compile("[0-9a-f]{32}-([0-9]{1,5})")
@@ -39,14 +38,12 @@ class RangeIgnoredError(BucketError):
 @dataclass(frozen=True, slots=True)
 class ObjectFacts:
     """What S3 says of an object. ``encryption``: of the server's side (``AES256``, ``aws:kms``, ``SSE-C`` …), None
-    where it says nothing. ``checksums``: of the whole object, by algorithm (``crc32``, ``crc64nvme``, ``sha256`` …), in
-    base64. ``parts``: how many parts it was uploaded in, None where S3 does not say."""
+    where it says nothing. ``parts``: how many parts it was uploaded in, None where S3 does not say."""
 
     object: StoredObject
     content_encoding: str | None
     metadata: dict[str, str]
     encryption: str | None
-    checksums: Mapping[str, str]
     parts: int | None
 
     @property
@@ -60,9 +57,7 @@ def head(s3: S3, bucket: str, key: str, *, etag: str | None = None) -> ObjectFac
     """The facts of an object by one request, without its body. Raises MissingError, ChangedError where it has another
     ETag than ``etag``, BucketError."""
     with explained(s3.place(bucket, key)):
-        answer = s3.transport.send(
-            "HeadObject", "HEAD", bucket, key, headers={"x-amz-checksum-mode": "ENABLED"} | _condition(etag)
-        )
+        answer = s3.transport.send("HeadObject", "HEAD", bucket, key, headers=_condition(etag))
         return facts_of(bucket, key, answer)
 
 
@@ -127,17 +122,11 @@ def facts_of(bucket: str, key: str, answer: Answer) -> ObjectFacts:
         modified = 0
     found = StoredObject(bucket, key, size, etag_of(headers.get("etag", "")), modified)
     by_customer = "x-amz-server-side-encryption-customer-algorithm" in headers
-    whole_sums = headers.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT"
     return ObjectFacts(
         found,
         headers.get("content-encoding"),
         {name[len(_META) :]: value for name, value in headers.items() if name.startswith(_META)},
         "SSE-C" if by_customer else headers.get("x-amz-server-side-encryption"),
-        {
-            name[len(_CHECKSUM) :]: value
-            for name, value in headers.items()
-            if whole_sums and name.startswith(_CHECKSUM) and name != "x-amz-checksum-type" and "-" not in value
-        },
         number_of(headers.get(_PARTS)),
     )
 

@@ -61,8 +61,12 @@ class Body:
         self._checked_by_members = False
         answer = self._get()
         self._raw = answer.raw
-        with explained(s3.place(bucket, key)):
-            self.facts = facts_of(bucket, key, answer)
+        try:
+            with explained(s3.place(bucket, key)):
+                self.facts = facts_of(bucket, key, answer)
+        except BucketError:
+            self._raw.close()  # nobody else has it
+            raise
         self.size = self.facts.object.size if size is None else size
         self.etag = self.facts.object.etag
         self.content_encoding = self.facts.content_encoding

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
 import click
 
 from flbrecover import __version__
+from flbrecover.cli import streams
 from flbrecover.errors import FlbrecoverError
 
 COMMANDS = {
@@ -36,6 +38,7 @@ OUT_OF_MEMORY = (
     "out of memory; what was done is safe, the same command goes on from here: give it more "
     "(the limit of the container, ulimit -v), or ask for less (--jobs 1, a smaller --max-memory)"
 )
+NOWHERE = "the current folder is not there any more; go to one that is, or name every path from the root (/…)"
 
 
 class Commands(click.Group):
@@ -70,24 +73,41 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and ends the process with the contract's exit code."""
+    streams.prepare()
     try:
-        result = cli.main(None if arguments is None else list(arguments), "flbrecover", standalone_mode=False)
+        code = _code(None if arguments is None else list(arguments))
+        sys.stdout.flush()
+    except streams.OutputError as e:
+        streams.give_up(e)
+        code = 1
+    sys.exit(code)
+
+
+def _code(arguments: list[str] | None) -> int:
+    """Runs the command line; gives the exit code. Raises OutputError where nothing can be said."""
+    try:
+        result = cli.main(arguments, "flbrecover", standalone_mode=False)
+        sys.stdout.flush()  # in here a Ctrl-C is one, too
     except FlbrecoverError as e:
         from flbrecover.report.escape import shown
 
         click.echo(f"flbrecover: {shown(str(e))}", err=True)
-        sys.exit(e.exit_code)
+        return e.exit_code
     except click.exceptions.Exit as e:
-        sys.exit(e.exit_code)
+        return e.exit_code
     except click.ClickException as e:
         e.show()
-        sys.exit(2)
+        return 2
     except (KeyboardInterrupt, click.Abort):
         click.echo("flbrecover: interrupted; what was done is safe, the same command goes on from here", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone (`| head`); nothing is left to say
-        sys.exit(1)
+        return 130
+    except streams.OutputError:
+        raise
+    except FileNotFoundError:
+        if _is_somewhere():
+            raise
+        click.echo(f"flbrecover: {NOWHERE}", err=True)
+        return 2
     except Exception as e:
         if _is_out_of_memory(e):
             click.echo(f"flbrecover: {OUT_OF_MEMORY}", err=True)
@@ -95,8 +115,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
             click.echo(f"flbrecover: {OUT_OF_MEMORY}; the last error: {' '.join(str(e).split())[:300]}", err=True)
         else:
             raise
-        sys.exit(1)
-    sys.exit(result if isinstance(result, int) else 0)
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _is_somewhere() -> bool:
+    """Is the current folder there? Without it no relative path means anything."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _is_out_of_memory(e: Exception) -> bool:

@@ -42,7 +42,8 @@ def analyse_job(job: Job) -> Analysis:
     survey = job.survey
     if not survey.buffers and not survey.uploads and not survey.logs and not survey.dbs:
         looked = sorted({h.path for h in survey.homes} | {p for i in job.pipeline.inputs for p in i.paths})
-        raise EvidenceError(f"{job.node.root}: no evidence found; looked for {', '.join(looked)}; check --root")
+        way_out = f"check --root{job.without_config}"
+        raise EvidenceError(f"{job.node.root}: no evidence found; looked for {', '.join(looked)}; {way_out}")
     analysis = analyse(survey, job.connect, options, progress)
     known = {problem.path for problem in analysis.problems if problem.unreadable}
     return with_problems(analysis, [problem for problem in changed(survey) if problem.path not in known])

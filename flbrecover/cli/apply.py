@@ -33,7 +33,7 @@ def command(
     from flbrecover.recover.retire import Retirer
     from flbrecover.report.progress import progress
 
-    job = PlannedJob.load(plan_file, given)
+    job = PlannedJob.load(plan_file, {**given, "retire": retire})
     if job.case is not None and case_dir is not None:
         raise UsageError(f"--case {case_dir}: {plan_file} is a case already, and the run is kept there")
     path = Path(case_dir) if case_dir else job.case

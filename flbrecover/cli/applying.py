@@ -17,10 +17,10 @@ from flbrecover.cli.retiring import retire_stored
 from flbrecover.errors import UsageError
 from flbrecover.model import Problem
 from flbrecover.reconcile.plan import Plan
-from flbrecover.recover.analysis import Analysis, analyse
+from flbrecover.recover.analysis import Analysis, analyse, make_plan
 from flbrecover.recover.case_folder import AFTER
 from flbrecover.recover.planning import NEEDS
-from flbrecover.recover.recovery import carry_out, choice_of, gone_again, options_of, still_missing
+from flbrecover.recover.recovery import carry_out, choice_of, gone_again, options_of
 from flbrecover.recover.survey import running_agents
 from flbrecover.report import jsonl, problems
 from flbrecover.report.progress import progress
@@ -99,7 +99,7 @@ def _started(job: Job, plan: Plan) -> Iterator[Problem]:
 def proved(after: Analysis, plan: Plan, *, as_json: bool, case: Case | None = None) -> int:
     """Says what is still missing of what the plan was to recover, keeps it in the case, and gives the exit code."""
     choice = choice_of(plan)
-    again, left = still_missing(after, choice, time.time_ns())
+    again, left = make_plan(after, choice, time.time_ns())  # it would do nothing, after a recovery that worked
     missing = sum(put.records for put in again.puts) + len(again.completions)
     if "uploads" in choice.sources and choice.agent == "gone":
         missing += after.totals()["pending"]  # in parts that cannot be completed, and nowhere else
@@ -111,7 +111,7 @@ def proved(after: Analysis, plan: Plan, *, as_json: bool, case: Case | None = No
         if gone_objects := gone_again(plan, case.journal.finished(plan), again):
             case.journal.note(gone_objects, ())
             deleted = show.count(len(gone_objects), "object")
-            way_out = f"`flbrecover apply {case.path}` writes what is gone again"
+            way_out = f"`{case.apply_line}` writes what is gone again"
             show.say(f"note: S3 does not hold {deleted} any more that this case wrote; {way_out}")
         with case.folder.writing(AFTER) as file:
             show.diff_json(file, after, [(again, left)])

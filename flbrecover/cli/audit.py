@@ -16,7 +16,10 @@ MAX_STDIN = 16 * 1024 * 1024
 
 @click.command(name="audit")
 @click.argument("files", nargs=-1, metavar="[FILE]...")
-@click.option("--root", metavar="DIR", help="Audit the Fluent Bit of this node (or bundle) instead of files.")
+@click.option(
+    "--root", metavar="DIR", callback=o.not_empty,
+    help="Audit the Fluent Bit of this node (or bundle) instead of files.",
+)  # fmt: skip
 @click.option("--config", metavar="FILE", help="With --root: the configuration inside the root (default: looked for).")
 @click.option("--env", "env", multiple=True, metavar="KEY=VALUE", help="A variable of the configuration's ${KEY}.")
 @click.option("--fluent-bit", "version", metavar="VERSION", help="Fluent Bit's version, where no image says it.")

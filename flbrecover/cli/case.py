@@ -6,7 +6,7 @@ import os
 import platform
 import shlex
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
@@ -18,7 +18,8 @@ from flbrecover import __version__
 from flbrecover.bucket.denied import without_secrets
 from flbrecover.cli import show
 from flbrecover.cli.job import Job
-from flbrecover.cli.planned import read_plan
+from flbrecover.cli.next_step import apply_line
+from flbrecover.cli.planned import PlannedJob, read_plan
 from flbrecover.errors import EvidenceError, FlbrecoverError, UsageError
 from flbrecover.reconcile.plan import Plan, to_json
 from flbrecover.recover import case_folder, journal
@@ -31,11 +32,13 @@ _PROVISIONAL = "provisional plan "  # and its id: a note a plan, so that no cras
 
 
 class Case:
-    """An open case with the run that is using it. ``code`` is the exit code, once the run knows it."""
+    """An open case with the run that is using it. ``code`` is the exit code, once the run knows it; ``apply_line`` the
+    command that goes on with it."""
 
-    def __init__(self, folder: CaseFolder, run: int) -> None:
+    def __init__(self, folder: CaseFolder, run: int, given: Mapping[str, Any]) -> None:
         self.folder = folder
         self.run = run
+        self.apply_line = apply_line(folder.path, given)
         self.code: int | None = None
         self.journal = CaseJournal(folder.db, run)
         self.manifest = Manifest(folder.db, run)
@@ -67,7 +70,7 @@ class Case:
         if held is not None and held.id != plan.id:
             raise UsageError(
                 f"--case {self.path}: holds another plan ({held.id}); go on with that one by "
-                f"`flbrecover apply {self.path}`, or name a new folder"
+                f"`{self.apply_line}`, or name a new folder"
             )
         if held is None:
             if provisional:
@@ -96,7 +99,7 @@ def opened(job: Job, path: Path | None) -> Iterator[Case]:
         if folder.moved_aside is not None:
             show.say(f"note: {folder.path}: its database was damaged; it is kept as {folder.moved_aside.name}")
         show.say(f"note: case folder {where}")
-        case = Case(folder, folder.db.insert("runs", _facts_of_run(job)))
+        case = Case(folder, folder.db.insert("runs", _facts_of_run(job)), job.given)
         try:
             yield case
         except BaseException as e:
@@ -147,7 +150,11 @@ def _check_root(folder: CaseFolder, job: Job) -> None:
     if held is None:
         folder.db.say(_ROOT, root)
     elif held != root:
-        raise UsageError(f"--case {folder.path}: is of --root {held}, not of {root}; name a new folder")
+        option, or_else = "--case ", ", or name a new folder"
+        if isinstance(job, PlannedJob) and job.case is not None:  # it is this case and no other
+            option, or_else = "", ""
+        way_out = f"say --root {shlex.quote(held)}{or_else}"
+        raise UsageError(f"{option}{folder.path}: is of --root {held}, not of {root}; {way_out}")
 
 
 def _facts_of_run(job: Job) -> dict[str, Any]:

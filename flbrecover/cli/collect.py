@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from flbrecover.cli import options as o
 from flbrecover.cli.job import Job
 from flbrecover.cli.values import moment
 from flbrecover.errors import FlbrecoverError, UsageError
+from flbrecover.recover.whole_file import part_of, whole_file
 
 if TYPE_CHECKING:
     from flbrecover.evidence.bundle_writer import Total
@@ -33,10 +34,11 @@ class _WatchedJob(Job):
 
     @cached_property
     def node(self) -> WatchedNode:
+        from flbrecover.evidence.bundle import existing_root
         from flbrecover.evidence.watched_node import WatchedNode
 
-        root = self.given.get("root") or "/"
-        if os.path.isfile(root):
+        root = existing_root(self.given.get("root") or "/")
+        if root.is_file():
             raise UsageError(f"--root {root}: is a file; collect needs the node's own file system")
         return WatchedNode(root)
 
@@ -159,25 +161,25 @@ def _file(job: _WatchedJob, path: Path, chosen: Choice) -> Iterator[tuple[Write,
     places = {os.path.dirname(item.path) for item in chosen.items} | {home.path for home in job.survey.homes}
     if os.path.realpath(path.parent) in {os.path.realpath(f"{job.node.root}/{place}") for place in places}:
         raise UsageError(f"--out {path}: lies among the evidence; choose another folder")
-    part = path.with_name(path.name + ".part")
-    try:
-        if path.exists():
-            raise UsageError(f"--out {path}: is there already")
-        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except OSError as e:
-        raise UsageError(f"--out {part}: {e.strerror}") from e
-    try:
-        with os.fdopen(fd, "wb") as file:
+    if os.path.isdir(path):
+        raise UsageError(f"--out {path}: is a folder; name a file")
+    if os.path.lexists(path):
+        raise UsageError(f"--out {path}: is there already")
+    with ExitStack() as until_whole:
+        try:
+            file = until_whole.enter_context(whole_file(path, new=True))
+        except FileExistsError as e:
+            part = part_of(path)
+            way_out = f"{part} is left from a run that was killed; remove it, if no other collect is writing it"
+            raise UsageError(f"--out {path}: {way_out}") from e
+        except OSError as e:
+            raise UsageError(f"--out {path}: {e.strerror}") from e
+        try:
             yield file.write, str(path)
-            file.flush()
-            os.fsync(fd)
-        part.rename(path)
-    except BaseException as e:
-        part.unlink(missing_ok=True)
-        if isinstance(e, OSError):
+            until_whole.close()
+        except OSError as e:
             way_out = "choose a place with more space, or --max-size"
             raise FlbrecoverError(f"--out {path}: {e.strerror}; {way_out}") from e
-        raise
 
 
 def _say(where: str, total: Total, chosen: Choice, found: list[Problem], *, masked: int, as_json: bool) -> None:

@@ -33,6 +33,7 @@ def command(
     from flbrecover.cli import show
     from flbrecover.cli.analysing import analyse_job, exit_code, plan_for, with_problems
     from flbrecover.cli.case import opened
+    from flbrecover.cli.next_step import apply_line
     from flbrecover.errors import UsageError
     from flbrecover.recover.case_folder import BEFORE
     from flbrecover.report.progress import progress
@@ -60,7 +61,8 @@ def command(
         else:
             show.diff_text(sys.stdout, analysis, plans, log_file=log_file, files=files)
             if plan_file:
-                click.echo(f"\nplan saved; carry it out with: flbrecover apply {plan_file}", err=True)
+                click.echo(err=True)
+                show.say(f"plan saved; carry it out with: {apply_line(plan_file, given)}")
         code = exit_code(analysis, left=analysis.totals().missing + analysis.gone_ranges)
         return code if case is None else case.ended(code)
 
@@ -69,10 +71,10 @@ def save(path: Path, plan: Plan) -> None:
     """Writes a plan file; a half-written one never stands under its name."""
     from flbrecover.errors import UsageError
     from flbrecover.reconcile.plan import to_json
+    from flbrecover.recover.whole_file import whole_file
 
-    part = path.with_name(path.name + ".part")
     try:
-        part.write_text(to_json(plan), encoding="ascii")
-        part.replace(path)
+        with whole_file(path, "ascii") as file:
+            file.write(to_json(plan))
     except OSError as e:
-        raise UsageError(f"--plan {path}: {e.strerror}") from e
+        raise UsageError(f"--plan {path}: {e.strerror}; name another file") from e

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from flbrecover.cli import options
 from flbrecover.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:  # imported when used: these pull in boto3, yaml and more
@@ -31,6 +32,8 @@ KEYS = {
     "canned_acl": ("canned_acl", "output"), "storage_class": ("storage_class", "output"),
     "role_arn": ("role_arn", "output"), "external_id": ("external_id", "output"),
 }  # fmt: skip
+
+BY_HAND = ("bucket", "db", "store_dir", "storage_path")  # each says enough to do without a configuration
 
 
 def environment(pairs: Iterable[str], *, of_this_process: bool = True) -> dict[str, str]:
@@ -61,10 +64,22 @@ class Job:
         """The configuration read from the node; None where everything was given by hand."""
         from flbrecover.evidence import config_files
 
-        by_hand = any(self.given.get(name) for name in ("bucket", "db", "store_dir", "storage_path"))
-        if self.given.get("config") is None and by_hand:
+        if self._instead_of_config:
             return None
         return config_files.load(self.node, self.given.get("config") or self.node.config, self._environment())
+
+    @property
+    def _instead_of_config(self) -> list[str]:
+        """The options by hand for which no configuration is looked for."""
+        return [] if self.given.get("config") is not None else [name for name in BY_HAND if self.given.get(name)]
+
+    @property
+    def without_config(self) -> str:
+        """What an error that may come of it says: the end of its line."""
+        if not self._instead_of_config:
+            return ""
+        option = options.spelled(self._instead_of_config[0])
+        return f"; no configuration was read, as {option} was given: name it with --config"
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -98,7 +113,8 @@ class Job:
         """Raises ConfigError where there is no s3 output, saying what was found instead."""
         if not self.pipeline.outputs:
             found = ", ".join(sorted(set(self.pipeline.other_outputs))) or "none"
-            raise ConfigError(f"{self._config_name}: no s3 output (outputs found: {found}); give --config or --bucket")
+            way_out = self.without_config or "; give --config or --bucket"
+            raise ConfigError(f"{self._config_name}: no s3 output (outputs found: {found}){way_out}")
 
     def need_storage(self) -> None:
         """Raises ConfigError where nothing says where buffer files could lie."""

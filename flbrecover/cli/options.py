@@ -7,14 +7,34 @@ from typing import Any, TypeVar
 
 import click
 
+from flbrecover.errors import UsageError
+
 F = TypeVar("F", bound=Callable[..., Any])
 Option = Callable[[F], F]
 
+
+def not_empty(_context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """An empty value is a variable of a script that is not set, and means another node than was meant."""
+    if value == "":
+        raise UsageError(f"{option.opts[0]} is empty (a variable that is not set?); --root / is this machine")
+    return value
+
+
 NODE = (
     click.option(
-        "--root", default="/", metavar="DIR", show_default=True, help="The node's file system, or a bundle of collect."
+        "--root",
+        default="/",
+        metavar="DIR",
+        show_default=True,
+        callback=not_empty,
+        help="The node's file system, or a bundle of collect.",
     ),
-    click.option("--config", metavar="FILE", help="Fluent Bit's configuration inside the root (default: looked for)."),
+    click.option(
+        "--config",
+        metavar="FILE",
+        help="Fluent Bit's configuration inside the root. Default: looked for; with --bucket, --db, --store-dir or "
+        "--storage-path none is read.",
+    ),
     click.option("--env", "env", multiple=True, metavar="KEY=VALUE", help="A variable of the configuration's ${KEY}."),
 )
 INPUT = (
@@ -130,6 +150,11 @@ APPLY = (
         "--jobs", type=click.IntRange(1, 64), default=8, show_default=True, metavar="N", help="Uploads at once."
     ),
 )
+
+
+def spelled(name: str) -> str:
+    """An option as it is typed."""
+    return "--" + name.replace("_", "-")
 
 
 def options(*groups: tuple[Option[Any], ...]) -> Option[Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flbrecover.cli.job import Job
+from flbrecover.cli.next_step import recover_line
 from flbrecover.errors import PlanError
 from flbrecover.fluentbit.interpret import interpret, sections_from_json
 from flbrecover.fluentbit.pipeline import Pipeline
@@ -47,7 +48,7 @@ class PlannedJob(Job):
         if not is_case(file):
             return cls(given, read_plan(file))
         if not (file / PLAN).exists():
-            raise PlanError(f"{path}: this case has no plan yet; make one with `flbrecover recover --case {path}`")
+            raise PlanError(f"{path}: this case has no plan yet; make one with `{recover_line(path, given)}`")
         return cls(given, read_plan(file / PLAN), file)
 
     @property

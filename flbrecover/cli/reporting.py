@@ -6,13 +6,13 @@ import os
 import sys
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
 from flbrecover.cli import show
-from flbrecover.errors import FlbrecoverError
+from flbrecover.errors import FlbrecoverError, UsageError
 from flbrecover.model import Problem
+from flbrecover.recover.whole_file import whole_file
 from flbrecover.report import jsonl, problems
 
 PAGE = "report.html"
@@ -56,22 +56,16 @@ def _pieces(folder: Path, form: str) -> tuple[list[Problem], Iterable[str]]:
 def to_stdout(out: TextIO, pieces: Iterable[str]) -> None:
     """Reports are UTF-8, whatever the terminal is."""
     if out is sys.stdout and hasattr(out, "reconfigure"):
-        out.reconfigure(encoding="utf-8")
+        out.reconfigure(encoding="utf-8", errors="backslashreplace")
     out.writelines(pieces)
 
 
 def save(path: Path, pieces: Iterable[str]) -> None:
     """A half-written report never stands under its name. Raises FlbrecoverError where it cannot be written."""
-    part = path.with_name(path.name + ".part")
+    if os.path.isdir(path):
+        raise UsageError(f"-o {path}: is a folder; name a file")
     try:
-        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(fd, "w", encoding="utf-8", newline="\n") as file:
-                file.writelines(pieces)
-            part.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
+        with whole_file(path, "utf-8") as file:
+            file.writelines(pieces)
     except OSError as e:
         raise FlbrecoverError(f"{path}: {e.strerror}; name another file with -o") from e

@@ -33,6 +33,6 @@ def plan_to_go_on_with(case: Case | None, job: Job, agent: Agent) -> Plan | None
         what = ", ".join(name for name, is_so in differs.items() if is_so)
         raise UsageError(
             f"--case {case.path}: its plan was made for another call ({what}); go on with it by "
-            f"`flbrecover apply {case.path}`, or name a new folder"
+            f"`{case.apply_line}`, or name a new folder"
         )
     return plan

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from flbrecover.errors import EvidenceError
+from flbrecover.errors import EvidenceError, UsageError
 from flbrecover.evidence import bundle_archive as archive
 from flbrecover.evidence import bundle_manifest as manifest
 from flbrecover.evidence.bundle_manifest import Entry
@@ -31,8 +31,20 @@ _IDENTITY = re.compile("[0-9a-f]{0,16}")
 
 def open_root(root: Path | str) -> Node:
     """The node that ``--root`` names: a directory, or a bundle."""
-    path = Path(os.path.abspath(root))
+    path = existing_root(root)
     return BundleNode(path) if path.is_file() else Node(path)
+
+
+def existing_root(root: Path | str) -> Path:
+    """The whole path of what ``--root`` names. Raises UsageError where there is nothing."""
+    path = Path(os.path.abspath(root))
+    try:
+        path.stat()
+    except FileNotFoundError as e:
+        raise UsageError(f"--root {path}: no such directory") from e
+    except OSError as e:
+        raise UsageError(f"--root {path}: {e.strerror}") from e
+    return path
 
 
 class BundleNode(Node):

@@ -100,6 +100,10 @@ def _search(node: Node, env: Mapping[str, str]) -> LoadedConfig:
         return replace(with_s3[0].loaded, searched=searched)
     if with_s3:
         raise ConfigError(f"several configurations have an s3 output, choose one with --config: {_listed(with_s3)}")
+    for path, why in config_places.closed(node).items():
+        found.append(_Candidate(path, None, ConfigError(f"{why}; run as root, or give --config", path=path)))
+    if len(found) == 1 and found[0].error is not None:
+        raise found[0].error  # it is the one that was meant, and what is wrong with it is all that matters
     folders = tuple(posixpath.dirname(p) for p in config_places.FILES)
     places = ", ".join(dict.fromkeys((*folders, config_places.FOLDERS[0])))
     raise ConfigError(
@@ -145,7 +149,9 @@ def _read(
     there is none, unless it is only looked around (``searching``)."""
     if node.is_dir(path):
         texts = Texts(node)
-        files = texts.folder(path)
+        files, unreadable = texts.folder(path)
+        if unreadable is not None and not files and not searching:
+            raise unreadable
         names = _chosen(starting_files(files), files, key, path, strict=not searching)
         return [_candidate(f"{path}/{n}", Texts(node), f"{path}/{n}", files[n], None, env) for n in names]
     texts = Texts(node)
@@ -178,6 +184,8 @@ def _chosen(
     if key is not None:
         starting = [key] if key in files else []
     if not starting and strict:
+        if not files and key is None:
+            raise ConfigError("a folder without a Fluent Bit configuration", path=path)
         wanted = f"#{key}" if key else "Fluent Bit configuration"
         raise ConfigError(f"no {wanted} among its files: {', '.join(files) or 'none'}", path=path)
     return starting

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
+
+from flbrecover.errors import EvidenceError
 from flbrecover.evidence.node import Node
 
 MAX_FOLDERS = 2000
@@ -29,6 +32,19 @@ FOLDERS = (
 
 def files(node: Node) -> list[str]:
     return [p for p in FILES if node.is_file(p)]
+
+
+def closed(node: Node) -> dict[str, str]:
+    """Folders at these places that may not be looked into, each with the reason."""
+    found = {}
+    for path in FILES:
+        try:
+            node.resolve(path)
+        except EvidenceError as e:
+            found[posixpath.dirname(path)] = str(e).removeprefix(f"{path}: ")
+    for pattern in FOLDERS:
+        found.update({problem.path: problem.what for problem in node.find(pattern)[1]})
+    return found
 
 
 def folders(node: Node) -> list[str]:

@@ -45,22 +45,24 @@ class Texts:
         self._texts[path] = data.decode("utf-8", "surrogateescape")
         return self._texts[path]
 
-    def folder(self, path: str) -> dict[str, str]:
+    def folder(self, path: str) -> tuple[dict[str, str], ConfigError | None]:
         """Name and text of the files of a folder that have a name like a configuration's, in the order of names.
-        Names that begin with a dot are passed over: the kubelet's own ``..data`` is one. So are unreadable files."""
+        Names that begin with a dot are passed over: the kubelet's own ``..data`` is one. So is what cannot be read; the
+        first error is given, too."""
         out: dict[str, str] = {}
+        error: ConfigError | None = None
         try:
             names = self.node.names(path)
-        except EvidenceError:
-            return out
+        except EvidenceError as e:
+            return out, ConfigError(str(e).removeprefix(f"{path}: "), path=path)
         for name in names:
             if name.startswith(".") or not name.endswith((".conf", ".yaml", ".yml")):
                 continue
             try:
                 out[name] = self.read(f"{path.rstrip('/')}/{name}")
-            except ConfigError:
-                continue
-        return out
+            except ConfigError as e:
+                error = error or e
+        return out, error
 
 
 class Includes:

@@ -29,11 +29,10 @@ _OWN_DATE = re.compile(rf"(?:^|(?<=[-_.])){_DATE}(?=[-_.]|$)", re.ASCII)
 @dataclass(frozen=True, slots=True)
 class Rotation:
     """``place`` orders rotations of one scheme: a number as it stands (1 is usually the newest), or a point in time.
-    ``plain_name`` is the name without the suffix of a compression; ``compression`` is that suffix or empty."""
+    ``compression`` is the suffix of one, or empty."""
 
     scheme: Scheme
     place: tuple[int, ...]
-    plain_name: str
     compression: str
 
 
@@ -47,9 +46,9 @@ def rotation_of(live: str, name: str, *, other_dates: bool = False) -> Rotation 
     plain = name.removesuffix(compression)
     place = _place(live, plain) or (_other_date(live, plain) if other_dates else None)
     if place is not None:
-        return Rotation(place[0], place[1], plain, compression)
+        return Rotation(place[0], place[1], compression)
     if compression and plain == live:  # gzip app.log, or the live file on its way to be replaced
-        return Rotation("number", (0,), plain, compression)
+        return Rotation("number", (0,), compression)
     return None
 
 

@@ -56,8 +56,9 @@ def folder(url: str, option: str) -> Folder:
     parts = urlsplit(url)
     inner = parts.path.strip("/").split("/")
     well = parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc) and not parts.query and not parts.fragment
+    length = "" if not parts.netloc or 3 <= len(parts.netloc) <= 63 else " (a bucket's name has 3 to 63 characters)"
     if not well or not all(_PREFIX.fullmatch(part) for part in inner):
-        raise UsageError(f"{option} {url}: s3://BUCKET/PREFIX/ is wanted, of letters, digits and . _ = -")
+        raise UsageError(f"{option} {url}: s3://BUCKET/PREFIX/ is wanted, of letters, digits and . _ = -{length}")
     return Folder(parts.netloc, "/".join(inner) + "/")
 
 

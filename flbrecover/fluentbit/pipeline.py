@@ -101,7 +101,6 @@ class MultilineParser:
     key_content: str | None = None
     match_string: str | None = None
     negate: bool = False
-    flush_timeout_ms: int = 4000
     origin: Origin = Origin("built in", 0)
     key_pattern: str | None = None
     key_group: str | None = None
@@ -117,7 +116,6 @@ class TailInput:
     paths: tuple[str, ...]
     exclude_paths: tuple[str, ...] = ()
     db: str | None = None
-    db_compare_filename: bool = False
     read_from_head: bool = False
     parser: str | None = None
     multiline_parsers: tuple[str, ...] = ()
@@ -131,7 +129,6 @@ class TailInput:
     skip_long_lines: bool = False
     skip_empty_lines: bool = False
     buffer_max_size: int = 32768
-    buffer_chunk_size: int = 32768
     rotate_wait_s: int = 5
     ignore_older_s: int = 0
     storage_filesystem: bool = False

@@ -6,7 +6,6 @@ the problem of the input that uses it.
 
 from __future__ import annotations
 
-import re
 from typing import NoReturn
 
 from flbrecover.errors import ConfigError
@@ -70,7 +69,6 @@ def multiline_parser(section: Section) -> MultilineParser:
         key_group=_text(section, "key_group"),
         match_string=_text(section, "match_string"),
         negate=_flag(section, "negate", False),
-        flush_timeout_ms=_milliseconds(section),
         origin=section.origin,
     )
 
@@ -158,11 +156,6 @@ def _flag(section: Section, key: str, default: bool) -> bool:
     """A word that Fluent Bit does not know is -1 for it, which counts as true."""
     value = _text(section, key)
     return default if value is None else value.lower() not in units.FALSE
-
-
-def _milliseconds(section: Section) -> int:
-    number = re.match(r"\s*([0-9]{1,9})", _text(section, "flush_timeout") or "", re.ASCII)
-    return (int(number[1]) if number else 0) or 4000
 
 
 def _refuse(section: Section, message: str) -> NoReturn:

@@ -36,8 +36,8 @@ _STORAGE = {"filesystem": True, "memory": False, "memrb": False}
 _JOURNALS = dict.fromkeys(("delete", "truncate", "persist", "memory", "wal", "off"), None)
 _FLAGS = (
     "read_newly_discovered_files_from_head", "ignore_active_older_files", "exit_on_eof", "truncate_long_lines",
-    "file_cache_advise", "inotify_watcher", "db.locking", "threaded", "storage.pause_on_chunks_overlimit", "rate_gate",
-    "rate_gate.backpressure",
+    "file_cache_advise", "inotify_watcher", "db.locking", "db.compare_filename", "threaded",
+    "storage.pause_on_chunks_overlimit", "rate_gate", "rate_gate.backpressure",
 )  # fmt: skip
 _SIZES = ("static_batch_size", "event_batch_size", "mem_buf_limit", "rate_gate.max_bytes")
 
@@ -73,7 +73,6 @@ def tail_input(section: Section, number: int) -> TailInput:
         paths=paths,
         exclude_paths=s.words("exclude_path"),
         db=s.text("db"),
-        db_compare_filename=s.flag("db.compare_filename", False),
         read_from_head=s.flag("read_from_head", False),
         parser=None if multiline else s.text("parser"),
         multiline_parsers=s.words("multiline.parser"),
@@ -87,7 +86,6 @@ def tail_input(section: Section, number: int) -> TailInput:
         skip_long_lines=s.flag("skip_long_lines", False),
         skip_empty_lines=s.flag("skip_empty_lines", False),
         buffer_max_size=most,
-        buffer_chunk_size=chunk,
         rotate_wait_s=rotate_wait,
         ignore_older_s=s.seconds("ignore_older", 0),
         storage_filesystem=s.choice("storage.type", _STORAGE, False),

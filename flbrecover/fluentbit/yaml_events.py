@@ -25,8 +25,15 @@ def _events(text: str, path: str) -> Iterator[Any]:
     except yaml.MarkedYAMLError as e:
         line = e.problem_mark.line + 1 if e.problem_mark else None
         raise ConfigError(f"not YAML: {e.problem}", path=path, line=line) from e
+    except UnicodeEncodeError as e:  # a stray byte, carried by surrogateescape
+        raise ConfigError("not UTF-8", path=path, line=text.count("\n", 0, _stray(text)) + 1) from e
     except (yaml.YAMLError, UnicodeError) as e:
         raise ConfigError(f"not YAML: {str(e).splitlines()[0]}", path=path) from e
+
+
+def _stray(text: str) -> int:
+    """Where the first byte stands that is no UTF-8."""
+    return next((i for i, c in enumerate(text) if "\ud800" <= c <= "\udfff"), 0)
 
 
 class _Reader:

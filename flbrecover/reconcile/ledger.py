@@ -210,17 +210,18 @@ class Ledger:
         self._open[self.runs.tag_number(entry)] -= 1
         return True
 
-    def store_all(self, entries: range, number: int) -> int:
-        """:meth:`store` for entries that follow each other; gives how many it was False for."""
+    def store_all(self, entries: range, number: int) -> None:
+        """:meth:`store` for entries that follow each other."""
         if not entries:
-            return 0
+            return
         column = memoryview(self.stored.raw())[entries.start : entries.stop]
         tag = self.runs.common_tag(entries)
         if tag == MIXED or bytes(column) != _NONE * len(entries):
-            return sum(not self.store(entry, number) for entry in entries)
+            for entry in entries:
+                self.store(entry, number)
+            return
         column[:] = memoryview(array("i", [number]) * len(entries))
         self._open[tag] -= len(entries)
-        return 0
 
     def open_entries(self, tags: Iterable[str]) -> int:
         """How many entries of these tags no object is known to hold."""

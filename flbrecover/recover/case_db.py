@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -146,14 +146,6 @@ class CaseDb:
     def say(self, name: str, value: str) -> None:
         """Notes a fact of the case."""
         self.insert("facts", {"name": name, "value": value}, replace=True)
-
-
-def read_rows(path: Path, table: str) -> list[dict[str, Any]]:
-    """All rows of a table of a ``case.db`` that nobody writes to; for those who only look. Raises FlbrecoverError."""
-    with _explained(path), closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-        connection.execute("PRAGMA trusted_schema=OFF")
-        db = sqlite_utils.Database(connection, execute_plugins=False)
-        return [{name: _text(value) for name, value in row.items()} for row in db.table(table).rows]
 
 
 def move_aside(path: Path) -> Path:

@@ -18,11 +18,11 @@ from typing import TextIO
 
 from flbrecover.errors import FlbrecoverError, UsageError
 from flbrecover.recover.case_db import CaseDb, fsync_folder
+from flbrecover.recover.whole_file import whole_file
 
 MARKER = "flbrecover-case"
 MARK = b"flbrecover case, layout 1\n"
 PLAN, BEFORE, AFTER, RETIRED = "plan.json", "before.jsonl", "after.jsonl", "retired"
-_PART = ".part"
 
 
 class CaseFolder:
@@ -45,14 +45,10 @@ class CaseFolder:
     @contextmanager
     def writing(self, name: str) -> Iterator[TextIO]:
         """A new text file of the case: it stands under its name once it is whole and on the disk."""
-        part, target = self.path / (name + _PART), self.path / name
+        target = self.path / name
         try:
-            fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            with os.fdopen(fd, "w", encoding="ascii") as file:
+            with whole_file(target, "ascii") as file:
                 yield file
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(target)
             fsync_folder(self.path)
         except OSError as e:
             raise FlbrecoverError(f"{target}: {e.strerror}; the case folder needs room (--case)") from e

@@ -48,7 +48,6 @@ class Comparison:
     proofs: dict[int, str] = field(default_factory=dict)
     not_read: int = 0
     strangers: int = 0
-    doubles: int = 0
     loose: int = 0
     ambiguous: int = 0
     denied: list[Candidate] = field(default_factory=list)

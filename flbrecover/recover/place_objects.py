@@ -136,7 +136,6 @@ class _OneObject:
         if self._gone:  # a log or a buffer shows this record, or another object: it was counted there
             self._placer.counted.count(self._gone, self._sizes[copy.index], -1)
         if not self._ledger.store(entry, self._number):
-            self._found.doubles += 1
             return
         self._learn_time(entry, copy.time_ns)
         if self._current is not None and copy.index == self._index:
@@ -194,7 +193,7 @@ class _OneObject:
         if not ledger.agrees_in_time(entries[0], first_ns) or not ledger.agrees_in_time(entries[-1], last_ns):
             return False
         self._placement.run(segment.index, entries)
-        self._found.doubles += ledger.store_all(entries, self._number)
+        ledger.store_all(entries, self._number)
         self._learn_time(entries[0], first_ns)
         self._learn_time(entries[-1], last_ns)
         for entry, line in zip(entries, segment.some, strict=False):

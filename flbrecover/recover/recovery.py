@@ -119,8 +119,3 @@ def _prove(put: PutRecords, output: S3Output, connect: Connect) -> Proof:
         except BucketError as e:
             return Proof(put, key, False, str(e))
     return Proof(put, put.key, False, "other content stands under its keys")
-
-
-def still_missing(analysis: Analysis, choice: Choice, now_ns: int) -> tuple[Plan, dict[str, int]]:
-    """What a plan made now would still do: nothing, after a recovery that worked."""
-    return make_plan(analysis, choice, now_ns)

@@ -17,7 +17,7 @@ from conftest import FreshBucket
 from servers import FaultServer, Server, error_xml, reply
 
 from flbrecover.bucket.client import S3, connect
-from flbrecover.bucket.denied import ConflictError, MissingError, NotSupportedError
+from flbrecover.bucket.denied import ConflictError, MissingError, NotSupportedError, without_secrets
 from flbrecover.bucket.listing import objects
 from flbrecover.bucket.pending_uploads import head, list_uploads, parts
 from flbrecover.bucket.reading import open_body
@@ -70,8 +70,26 @@ def test_what_is_given_wins_over_the_output(moto_bucket: FreshBucket) -> None:
 
 @pytest.mark.parametrize("endpoint", ["http://", "http://a b", "http://h:port", "https://[::1"])
 def test_an_endpoint_that_is_no_url(endpoint: str) -> None:
-    with pytest.raises(UsageError, match="not a URL"):
+    with pytest.raises(UsageError, match=f"^endpoint '{re.escape(endpoint)}': not a URL|shown\\)': not a URL"):
         connect(OUTPUT, endpoint_url=endpoint)
+
+
+@pytest.mark.parametrize("endpoint", ["ftp://x", "s3://bucket/key", "://x", "htp://user:secret@x/"])
+def test_an_endpoint_of_another_protocol(endpoint: str) -> None:
+    with pytest.raises(UsageError, match=r"^endpoint .*: http:// or https:// is wanted$") as e:
+        connect(OUTPUT, endpoint_url=endpoint)
+    assert "secret" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "shown"),
+    [
+        ("minio.example:9000", "minio.example:9000"), ("user:secret@minio.example:9000/", "minio.example:9000"),
+        ("https://user:secret@minio.example/s3/?token=secret", "https://minio.example/s3"), ("http://", "http://"),
+    ],
+)  # fmt: skip
+def test_an_endpoint_is_shown_as_it_can_be_given(endpoint: str, shown: str) -> None:
+    assert without_secrets(endpoint) == shown
 
 
 def test_an_endpoint_shows_no_password() -> None:
@@ -210,6 +228,11 @@ def test_who_may_only_write_can_neither_list_nor_read(weed: Server, weed_bucket:
 
 def test_a_bucket_name_that_cannot_be_one() -> None:
     assert "S3 has no such bucket name" in said(lambda: list_all(connect(OUTPUT), "no good"))
+
+
+def test_a_role_that_cannot_be_one() -> None:
+    text = said(lambda: list_all(connect(replace(OUTPUT, role_arn="foo"), endpoint_url="http://127.0.0.1:9")))
+    assert "a value that AWS does not take: " in text and "RoleArn" in text and "bucket name" not in text
 
 
 # -- what other servers say -------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 
@@ -144,6 +145,28 @@ def test_a_body_that_is_cut_again_and_again() -> None:
         pytest.raises(BucketError, match=r"s3://logs/k: the connection was lost 5 times, at last after \d+ of 408890"),
     ):
         read_from(server)
+
+
+def test_an_answer_that_cannot_be_used_is_closed() -> None:
+    """It says no size, and goes on until the client hangs up."""
+    hung_up = threading.Event()
+
+    def endless(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        try:
+            while True:
+                handler.wfile.write(b"1000\r\n" + bytes(0x1000) + b"\r\n")
+        except OSError:
+            hung_up.set()
+        handler.close_connection = True
+
+    with FaultServer(endless) as server:
+        s3 = connect(S3Output(0, "logs"), endpoint_url=server.endpoint_url, attempts=1)
+        with pytest.raises(BucketError, match="it has no Content-Length") as e:  # nothing of it is freed
+            open_body(s3, "logs", "k")
+        assert hung_up.wait(10), e
 
 
 def test_an_object_that_is_replaced_while_its_body_is_cut() -> None:

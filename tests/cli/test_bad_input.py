@@ -17,6 +17,7 @@ from flbrecover.demo.seaweedfs import READ_ONLY, WRITE_ONLY, credentials
 
 CONF = "/etc/fluent-bit/fluent-bit.conf"
 BUCKET = "my-bucket"
+COMMANDS = ("tail", "buffers", "objects", "uploads", "diff")
 
 
 @pytest.fixture
@@ -54,14 +55,32 @@ def write(root: Path, path: str, text: str) -> str:
 # -- paths and configurations ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["tail", "buffers", "objects", "uploads", "diff"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_root_that_is_not_there(command: str) -> None:
     ended = flbrecover(command, "--root", "/no/such/folder", "--config", CONF)
-    assert ended.code == 4
+    assert ended.code == 2
     assert one_line(ended) == "flbrecover: --root /no/such/folder: no such directory"
 
 
-@pytest.mark.parametrize("command", ["tail", "buffers", "objects", "uploads", "diff"])
+@pytest.mark.parametrize("command", [*COMMANDS, "collect", "recover", "audit"])
+def test_a_root_that_is_an_unset_variable(command: str) -> None:
+    ended = flbrecover(command, "--root", "")
+    assert ended.code == 2
+    assert one_line(ended) == ("flbrecover: --root is empty (a variable that is not set?); --root / is this machine")
+
+
+@pytest.mark.parametrize("command", [("diff", "--root", "."), ("collect", "--root", "ROOT"), ("audit", "--root", ".")])
+def test_a_current_folder_that_is_gone(command: tuple[str, ...], untouched: Path, tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    os.chdir(tmp_path / "here")
+    (tmp_path / "here").rmdir()
+    config = () if command[0] == "audit" else ("--config", CONF)
+    ended = flbrecover(*(untouched if word == "ROOT" else word for word in command), *config)
+    assert ended.code == 2
+    assert one_line(ended).startswith("flbrecover: the current folder is not there any more; go to one that is")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_configuration_that_is_not_there(command: str, root: Path) -> None:
     ended = flbrecover(command, "--root", root, "--config", "/etc/nothing.conf")
     assert ended.code == 2
@@ -104,6 +123,20 @@ def test_what_fluent_bit_refuses_is_told_with_file_and_line(root: Path, line: st
     ended = flbrecover("diff", "--root", root, "--config", config)
     assert ended.code == 2
     assert one_line(ended).startswith(f"flbrecover: {said}")
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "value", "said"),
+    [
+        ("diff", "--bucket", "nope", "no evidence found; "),
+        ("diff", "--db", "/var/log/flb_test.db", "command line: no s3 output (outputs found: none); "),
+        ("diff", "--storage-path", "/var/log", "command line: no s3 output (outputs found: none); "),
+    ],
+)
+def test_options_that_stand_for_a_configuration_say_so(untouched: Path, command, option, value, said: str) -> None:
+    ended = flbrecover(command, "--root", untouched, option, value)
+    assert said in one_line(ended)
+    assert one_line(ended).endswith(f"; no configuration was read, as {option} was given: name it with --config")
 
 
 def test_a_key_format_that_cannot_be_read_back(there: Path, weed) -> None:
@@ -276,7 +309,38 @@ def test_a_plan_whose_evidence_has_changed(plan: Path, loaded: Path, weed, chang
 def test_a_plan_that_cannot_be_saved(there: Path, weed) -> None:
     ended = run("diff", there, weed.endpoint_url, "--agent", "gone", "--plan", "/no/such/folder/plan.json")
     assert ended.code == 2
-    assert one_line(ended) == "flbrecover: --plan /no/such/folder/plan.json: No such file or directory"
+    assert one_line(ended) == (
+        "flbrecover: --plan /no/such/folder/plan.json: No such file or directory; name another file"
+    )
+
+
+def test_a_plan_for_which_there_is_no_room(loaded: Path, weed, tmp_path: Path) -> None:
+    """What stood there is left, and nothing half-written."""
+    (tmp_path / "plans").mkdir()
+    plan = tmp_path / "plans/plan.json"
+    plan.write_text("old")
+    with (loaded / CONF[1:]).open("a") as config:  # it becomes a part of the plan
+        config.write("\n[OUTPUT]\n    Name null\n    Match nothing\n" * 500)
+    where = ("--root", loaded, "--config", CONF, "--endpoint-url", weed.endpoint_url)
+    ended = with_small_disk(40_000, tmp_path / "scratch", "diff", *where, "--agent", "gone", "--plan", plan)
+    assert ended.returncode == 2
+    assert ended.stderr == f"flbrecover: --plan {plan}: File too large; name another file\n"
+    assert [(path.name, path.read_text()) for path in plan.parent.iterdir()] == [("plan.json", "old")]
+
+
+@pytest.mark.parametrize("place", [".", "/", "..", ""])
+def test_an_output_that_is_a_folder(place: str, there: Path, weed) -> None:
+    case = ("diff", "--root", there, "--config", CONF, "--endpoint-url", weed.endpoint_url, "--case", "case")
+    assert flbrecover(*case, "--agent", "gone").code == 3
+    nodes = ("--case-to", "s3://results/case/", "--image", "i", "--nodes", "a")
+    for said in (
+        ("report", "case", "-o", place),
+        ("collect", "--root", there, "--config", CONF, *(("-o", place) if place else ("-o", "./"))),
+        ("fleet", "manifest", *nodes, "-o", place, "--", "--agent", "gone"),
+    ):
+        ended = flbrecover(*said)
+        assert ended.code == 2
+        assert one_line(ended).endswith(f"{Path(place)}: is a folder; name a file")
 
 
 def test_no_plan_at_all() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import sqlite3
 import stat
 from contextlib import closing
@@ -126,7 +127,13 @@ def test_one_of_another_root(root: Path, moto, tmp_path: Path) -> None:
     case = tmp_path / "case"
     flbrecover("diff", *node(root, moto), "--case", case)
     (tmp_path / "link").symlink_to(root)
-    assert f"is of --root {root}, not of {tmp_path / 'link'}" in refused(tmp_path / "link", moto, case)
+    other = f"is of --root {root}, not of {tmp_path / 'link'}; say --root {root}, or name a new folder"
+    assert other in refused(tmp_path / "link", moto, case)
+    flbrecover("diff", *node(root, moto), "--agent", "gone", "--case", case)
+    for command in (("retire", "--undo", case), ("apply", case, "--yes", "--endpoint-url", moto.endpoint_url)):
+        ended = flbrecover(*command)
+        assert ended.code == 2
+        assert one_line(ended) == f"flbrecover: {case}: is of --root {root}, not of /; say --root {root}"
 
 
 def test_one_with_another_plan(root: Path, moto, tmp_path: Path) -> None:
@@ -135,8 +142,11 @@ def test_one_with_another_plan(root: Path, moto, tmp_path: Path) -> None:
     flbrecover("diff", *node(root, moto), "--agent", "gone", "--plan", plan)
     ended = flbrecover("apply", plan, "--root", root, "--endpoint-url", moto.endpoint_url, "--yes", "--case", case)
     assert ended.code == 2 and "holds another plan" in one_line(ended)
+    go_on = f"`flbrecover apply {case} --root {root} --endpoint-url {moto.endpoint_url}`, or name a new folder"
+    assert one_line(ended).endswith(go_on)
     ended = flbrecover("recover", *node(root, moto), "--agent", "returning", "--yes", "--case", case)
     assert ended.code == 2 and "made for another call (--agent)" in one_line(ended)
+    assert one_line(ended).endswith(go_on)
 
 
 @pytest.mark.parametrize("where", ["var/log/s3/temp/my-bucket/new", "var/log/containers/b", "var/log/case", "link/new"])
@@ -195,8 +205,9 @@ def test_an_object_that_is_deleted_after_a_recovery_is_put_back(root: Path, moto
     assert shown.one("verdict")["missing"] == written_records(tmp_path / "case", written[0]["number"])
     assert {done["detail"] for done in shown.of_type("done")} == {"in an earlier run"}
     assert "note: S3 does not hold 1 object any more that this case wrote; " in shown.err
-    assert f"`flbrecover apply {tmp_path / 'case'}` writes what is gone again" in shown.err
-    healed = flbrecover(*call)
+    go_on = f"flbrecover apply {tmp_path / 'case'} --root {root} --endpoint-url {moto.endpoint_url}"
+    assert f"`{go_on}` writes what is gone again" in shown.err
+    healed = flbrecover(*shlex.split(go_on)[1:], "--yes", "--json")
     assert healed.code == 0, healed.err
     earlier = {done["key"]: done["detail"] == "in an earlier run" for done in healed.of_type("done")}
     assert earlier == {done["key"]: done["key"] != written[0]["key"] for done in written}

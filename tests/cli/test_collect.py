@@ -153,6 +153,7 @@ def test_standard_output(root: Path, bundle: Path) -> None:
     [
         (["-o", "OUT", "--to", "s3://b/k"], "--out and --to: choose one"),
         (["-o", "there"], "is there already"),
+        (["-o", "killed"], "--out killed: killed.part is left from a run that was killed; remove it"),
         (["-o", "no/such/folder/x"], "No such file or directory"),
         (["-o", "ROOT/var/log/containers/b.tar.zst"], "lies among the evidence"),
         (["-o", "ROOT/var/log/s3/temp/b.tar.zst"], "lies among the evidence"),
@@ -168,11 +169,12 @@ def test_refused(arguments: list[str], said: str, root: Path, tmp_path: Path, mo
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
     Path("there").touch()
+    Path("killed.part").touch()
     known = {"OUT": str(tmp_path / "out"), "BUNDLE": str(tmp_path / "cwd/there")}
     before = footprint(root)
     ended = collect(root, *(known.get(a, a.replace("ROOT", str(root))) for a in arguments))
     assert (ended.code, said in one_line(ended)) == (2, True), ended
-    assert (footprint(root), os.listdir(tmp_path / "cwd")) == (before, ["there"])
+    assert (footprint(root), sorted(os.listdir(tmp_path / "cwd"))) == (before, ["killed.part", "there"])
 
 
 def test_no_space(root: Path) -> None:

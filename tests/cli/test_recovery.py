@@ -85,7 +85,9 @@ def test_a_response_that_was_lost_is_stored_in(tmp_path: Path, weed) -> None:
 def test_plan_apply_verify(tmp_path: Path, weed) -> None:
     case = Case("kubernetes-cri", tmp_path, weed)
     ended = case.run("diff", "--agent", "gone", "--plan", case.plan)
-    assert ended.code == 3 and f"flbrecover apply {case.plan}" in ended.err
+    where = f"--root {case.root} --endpoint-url {weed.endpoint_url}"
+    assert ended.code == 3
+    assert ended.err.endswith(f"plan saved; carry it out with: flbrecover apply {case.plan} {where}\n")
     unproved = case.on_plan("verify")
     assert unproved.code == 3 and "NOT THERE" in unproved.text
 

@@ -304,7 +304,7 @@ def test_an_ordinary_archive_is_no_bundle(tmp_path: Path) -> None:
 
 def test_a_directory_is_a_node_as_before(tmp_path: Path) -> None:
     assert type(open_root(tmp_path)) is Node
-    with pytest.raises(EvidenceError, match="no such directory"):
+    with pytest.raises(UsageError, match="no such directory"):
         open_root(tmp_path / "nothing")
 
 

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from cases import NAMES, config, footprint, unpack
@@ -23,7 +25,7 @@ def write(root: Path, files: Mapping[str, str]) -> Node:
     for name, text in files.items():
         path = root / name.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="")
+        path.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
     return Node(root)
 
 
@@ -190,10 +192,11 @@ def test_a_symlink_stays_inside_the_root(tmp_path: Path) -> None:
         ({"/f.conf": "[PARSER]\n    Name x\n"}, "/f.conf", "/f.conf:1: a parser belongs in a Parsers_File"),
         ({"/f.conf": "#" * (4 * 1024 * 1024 + 1)}, "/f.conf", "more than 4194304 bytes"),
         ({"/f.conf": "x"}, "/f.conf#key", "is no ConfigMap manifest"),
-        ({"/d/readme": "x"}, "/d", "no Fluent Bit configuration among its files: none"),
+        ({"/d/readme": "x"}, "/d", "/d: a folder without a Fluent Bit configuration"),
         ({"/d/x.conf": "[PARSER]\n"}, "/d", "no Fluent Bit configuration among its files: x.conf"),
         ({"/m.yaml": "kind: ConfigMap\ndata: {a: b}\n"}, "/m.yaml", "no Fluent Bit configuration among its keys: Con"),
         ({"/m.yaml": "kind: ConfigMap\n a: b\n"}, "/m.yaml", "not YAML"),
+        ({"/f.yaml": "pipeline:\n  inputs: []\n# caf\udce9\n"}, "/f.yaml", "/f.yaml:3: not UTF-8"),
     ],
 )
 def test_one_clear_line_for_what_cannot_be_used(files: dict[str, str], path: str, said: str, tmp_path: Path) -> None:
@@ -326,6 +329,46 @@ def test_says_where_it_looked_and_what_it_found(tmp_path: Path) -> None:
     assert "/fluent-bit/etc/fluent-bit.yaml (cannot be read: " in str(e.value)
     assert "kubernetes.io~configmap" in str(e.value)
     assert "\n" not in str(e.value)
+
+
+def test_the_only_one_that_is_broken_is_told_as_if_it_were_named(tmp_path: Path) -> None:
+    write(tmp_path, {"/etc/fluent-bit/fluent-bit.conf": "[SERVICE]\n    Flush 1\n[OUTPUT\n"})
+    with pytest.raises(ConfigError) as e:
+        load(Node(tmp_path), None, {})
+    assert str(e.value) == "/etc/fluent-bit/fluent-bit.conf:3: a section header without its ]"
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Root may read everything."""
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize("mode", [0, 0o444])  # listing the names is not enough
+@pytest.mark.parametrize("folder", ["/etc/fluent-bit", "/var/lib/kubelet/pods"])
+def test_a_folder_that_may_not_be_looked_into(folder: str, mode: int) -> None:
+    with TemporaryDirectory() as root:  # pytest's own folders are closed to others
+        os.chmod(root, 0o755)
+        place = folder if folder == "/etc/fluent-bit" else CONFIG_MAPS.format(pod="1", name="c")
+        write(Path(root), {f"{place}/fluent-bit.conf": S3.format(bucket="b")})
+        os.chmod(root + folder, mode)
+        try:
+            with as_nobody(), pytest.raises(ConfigError) as e:
+                load(Node(root), None, {})
+            if folder == place:
+                with as_nobody(), pytest.raises(ConfigError, match="Permission denied"):
+                    load(Node(root), folder, {})
+        finally:
+            os.chmod(root + folder, 0o755)
+    assert str(e.value).startswith(folder)
+    assert "Permission denied" in str(e.value) and str(e.value).endswith("; run as root, or give --config")
 
 
 def test_other_config_maps_are_not_listed(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from filters_support import chain, fields, one
+from filters_support import adds_unknown, chain, fields, one
 
 from flbrecover.fluentbit.pipeline import Parser
 
@@ -24,7 +24,7 @@ def test_the_map_is_an_addition():
     outcome = kube()
     assert outcome.fields == OWN
     assert outcome.fate == "kept"
-    assert outcome.adds_unknown
+    assert adds_unknown(outcome)
     assert not outcome.unsure
     assert b"kubernetes" in outcome.additions
     assert b"kubernetes_namespace" not in outcome.additions
@@ -53,12 +53,12 @@ def test_a_tag_that_it_does_not_take_changes_nothing(tag):
     outcome = kube("Merge_Log On\nK8S-Logging.Exclude On", tag=tag)
     assert outcome.fields == OWN
     assert outcome.fate == "kept"
-    assert not outcome.adds_unknown
+    assert not adds_unknown(outcome)
 
 
 def test_the_prefix_is_cut_off_by_its_length():
-    assert kube(tag="XXXX" + TAG[4:]).adds_unknown
-    assert kube("Kube_Tag_Prefix k.", tag=f"k.web-0_shop_nginx-{DOCKER_ID}.log").adds_unknown
+    assert adds_unknown(kube(tag="XXXX" + TAG[4:]))
+    assert adds_unknown(kube("Kube_Tag_Prefix k.", tag=f"k.web-0_shop_nginx-{DOCKER_ID}.log"))
 
 
 def test_all_of_the_map_from_the_tag():
@@ -67,16 +67,16 @@ def test_all_of_the_map_from_the_tag():
         pod_name=b"web-0.a", namespace_name=b"shop", container_name=b"nginx-side", docker_id=DOCKER_ID.encode()
     )
     assert made.fields == (*OWN, (b"kubernetes", meta))
-    assert not made.adds_unknown
-    assert kube("Use_Tag_For_Meta On").adds_unknown  # the docker id may be the one of an earlier container
+    assert not adds_unknown(made)
+    assert adds_unknown(kube("Use_Tag_For_Meta On"))  # the docker id may be the one of an earlier container
 
 
 def test_a_parser_for_the_tag():
-    assert kube("Regex_Parser by-name\nKube_Tag_Prefix k.", tag="k.shop.web").adds_unknown
-    assert not kube("Regex_Parser by-name\nKube_Tag_Prefix k.", tag="k.shop.web.x").adds_unknown
+    assert adds_unknown(kube("Regex_Parser by-name\nKube_Tag_Prefix k.", tag="k.shop.web"))
+    assert not adds_unknown(kube("Regex_Parser by-name\nKube_Tag_Prefix k.", tag="k.shop.web.x"))
     only_pod = Parser("pod", "regex", regex="^(?<pod_name>.+)$")
     made = chain("Name kubernetes\nRegex_Parser pod\nKube_Tag_Prefix k.", parsers=(only_pod,))
-    assert not one(made, OWN, "k.web").adds_unknown  # without a namespace nothing is looked up
+    assert not adds_unknown(one(made, OWN, "k.web"))  # without a namespace nothing is looked up
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,8 @@ class Outcome(NamedTuple):
     with a ``Time_Key``). ``by`` names the filter that dropped or may have dropped it. ``whole_log``: that filter
     decides for all records of a log (of one ``stream``) alike, so one stored sibling shows that it keeps them.
 
-    ``adds_unknown``: stored copies may have fields that the configuration does not state; ``additions`` tells which
-    names such a field can have. ``unsure`` also has the names among them whose value differs by record (a UUID).
+    Stored copies may have fields that the configuration does not state: ``additions`` tells which names such a field
+    can have. ``unsure`` also has the names among them whose value differs by record (a UUID).
     """
 
     tag: str
@@ -62,7 +62,6 @@ class Outcome(NamedTuple):
     time_ns: int | None
     fate: Fate = "kept"
     by: str = ""
-    adds_unknown: bool = False
     unsure: frozenset[bytes] = frozenset()
     additions: Names = NO_NAMES
     whole_log: bool = False
@@ -205,7 +204,6 @@ def _outcome(event: Event) -> Outcome:
         event.time_ns,
         event.fate,
         event.by,
-        adds_unknown=bool(event.open.prefixes or event.open.exact - names),
         unsure=frozenset(n for n in names if n in event.open) | frozenset(n for n in event.varying if n in event.open),
         additions=event.open,
         whole_log=event.whole_log,
