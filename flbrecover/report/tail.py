@@ -76,6 +76,9 @@ def row_notes(positions: Iterable[TailPosition]) -> Iterator[str]:
             yield f"row {p.row.row_id}: {there} other bytes now; the bytes below offset {p.row.offset:,} are not in it"
         elif p.fate == "deleted":
             yield f"row {p.row.row_id}: {p.row.name}: no file has its inode, its name or its bytes any more"
+        elif p.fate == "unknown":
+            why = "a file or folder of this log could not be looked at (see the problems)"
+            yield f"row {p.row.row_id}: {p.row.name}: what became of it is not known: {why}"
         if p.row.rotated:
             yield f"row {p.row.row_id}: the DB marks it as rotated"
         if p.superseded:
