@@ -28,8 +28,9 @@ def command(upload_ids: tuple[str, ...], as_json: bool, **given: Any) -> int:
     job = Job(given)
     job.need_outputs()
     survey = job.survey
+    by_hand = job.loaded is None and not given["store_dir"]
     cases: list[UploadCase] = []
-    found: list[Problem] = [*job.notes, *uploads.of_uploads(survey)]
+    found: list[Problem] = [*job.notes, *uploads.of_uploads(survey, by_hand=by_hand)]
     asked, refused = 0, None
     for output in job.pipeline.outputs:
         try:

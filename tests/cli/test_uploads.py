@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from cases import footprint, load, unpack
 from command import flbrecover
+from unprivileged import closed, nobody, open_folder
 
 from flbrecover.demo.seaweedfs import WRITE_ONLY, credentials
 
@@ -88,6 +89,41 @@ def test_none_at_all(tmp_path: Path, moto) -> None:
     load("rolling-update", moto.client, root)
     ended = uploads(root, moto)
     assert (ended.code, ended.text) == (0, "no pending multipart uploads of these outputs are known to S3\n")
+
+
+@pytest.mark.parametrize("folder", ["var/log/s3", "var/log/s3/temp", "var/log/s3/temp/my-bucket"])
+def test_a_store_dir_that_may_not_be_looked_into(moto, folder: str) -> None:
+    """The notes of uploads lie below it: that there are none cannot be said."""
+    with open_folder() as place:
+        root = unpack("sigkill-multipart", place)
+        load("sigkill-multipart", moto.client, root)
+        root.chmod(0o755)
+        with closed(root / folder), nobody():
+            ended = uploads(root, moto, "--json")
+    assert ended.code == 4
+    (problem,) = [p for p in ended.of_type("problem") if p["unreadable"]]
+    assert problem["path"] in ("/var/log/s3/temp/", "/var/log/s3/temp/my-bucket")
+    assert "Permission denied" in problem["what"]
+
+
+def test_names_in_a_store_dir_that_may_not_be_looked_at(moto) -> None:
+    with open_folder() as place:
+        root = unpack("sigkill-multipart", place)
+        load("sigkill-multipart", moto.client, root)
+        root.chmod(0o755)
+        (root / "var/log/s3/temp").chmod(0o744)
+        with nobody():
+            ended = uploads(root, moto, "--json")
+    assert ended.code == 4
+    assert "Permission denied" in ended.one("problem")["what"]
+
+
+def test_by_hand_there_need_be_no_node(moto_bucket, tmp_path: Path) -> None:
+    where = ("uploads", "--root", tmp_path, "--bucket", moto_bucket.name)
+    ended = flbrecover(*where, "--endpoint-url", moto_bucket.server.endpoint_url)
+    assert (ended.code, ended.text) == (0, "no pending multipart uploads of these outputs are known to S3\n")
+    ended = flbrecover(*where, "--endpoint-url", moto_bucket.server.endpoint_url, "--store-dir", "/no/such")
+    assert ended.code == 4 and "problem: /no/such: No such file or directory" in ended.text
 
 
 def test_without_permission_the_nodes_note_is_shown_all_the_same(root: Path, weed) -> None:
