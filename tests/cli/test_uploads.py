@@ -127,9 +127,27 @@ def test_by_hand_there_need_be_no_node(moto_bucket, tmp_path: Path) -> None:
 
 
 def test_without_permission_the_nodes_note_is_shown_all_the_same(root: Path, weed) -> None:
-    denied = uploads(root, weed, environment=credentials(WRITE_ONLY))
-    assert denied.code == 4
+    denied = uploads(root, weed, "--upload-id", "another", environment=credentials(WRITE_ONLY))
+    assert denied.code == 1 and denied.err.startswith("flbrecover: s3://my-bucket/: access denied: ")
+    assert "no pending upload has this id" not in denied.text
     assert "access denied: IAM action s3:ListBucketMultipartUploads on arn:aws:s3:::my-bucket" in denied.text
     assert "access denied: IAM action s3:ListMultipartUploadParts on arn:aws:s3:::my-bucket/log/" in denied.text
     assert f"unknown: s3://my-bucket/{KEY}" in denied.text and "S3 did not say what became of it" in denied.text
     assert "no pending multipart uploads" not in denied.text
+
+
+def test_nobody_to_ask(root: Path) -> None:
+    ended = flbrecover("uploads", "--root", root, "--config", CONF, "--endpoint-url", "http://127.0.0.1:9")
+    assert ended.code == 1, ended
+    assert f"unknown: s3://my-bucket/{KEY}" in ended.text and ended.err.startswith("flbrecover: ")
+
+
+def test_no_such_bucket_is_a_failure_only_where_there_is_no_other(root: Path, weed) -> None:
+    config = root / CONF[1:]
+    other = "[OUTPUT]\n    Name s3\n    Match *\n    bucket no-such-bucket\n    region us-east-1\n"
+    config.write_text(config.read_text().rstrip() + "\n" + other)
+    ended = uploads(root, weed)
+    assert ended.code == 4, ended
+    assert "can be completed: s3://my-bucket" in ended.text and "s3://no-such-bucket/: no such bucket" in ended.text
+    alone = uploads(root, weed, "--output", "s3.1")
+    assert alone.code == 1 and "no such bucket" in alone.err
