@@ -133,6 +133,14 @@ class Node:
     def exists(self, path: str) -> bool:
         return self._mode(path, self.lstat) is not None
 
+    def may_be_there(self, path: str) -> bool:
+        """:meth:`exists`, or nobody can say because it may not be looked at."""
+        try:
+            self.facts(path)
+        except EvidenceError as e:
+            return is_hidden(e)
+        return True
+
     def is_dir(self, path: str) -> bool:
         return stat.S_ISDIR(self._mode(path, self.stat) or 0)
 

@@ -59,7 +59,7 @@ def read(node: Node, db_path: str) -> TailDb:
         with snapshot(node, db_path) as copy:
             return _read_copy(db_path, copy)
     except EvidenceError as e:
-        way_out = "" if node.exists(db_path) else "say where the DB is with --db"
+        way_out = "" if node.may_be_there(db_path) else "say where the DB is with --db"
         return TailDb(db_path, problems=(Problem(db_path, _without_path(str(e), db_path), way_out=way_out),))
 
 
