@@ -177,10 +177,12 @@ def _at_its_inode(node: Node, db: str, row: TailRow, file: FileFacts, problems: 
 
 def _without_inode(folders: LogFolders, db: str, row: TailRow, carriers: list[tuple[FileFacts, int]]) -> TailPosition:
     name = clean_name(row.name)
+    stands_there = folders.file(name)
     if len({f.path.removesuffix(".gz") for f, _ in carriers}) == 1:  # one file, or a file on its way to be compressed
         file, size = min(carriers, key=lambda c: len(c[0].path))
-        same = file.path == name
-        return TailPosition(row, db, "same file" if same else "rotated", file, "matches", size - row.offset)
+        if stands_there is not None and key_of(stands_there) == key_of(file):  # the name may be a symlink
+            return TailPosition(row, db, "same file", stands_there, "matches", size - row.offset)
+        return TailPosition(row, db, "rotated", file, "matches", size - row.offset)
     if carriers:
         names = ", ".join(f.path for f, _ in carriers)
         what = f"row {row.row_id}: its inode is gone and {len(carriers)} files fit its offset marker: {names}"
@@ -189,7 +191,6 @@ def _without_inode(folders: LogFolders, db: str, row: TailRow, carriers: list[tu
     if folders.hides(name):
         return TailPosition(row, db, "unknown", None, "unset" if unmarked else "unreadable", None)
     marker: MarkerVerdict = "unset" if unmarked else "mismatch"
-    stands_there = folders.file(name)
     return TailPosition(row, db, "replaced" if stands_there else "deleted", stands_there, marker, None)
 
 
