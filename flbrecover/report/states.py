@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from flbrecover.errors import UsageError
@@ -142,8 +142,9 @@ def _action_row(action: PutRecords | CompleteUpload) -> list[str]:
     return [str(action.number), kind, f"{action.records:,}", text.size(action.size), action.key, action.reason]
 
 
-def notes(analysis: Analysis, plan: Plan | None) -> list[str]:
-    """What a reader has to know besides the numbers: filters, guesses, fields that nobody knows."""
+def notes(analysis: Analysis, plans: Sequence[Plan]) -> list[str]:
+    """What a reader has to know besides the numbers: filters, guesses, fields that nobody knows. Of several plans each
+    is named: their actions have the same numbers."""
     said = list(proof_lines(analysis))
     for output in analysis.outputs:
         comparison = output.comparison
@@ -172,15 +173,22 @@ def notes(analysis: Analysis, plan: Plan | None) -> list[str]:
                 "objects of lines that this node wrote again and again, and another may have; see --ambiguous"
             )
     unsure = {tag: names for o in analysis.outputs for tag, names in o.comparison.logs.unsure.items()}
-    for put in plan.puts if plan else ():
+    for plan in plans:
+        which = f"--agent {plan.agent}, " if len(plans) > 1 else ""
+        said += [f"{which}{note}" for note in plan_notes(plan, unsure)]
+    return said
+
+
+def plan_notes(plan: Plan, unsure: Mapping[str, Collection[str]]) -> Iterator[str]:
+    """What is guessed or left out in what a plan writes; ``unsure`` are the filters that may change a tag."""
+    for put in plan.puts:
         if put.rebuilt and put.tag in unsure:
             names = ", ".join(sorted(unsure[put.tag]))
-            said.append(f"action {put.number}: written as in the log, though a filter may rename or change it: {names}")
+            yield f"action {put.number}: written as in the log, though a filter may rename or change it: {names}"
         if put.estimated:
-            said.append(f"action {put.number}: {text.count(put.estimated, 'record')} with an estimated date")
+            yield f"action {put.number}: {text.count(put.estimated, 'record')} with an estimated date"
         if put.additions.missing:
-            said.append(f"action {put.number}: left out, as siblings differ: {', '.join(put.additions.missing)}")
-    return said
+            yield f"action {put.number}: left out, as siblings differ: {', '.join(put.additions.missing)}"
 
 
 def analysis_json(analysis: Analysis) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -178,6 +178,20 @@ def test_sources_narrow_what_is_recovered(tmp_path: Path, weed) -> None:
     assert [a["records"] for a in ended.of_type("action")] == [95]
 
 
+def test_the_notes_of_two_plans_are_told_apart(tmp_path: Path, moto) -> None:
+    case = Case("rolling-update", tmp_path, moto)
+    both = [line for line in case.run("diff").text.splitlines() if line.endswith("with an estimated date")]
+    assert both == [
+        "note: --agent gone, action 3: 490 records with an estimated date",
+        "note: --agent gone, action 4: 300 records with an estimated date",
+        "note: --agent returning, action 2: 460 records with an estimated date",
+        "note: --agent returning, action 3: 300 records with an estimated date",
+    ]
+    assert len(case.run("diff", "--json").of_type("note")) == 4
+    one = case.run("diff", "--agent", "returning").text
+    assert "note: action 2: 460 records with an estimated date" in one and "--agent gone" not in one
+
+
 def test_damage_costs_exit_code_4_and_stops_nothing(tmp_path: Path, weed) -> None:
     case = Case("rolling-update", tmp_path, weed)
     (file,) = case.root.rglob("2026-11-23T11:39:23/*")
