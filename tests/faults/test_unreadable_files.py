@@ -58,7 +58,9 @@ def test_a_pods_folder_that_may_not_be_searched(root: Path) -> None:
     assert (rows[CART]["fate"], rows[CART]["path"], rows[CART]["unread"]) == ("unknown", None, None)
     assert rows[PAY]["fate"] == "same file"
     assert ended.of_type("gone") == []
-    assert CART in {p["path"] for p in ended.of_type("problem") if p["unreadable"]}
+    problems = [p["path"] for p in ended.of_type("problem") if p["unreadable"]]
+    assert CART in problems and len(problems) == len(set(problems))
+    assert f"problem: {CART}: cannot be followed: Permission denied\n" in text
     assert f"row 1: {CART}: what became of it is not known: a file or folder of this log could not be" in text
 
 
