@@ -120,7 +120,7 @@ def _left(view: CaseView) -> Iterator[str]:
     yield "Left alone, and why:"
     yield ""
     for reason, records in sorted(view.case.left.items()):
-        yield f"- {text.count(records, 'record')}: {plain(reason)}"
+        yield f"- {plain(text.left_alone(reason, records))}"
     yield ""
 
 

@@ -130,7 +130,7 @@ def plan_lines(plan: Plan, left: Mapping[str, int]) -> str:
         rows = [_action_row(a) for a in plan.actions]
         said = text.table(["#", "action", "records", "size", "key", "why"], rows, right=(0, 2, 3), fit=(4, 5))
     for reason, records in sorted(left.items()):
-        said += f"\nleft alone: {text.count(records, 'record')}: {reason}"
+        said += f"\nleft alone: {text.left_alone(reason, records)}"
     return said
 
 

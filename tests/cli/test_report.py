@@ -50,7 +50,7 @@ def test_what_is_left_to_a_returning_fluent_bit(tmp_path: Path, node: tuple[obje
     said = ticket(case)
     assert said.startswith(f"**Recovered as planned, the rest is left alone.** {MISSING} 70 of them are back")
     assert "345 records are still missing (320 buffered, 25 unread), and left alone on purpose" in said
-    assert "- 320 records: buffered: Fluent Bit sends the files of its dated folders when it starts" in said
+    assert "- 320 records (buffered): Fluent Bit sends the files of its dated folders when it starts" in said
 
 
 KILLED = {
