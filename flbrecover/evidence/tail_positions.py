@@ -18,6 +18,7 @@ from flbrecover.evidence.rotated_names import READABLE, Rotation, rotation_of
 from flbrecover.evidence.tail_db import TailDb
 from flbrecover.fluentbit.pipeline import TailInput
 from flbrecover.model import FileFacts, MarkerVerdict, Problem, TailPosition, TailRow
+from flbrecover.wording import count
 
 
 def positions(node: Node, db: TailDb, tail: TailInput | None) -> tuple[list[TailPosition], list[Problem]]:
@@ -203,5 +204,5 @@ def _of_a_copy(db: TailDb, found: Iterable[TailPosition]) -> list[Problem]:
     by_bytes = [p for p in found if p.fate == "same file" and p.file and p.file.inode != p.row.inode]
     if not by_bytes:
         return []
-    what = f"{len(by_bytes)} of {len(db.rows)} rows fit their files by content but not by inode: a copied tree?"
+    what = f"{len(by_bytes):,} of {count(len(db.rows), 'row')} found by content and not by inode: a copied tree?"
     return [Problem(db.path, what, way_out="use the node's own file system or a bundle", unreadable=False)]

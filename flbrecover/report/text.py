@@ -10,6 +10,7 @@ from typing import get_args
 from flbrecover.model import State
 from flbrecover.report.escape import shown
 from flbrecover.report.jsonl import iso
+from flbrecover.wording import count as count
 
 _CONTAINER_ID = re.compile(r"([0-9a-f]{6})[0-9a-f]{58,}")
 STATES = get_args(State)
@@ -43,11 +44,6 @@ def duration(time_ns: int) -> str:
         number, left = divmod(left, seconds)
         said += [f"{number}{unit}"] if number else []
     return " ".join(said[:2]) or "0s"
-
-
-def count(number: int, one: str, many: str | None = None) -> str:
-    """``1 record``, ``2 records``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def left_alone(reason: str, records: int) -> str:

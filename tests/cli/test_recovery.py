@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cases import config, facts, footprint, keys, load, stored, unpack, written
 from command import flbrecover, one_line
+from made_node import MadeNode, body
 
 from flbrecover.demo.seaweedfs import READ_ONLY, credentials
 
@@ -247,6 +248,20 @@ def test_rebuilt_records_are_what_fluent_bit_would_have_written(tmp_path: Path, 
         log = "".join(part[3] for part in parts)
         head = f'{{"date":"{time[:26]}Z","time":"{time}","stream":"{stream}","_p":"{partial}","log":{json.dumps(log)},'
         assert record == head.encode() + kubernetes
+
+
+def test_one_is_no_plural(moto_bucket, tmp_path: Path) -> None:
+    node = MadeNode(tmp_path / "node", moto_bucket.name, moto_bucket.server.endpoint_url)
+    two = [node.record(number, f"line {number}") for number in range(2)]
+    node.write_log(node.line(number, f"line {number}") for number in range(2))
+    node.write_buffer(two)
+    moto_bucket.put(node.key("a"), body(two[:1]))
+    ended = node.run("recover", "--agent", "gone", "--yes", "--case", tmp_path / "case")
+    assert ended.code == 0 and "  1 of its 2 records is stored" in ended.text, ended
+    assert "S3 holds 2 of 2 records." in ended.text
+    assert " of 1 record read back" in flbrecover(
+        "verify", tmp_path / "case", "--root", node.root, "--endpoint-url", node.endpoint_url
+    ).text  # fmt: skip
 
 
 def records(s3, key: str):
