@@ -16,6 +16,7 @@ from flbrecover.recover.analysis import Analysis, OutputAnalysis
 from flbrecover.recover.states import CODES
 from flbrecover.report import text
 from flbrecover.report.coverage import Held, coverage_json, held_by_objects
+from flbrecover.report.escape import shown
 from flbrecover.report.jsonl import iso
 from flbrecover.report.uploads import case_json
 
@@ -81,19 +82,21 @@ def file_stretches(output: OutputAnalysis) -> Iterator[tuple[str, str, Stretch]]
 
 
 def stretch_table(analysis: Analysis, asked: str) -> str:
-    """The byte ranges of one file, by any of its names. Raises UsageError for one that is not among the evidence."""
+    """The byte ranges of one file, asked for by any of its names, below the path that it has in the evidence. Raises
+    UsageError for one that is not among the evidence."""
     names = {asked, analysis.survey.node.resolve(asked)}
-    rows = [
-        [output.output.name, path, s.state, f"{s.records:,}", str(s.span.start), str(s.span.end),
-         text.time(s.first_ns), text.time(s.last_ns)]
-        for output in analysis.outputs
-        for _, path, s in file_stretches(output)
-        if path in names or analysis.survey.node.resolve(path) in names
-    ]  # fmt: skip
-    if not rows:
+    by_path: dict[str, list[list[str]]] = {}
+    for output in analysis.outputs:
+        for _, path, s in file_stretches(output):
+            if path in names or analysis.survey.node.resolve(path) in names:
+                by_path.setdefault(path, []).append(
+                    [output.output.name, s.state, f"{s.records:,}", str(s.span.start), str(s.span.end),
+                     text.time(s.first_ns), text.time(s.last_ns)]
+                )  # fmt: skip
+    if not by_path:
         raise UsageError(f"--file {asked}: no record of the evidence lies in this file; --files lists those that have")
-    head = ["output", "file", "state", "records", "from byte", "to byte", "first time", "last time"]
-    return text.table(head, rows, right=(3, 4, 5), fit=(1,))
+    head = ["output", "state", "records", "from byte", "to byte", "first time", "last time"]
+    return "\n\n".join(f"{shown(path)}\n{text.table(head, rows, right=(2, 3, 4))}" for path, rows in by_path.items())
 
 
 def stored_in(output: OutputAnalysis, holder_number: int) -> dict[str, int]:

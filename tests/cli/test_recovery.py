@@ -218,7 +218,9 @@ def test_the_byte_ranges_of_one_log_by_any_of_its_names(tmp_path: Path, moto) ->
     case = Case("kubernetes-cri", tmp_path, moto)
     pods = "/var/log/pods/shop_cart-6d4cf56db6-x2k4p_0b5e3f1c-9a55-4c7e-8f55-2b1d9d3f0a01/cart"
     ended = case.run("diff", "--agent", "gone", "--file", f"{pods}/0.log.20261123-120000")
-    columns = [line.split()[2:6] for line in ended.text.splitlines()[1:]]
+    heading, _, *rows = ended.text.splitlines()
+    assert heading == f"{pods}/0.log.20261123-120000"
+    columns = [line.split()[1:5] for line in rows]
     assert [c[:2] for c in columns] == [["stored", "360"], ["buffered", "160"], ["unread", "70"]]
     assert columns[0][2] == "0" and columns[-1][3] == "55243"
     link = next((case.root / "var/log/containers").glob("cart-*")).name
