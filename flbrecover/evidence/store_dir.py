@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from flbrecover.errors import EvidenceError
-from flbrecover.evidence.chunk_reader import list_folder, problem_of
-from flbrecover.evidence.node import Node, is_hidden
+from flbrecover.evidence.chunk_reader import is_folder, list_folder, problem_of
+from flbrecover.evidence.node import Node
 from flbrecover.evidence.store_file import StoreFile, examine, find_tag
 from flbrecover.fluentbit import multipart_metadata
 from flbrecover.model import BufferFile, Problem, RecordedUpload
@@ -67,28 +67,15 @@ def scan(node: Node, home: str, *, tags: Collection[str] = (), given_tag: str | 
 
 def _files(node: Node, home: str, problems: list[Problem]) -> Iterator[tuple[str, str, str]]:
     """Bucket, stream and path of every file. What lies elsewhere is named and left alone."""
-    for bucket in list_folder(node, home, problems):
-        if not _is_folder(node, bucket, "is no folder of a bucket; left alone", problems):
+    for bucket in list_folder(node, home, problems, option="--store-dir"):
+        if not is_folder(node, bucket, problems, else_it="is no folder of a bucket; left alone"):
             continue
         for stream in list_folder(node, bucket, problems):
             name = _name(stream)
-            if _is_folder(node, stream, "is no stream of the s3 output; left alone", problems) and name != SEQUENCE:
+            remark = "is no stream of the s3 output; left alone"
+            if is_folder(node, stream, problems, else_it=remark) and name != SEQUENCE:
                 for path in list_folder(node, stream, problems):
                     yield _name(bucket), name, path
-
-
-def _is_folder(node: Node, path: str, else_it: str, problems: list[Problem]) -> bool:
-    """Whether a name is a folder; a remark where it is none, a problem where nobody may look."""
-    if node.is_dir(path):
-        return True
-    try:
-        node.facts(path)
-    except EvidenceError as e:
-        if is_hidden(e):
-            problems.append(Problem(path, f"cannot be looked into: {e}"))
-            return False
-    problems.append(Problem(path, else_it, unreadable=False))
-    return False
 
 
 def _buffer(

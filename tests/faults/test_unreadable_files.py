@@ -95,6 +95,16 @@ def test_a_bundle_of_what_could_be_read_says_the_same(root: Path, folder: Path) 
     assert ended.of_type("gone") == []
 
 
+@pytest.mark.parametrize("option", ["--store-dir", "--storage-path"])
+def test_a_folder_of_buffers_whose_names_are_all_that_can_be_seen(folder: Path, option: str) -> None:
+    (folder / "kept/inner").mkdir(parents=True)
+    (folder / "kept").chmod(0o744)
+    with nobody():
+        ended = flbrecover("buffers", "--root", folder, option, "/kept")
+    assert ended.code == 4
+    assert "problem: /kept/inner: cannot be looked into: Permission denied\n" in ended.text
+
+
 # --- one log, in every way that it can be hidden -------------------------------------------------------------------
 
 
