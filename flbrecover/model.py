@@ -190,9 +190,9 @@ class TailRow:
 class TailPosition:
     """A row of the tail DB with the file that it means today.
 
-    ``fate`` says what became of the inode; ``file`` is where it is now (None when deleted); ``unread`` is the number
-    of bytes beyond the offset (None where that cannot be said). ``superseded``: a newer row has the same inode, and
-    Fluent Bit takes only that one.
+    ``fate`` says what became of the inode; ``file`` is where it is now (None when deleted, or not known); ``unread`` is
+    the number of bytes beyond the offset (None where that cannot be said). ``superseded``: a newer row has the same
+    inode, and Fluent Bit takes only that one.
     """
 
     row: TailRow

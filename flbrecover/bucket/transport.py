@@ -249,7 +249,8 @@ class Transport:
         code = str(error.response["Error"].get("Code", ""))
         if code in EXPIRED and not tried.refreshed:
             tried.refreshed = True
-            return self._refresh(used)
+            if self._refresh(used):
+                return True  # else a 400 without a code may come from another region
         if code == _SKEWED and not tried.clock_set:
             tried.clock_set = True
             return self._set_clock(headers_of(error).get("date"))

@@ -123,7 +123,7 @@ def proved(after: Analysis, plan: Plan, *, as_json: bool, case: Case | None = No
         rest = f" Not stored: {states}." if states else ""
         done = "Nothing that was to be recovered is missing."
         said = done if not missing else f"STILL MISSING: {show.count(missing, 'record')}."
-        sys.stdout.write(f"\n{said} S3 holds {totals['stored']:,} of {totals.records:,} records.{rest}\n")
+        sys.stdout.write(f"\n{said} S3 holds {totals['stored']:,} of {show.count(totals.records, 'record')}.{rest}\n")
         for problem in show.all_problems(after):
             if problem.unreadable:
                 show.say(f"problem: {problems.line(problem)}")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flbrecover.cli import options as o
 from flbrecover.cli import values
 from flbrecover.cli.job import Job
+
+if TYPE_CHECKING:
+    from flbrecover.fluentbit.pipeline import S3Output
 
 
 @click.command(name="objects")
@@ -24,8 +27,10 @@ def command(tags: tuple[str, ...], this_node: bool, as_json: bool, **given: Any)
     Without --since the window starts at the first trace in the node's evidence. Exit codes: 0, 1 when S3 could not be
     asked, 4 when some evidence could not be read.
     """
+    from flbrecover.errors import BucketError
+    from flbrecover.model import Problem
     from flbrecover.recover.stored_keys import StoredKeys, of_tags, window_of
-    from flbrecover.report import objects, problems
+    from flbrecover.report import jsonl, objects, problems
     from flbrecover.report.progress import progress
 
     job = Job(given)
@@ -36,9 +41,21 @@ def command(tags: tuple[str, ...], this_node: bool, as_json: bool, **given: Any)
         window = window_of(survey, window)
     wanted = of_tags(tags, survey if this_node else None)
     write = objects.write_json if as_json else objects.write_text
-    for output in job.pipeline.outputs:
-        keys = StoredKeys(job.connect(output), output, window, wanted)
-        write(sys.stdout, output, window, keys, progress)
     found = [*job.notes, *(survey.problems if survey else ())]
-    problems.write(sys.stderr, found)
+    refused: list[tuple[S3Output, BucketError]] = []
+    for output in job.pipeline.outputs:
+        try:
+            keys = StoredKeys(job.connect(output), output, window, wanted)
+            write(sys.stdout, output, window, keys, progress)
+        except BucketError as e:
+            refused.append((output, e))
+    failure = refused[0][1] if len(refused) == len(job.pipeline.outputs) else None
+    found += [Problem(f"s3://{output.bucket}/", str(e)) for output, e in refused if e is not failure]
+    if as_json:
+        for problem in dict.fromkeys(found):
+            jsonl.write(sys.stdout, "problem", problems.as_json(problem))
+    else:
+        problems.write(sys.stderr, dict.fromkeys(found))
+    if failure is not None:
+        raise failure
     return 4 if any(p.unreadable for p in found) else 0

@@ -40,7 +40,7 @@ def diff_text(out: TextIO, analysis: Analysis, plans: Plans, *, log_file: str | 
 
 
 def _notes(out: TextIO, analysis: Analysis, plans: Plans) -> None:
-    said = states.notes(analysis, plans[0][0] if plans else None)
+    said = states.notes(analysis, [plan for plan, _ in plans])
     if said:
         out.write("\n" + "".join(f"note: {shown(line)}\n" for line in said))
     for gone in analysis.gone:
@@ -57,7 +57,7 @@ def diff_json(out: TextIO, analysis: Analysis, plans: Plans) -> None:
         jsonl.write(out, kind, fields)
     for plan, left in plans:
         plan_json(out, plan, left)
-    for note in states.notes(analysis, plans[0][0] if plans else None):
+    for note in states.notes(analysis, [plan for plan, _ in plans]):
         jsonl.write(out, "note", {"text": note})
     for problem in all_problems(analysis):
         jsonl.write(out, "problem", problems.as_json(problem))

@@ -23,28 +23,32 @@ def command(upload_ids: tuple[str, ...], as_json: bool, **given: Any) -> int:
     from flbrecover.model import Problem
     from flbrecover.recover.stored_keys import tags_of
     from flbrecover.recover.uploads import UploadCase, find_uploads
-    from flbrecover.report import uploads
+    from flbrecover.report import uploads as report
 
     job = Job(given)
     job.need_outputs()
     survey = job.survey
+    by_hand = job.loaded is None and not given["store_dir"]
     cases: list[UploadCase] = []
-    found: list[Problem] = [*job.notes, *uploads.of_uploads(survey)]
-    asked, refused = 0, None
+    found: list[Problem] = [*job.notes, *report.of_uploads(survey, by_hand=by_hand)]
+    refused: list[BucketError] = []
+    unanswered = False
     for output in job.pipeline.outputs:
         try:
-            some, more, _ = find_uploads(survey, output, job.connect(output), tags_of(survey), named=upload_ids)
-        except BucketError as e:
-            refused = e
+            uploads = find_uploads(survey, output, job.connect(output), tags_of(survey), named=upload_ids)
+        except BucketError as e:  # there is no way to S3, or it did not say more of what it listed
+            refused.append(e)
             found.append(Problem(f"s3://{output.bucket}/", str(e)))
             continue
-        asked += 1
-        cases += some
-        found += more
-    unknown = set(upload_ids) - {case.upload_id for case in cases}
+        refused += [uploads.refused] if uploads.refused else []
+        unanswered = unanswered or uploads.unanswered
+        cases += uploads.cases
+        found += uploads.problems
+    all_told = not refused and not unanswered
+    unknown = set(upload_ids) - {case.upload_id for case in cases} if all_told else set()
     found += [Problem(upload_id, "no pending upload has this id") for upload_id in sorted(unknown)]
-    write = uploads.write_json if as_json else uploads.write_text
+    write = report.write_json if as_json else report.write_text
     write(sys.stdout, survey, cases, list(dict.fromkeys(found)))
-    if refused is not None and not asked:
-        raise refused
+    if len(refused) == len(job.pipeline.outputs):
+        raise refused[0]
     return 4 if any(p.unreadable for p in found) else 0

@@ -24,6 +24,7 @@ from flbrecover.evidence.bundle_manifest import Entry
 from flbrecover.evidence.frames import FrameReader
 from flbrecover.evidence.node import Node, Parts
 from flbrecover.model import Problem
+from flbrecover.wording import are, count
 
 _MANY = 5  # names in one message
 _IDENTITY = re.compile("[0-9a-f]{0,16}")
@@ -221,8 +222,8 @@ class BundleNode(Node):
         for why, entries in by_reason.items():
             some = ", ".join(e.path for e in entries[:_MANY])
             more = f" and {len(entries) - _MANY} more" if len(entries) > _MANY else ""
-            total = sum(e.size for e in entries)
-            what = f"{len(entries)} files ({total} bytes) are not in this bundle: {why}: {some}{more}"
+            number, total = len(entries), sum(e.size for e in entries)
+            what = f"{count(number, 'file')} ({total:,} bytes) {are(number)} not in this bundle: {why}: {some}{more}"
             yield Problem(str(self.root), what, way_out="collect again without this bound")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from flbrecover.errors import EvidenceError
-from flbrecover.evidence.node import Node
+from flbrecover.evidence.node import Node, is_hidden
 from flbrecover.fluentbit import chunk_file
 from flbrecover.model import ByteRange, FileFacts, Problem
 
@@ -65,13 +65,31 @@ def find(file: BinaryIO, where: ByteRange, wanted: bytes) -> int | None:
     return None
 
 
-def list_folder(node: Node, path: str, problems: list[Problem]) -> list[str]:
-    """The names in a folder as paths, sorted; a problem and nothing where it cannot be listed."""
+def list_folder(node: Node, path: str, problems: list[Problem], *, option: str = "") -> list[str]:
+    """The names in a folder as paths, sorted; a problem and nothing where it cannot be listed. ``option`` names another
+    folder where this one is not there."""
     try:
         return [f"{path.rstrip('/')}/{name}" for name in node.names(path)]
     except EvidenceError as e:
-        problems.append(Problem(path, _reason(e, path)))
+        elsewhere = option and isinstance(e.__cause__, FileNotFoundError)
+        way_out = f"say where it lies on the node with {option}" if elsewhere else ""
+        problems.append(Problem(path, _reason(e, path), way_out=way_out))
         return []
+
+
+def is_folder(node: Node, path: str, problems: list[Problem], *, else_it: str = "") -> bool:
+    """Whether a name is a folder; a problem where nobody may look, and where it is none ``else_it`` as a remark."""
+    if node.is_dir(path):
+        return True
+    try:
+        node.facts(path)
+    except EvidenceError as e:
+        if is_hidden(e):
+            problems.append(Problem(path, f"cannot be looked into: {_reason(e, path)}"))
+            return False
+    if else_it:
+        problems.append(Problem(path, else_it, unreadable=False))
+    return False
 
 
 def problem_of(facts: FileFacts, error: Exception) -> Problem:

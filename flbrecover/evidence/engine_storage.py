@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from flbrecover.errors import EvidenceError
-from flbrecover.evidence.chunk_reader import data_end, find, list_folder, problem_of, read_head
+from flbrecover.evidence.chunk_reader import data_end, find, is_folder, list_folder, problem_of, read_head
 from flbrecover.evidence.node import Node
 from flbrecover.fluentbit import chunk_file, engine_chunk
 from flbrecover.fluentbit.engine_chunk import EVENT_START, Metadata
@@ -84,8 +84,8 @@ def scan(
 
 def _files(node: Node, home: str, problems: list[Problem]) -> Iterator[tuple[str, str]]:
     """Stream and path of every chunk. What else lies there is counted and left alone."""
-    for stream in list_folder(node, home, problems):
-        if not node.is_dir(stream):
+    for stream in list_folder(node, home, problems, option="--storage-path"):
+        if not is_folder(node, stream, problems):
             continue
         paths = list_folder(node, stream, problems)
         others = [path for path in paths if not path.endswith(_SUFFIX)]
@@ -130,8 +130,10 @@ def _examine(file: BinaryIO, facts: FileFacts) -> _Chunk:
                 return found
         if not header.length_known:
             header = chunk_file.trimmed(header, data_end(file, header.content))
-        missing = ByteRange(facts.size, header.content.start + (header.content_length or 0))
-        problems = [Problem(facts.path, text, missing) for text in header.problems]
+        claimed = header.content_length or 0
+        missing = ByteRange(facts.size, header.content.start + claimed)
+        damaged = missing if claimed <= chunk_file.MOST_CONTENT else _HEADER
+        problems = [Problem(facts.path, text, damaged) for text in header.problems]
         if meta.routed:
             what = "its records go to the outputs that it names, whatever their Match says"
             problems.append(Problem(facts.path, what, unreadable=False))

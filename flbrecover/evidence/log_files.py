@@ -10,7 +10,7 @@ from flbrecover.errors import EvidenceError
 from flbrecover.evidence.log_content import Content, is_gzip, is_start_of, scan
 from flbrecover.evidence.log_folders import FileKey, LogFolders, Place, key_of
 from flbrecover.evidence.log_names import NamedLog
-from flbrecover.evidence.rotated_names import Rotation, live_names, rotation_of, writing_order
+from flbrecover.evidence.rotated_names import READABLE, Rotation, live_names, rotation_of, writing_order
 from flbrecover.evidence.tail_positions import followed_as_gzip
 from flbrecover.model import FileFacts, Problem
 
@@ -71,14 +71,16 @@ def _by_name(places: Iterable[Place], file: FileFacts) -> tuple[Rotation | None,
 
 
 def _readable(folders: LogFolders, file: FileFacts, rotation: Rotation | None, live: bool) -> LogFile | None:
-    if rotation is not None and rotation.compression not in ("", ".gz"):
+    if rotation is not None and rotation.compression not in READABLE:
         what = f"is compressed as {rotation.compression}, which cannot be read here: its records are not looked at"
         folders.problems.append(Problem(file.path, what, way_out="unpack it beside itself in a copy of the folder"))
+        folders.hide(file.path)
         return None
     try:
         gzipped = is_gzip(folders.node, file.path)
     except EvidenceError as e:
         folders.problems.append(Problem(file.path, f"cannot be read: {e}"))
+        folders.hide(file.path)
         return None
     by_name = followed_as_gzip(file.path)
     if by_name and not gzipped and file.size:

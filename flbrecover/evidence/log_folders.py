@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from flbrecover.errors import EvidenceError
-from flbrecover.evidence.node import Node
+from flbrecover.evidence.node import Node, is_hidden
 from flbrecover.evidence.rotated_names import Rotation, rotation_of
 from flbrecover.model import FileFacts, Problem
 
@@ -42,19 +42,42 @@ class Place:
 
 @dataclass(slots=True)
 class LogFolders:
-    """Folders of one node, each listed once. ``problems`` grows while folders are looked at."""
+    """Folders of one node, each listed once. ``problems`` grows while folders are looked at.
+
+    What could not be followed, listed or read is remembered: :meth:`hides` tells whether it can be a part of a log.
+    """
 
     node: Node
     problems: list[Problem] = field(default_factory=list)
     _files: dict[str, dict[str, FileFacts]] = field(default_factory=dict)
     _by_inode: dict[str, dict[int, FileFacts]] = field(default_factory=dict)
+    _hidden: set[str] = field(default_factory=set)
 
     def file(self, path: str) -> FileFacts | None:
         """The regular file at a path, symlinks followed; None for anything else."""
         try:
-            return self.node.facts(path) if self.node.is_file(path) else None
-        except EvidenceError:  # it vanished a moment ago
+            facts = self.node.facts(path)
+        except EvidenceError as e:  # nothing is there, or nobody can see it
+            if is_hidden(e):
+                self.hide(path)
             return None
+        return facts if self.node.is_file(path) else None
+
+    def hide(self, path: str) -> None:
+        """Remembers that a name, a file or a folder could not be looked at or read."""
+        self._hidden.add(path)
+
+    def hides(self, name: str) -> bool:
+        """Whether a part of this log may be what could not be looked at: then that it was not found proves nothing."""
+        places, folders = self.places(name), self.container_folders(name)
+        if name in self._hidden or any(place.folder in self._hidden for place in places):
+            return True
+        for folder, _, file in (path.rpartition("/") for path in self._hidden):
+            if folder in folders or f"{folder}/{file}" in folders:
+                return True
+            if any(place.folder == (folder or "/") and _belongs_to(place, file) for place in places):
+                return True
+        return False
 
     def files(self, folder: str) -> dict[str, FileFacts]:
         """The regular files of a folder by name, symlinks followed; empty where there is no such folder."""
@@ -62,6 +85,8 @@ class LogFolders:
             real = self.node.resolve(folder)
         except EvidenceError as e:
             self.problems.append(Problem(folder, f"cannot be looked into: {e}"))
+            if is_hidden(e):
+                self.hide(folder)
             return {}
         if real not in self._files:
             self._files[real] = self._look(folder)
@@ -83,6 +108,8 @@ class LogFolders:
             folder = self.node.resolve(by_name.folder)
         except EvidenceError as e:
             self.problems.append(Problem(name, f"cannot be followed: {e}"))
+            if is_hidden(e):
+                self.hide(name)
             return [by_name]
         if (folder, by_name.live) == (str(real.parent), real.name):
             return [by_name]
@@ -105,8 +132,11 @@ class LogFolders:
         if m is None:
             return []
         pods = PurePosixPath(name).parent.parent / "pods"
-        pattern = f"{pods}/{m['namespace']}_{m['pod']}_*/{m['container']}"
-        return [f for f in self.node.glob(pattern) if self.node.is_dir(f)]
+        found, problems = self.node.find(f"{pods}/{m['namespace']}_{m['pod']}_*/{m['container']}")
+        if problems:
+            self.problems += problems
+            self.hide(name)
+        return [f for f in found if self.node.is_dir(f)]
 
     def _look(self, folder: str) -> dict[str, FileFacts]:
         try:
@@ -114,13 +144,19 @@ class LogFolders:
         except EvidenceError as e:
             if not isinstance(e.__cause__, (FileNotFoundError, NotADirectoryError)):
                 self.problems.append(Problem(folder, f"cannot be listed: {e}"))
+                self.hide(folder)
             return {}
         if len(names) > MAX_FILES:
             what = f"has {len(names)} files: only {MAX_FILES} were looked at"
             self.problems.append(Problem(folder, what))
+            self.hide(folder)
         found = {}
         for name in names[:MAX_FILES]:
             file = self.file(f"{folder.rstrip('/')}/{name}")
             if file is not None:
                 found[name] = file
         return found
+
+
+def _belongs_to(place: Place, name: str) -> bool:
+    return name == place.live or rotation_of(place.live, name, other_dates=place.other_dates) is not None

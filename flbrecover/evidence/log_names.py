@@ -67,7 +67,7 @@ def _matched(folders: LogFolders, tail: TailInput) -> dict[str, FileFacts]:
             folders.problems.append(Problem(pattern, "Path with ~ depends on Fluent Bit's user; give it as a path"))
             continue
         names, problems = folders.node.find(pattern)
-        folders.problems += problems
+        folders.problems += [p for p in problems if not _excluded(tail, p.path)]
         for name in names:
             file = None if _excluded(tail, name) else folders.file(name)
             if file is not None and key_of(file) not in seen:

@@ -28,6 +28,7 @@ MACHINE_ID = "/etc/machine-id"
 _MACHINE_ID_SIZE = 32
 MAX_SYMLINKS = 40  # what Linux allows (MAXSYMLINKS)
 MAX_AGENTS = 2000  # processes called fluent-bit
+_NO_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
 Parts = tuple[str, ...] | list[str]  # of a path inside the root
 
 
@@ -135,6 +136,14 @@ class Node:
     def exists(self, path: str) -> bool:
         return self._mode(path, self.lstat) is not None
 
+    def may_be_there(self, path: str) -> bool:
+        """:meth:`exists`, or nobody can say because it may not be looked at."""
+        try:
+            self.facts(path)
+        except EvidenceError as e:
+            return is_hidden(e)
+        return True
+
     def is_dir(self, path: str) -> bool:
         return stat.S_ISDIR(self._mode(path, self.stat) or 0)
 
@@ -180,7 +189,8 @@ class Node:
         return self.find(pattern)[0]
 
     def find(self, pattern: str) -> tuple[list[str], list[Problem]]:
-        """:meth:`glob`, and a problem for each directory that is there but could not be listed."""
+        """:meth:`glob`, and a problem for each directory that could not be listed and each name that leads to where
+        nobody may look."""
         found, problems = [""], []
         for part in pattern.split("/"):
             if part in ("", "."):
@@ -197,7 +207,14 @@ class Node:
                     if not isinstance(e.__cause__, (FileNotFoundError, NotADirectoryError)):
                         problems.append(Problem(base or "/", f"cannot be listed ({e}), so {pattern} may miss files"))
             found = longer
-        there = {p for p in found if p and self.exists(p)}
+        there = set()
+        for path in filter(None, found):
+            try:
+                self.facts(path)
+                there.add(path)
+            except EvidenceError as e:
+                if is_hidden(e):
+                    problems.append(Problem(path, f"cannot be followed: {e}"))
         return sorted(there, key=lambda p: p.encode("utf-8", "surrogateescape")), problems
 
     @functools.cached_property
@@ -277,6 +294,11 @@ class Node:
 
 def _parts(resolved: str) -> list[str]:
     return resolved.split("/")[1:] if resolved != "/" else []
+
+
+def is_hidden(error: EvidenceError) -> bool:
+    """Whether a name could not be looked at: then a file may be there, which is not the same as that there is none."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno not in _NO_FILE
 
 
 def _can_be_a_path(path: str) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from flbrecover.errors import EvidenceError
 from flbrecover.evidence.node import Node
 from flbrecover.model import Problem
+from flbrecover.wording import count
 
 MAX_FILES = 100_000  # below the folders, and of one process
 _MAX_DEPTH = 8
@@ -76,7 +77,8 @@ def scan(
             found.append(RunningAgent(pid, comm, tuple(sorted(holds))))
     problems = []
     if hidden:
-        what = f"the open files of {hidden} processes may not be looked at: a Fluent Bit among them is not seen"
+        of = count(hidden, "process", "processes")
+        what = f"the open files of {of} may not be looked at: a Fluent Bit among them is not seen"
         problems.append(Problem("/proc", what, way_out="run as root", unreadable=False))
     return found, problems
 

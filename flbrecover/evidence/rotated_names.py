@@ -16,6 +16,7 @@ from typing import Literal
 Scheme = Literal["number", "date"]
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".Z")
+READABLE = ("", ".gz")  # compressions that can be read here
 _DATE = (
     r"(?P<y>20\d\d)(?P<s>[-_.]?)(?P<m>\d\d)(?P=s)(?P<d>\d\d)"
     r"(?:[-_T]?(?P<H>\d\d)(?:[-_:.]?(?P<M>\d\d)(?:[-_:.]?(?P<S>\d\d)(?:[.,](?P<f>\d{3,9}))?)?)?)?Z?"

@@ -157,11 +157,12 @@ def _gone(
     carried: set[int],
     input_number: int,
 ) -> list[GoneRange]:
-    """What rows say was read and no file holds. Nothing is claimed that an unmarked file might still hold."""
+    """What rows say was read and no file holds. Nothing is claimed that an unmarked file might still hold, or one that
+    could not be looked at."""
     found = []
     for position in log.positions:
         row = position.row
-        held = position.fate in ("same file", "rotated") or row.row_id in carried
+        held = position.fate in ("same file", "rotated", "unknown") or row.row_id in carried
         if held or position.superseded or row.offset == 0:
             continue
         sizes = [_size(folders, f) for f in files if marks[key_of(f.facts)].position is None]
@@ -171,7 +172,7 @@ def _gone(
         if start < row.offset:
             where, proof = ByteRange(start, row.offset), _proof(row, position, start)
             found.append(GoneRange(log.name, row.inode, where, proof, log.tag, input_number, row.created_s))
-    return found
+    return [] if folders.hides(log.name) else found
 
 
 def _size(folders: LogFolders, file: LogFile) -> int:
@@ -179,6 +180,7 @@ def _size(folders: LogFolders, file: LogFile) -> int:
         return scan(folders.node, file.content, set()).size if file.gzipped else file.facts.size
     except EvidenceError as e:
         folders.problems.append(Problem(file.facts.path, f"cannot be read: {e}"))
+        folders.hide(file.facts.path)
         return 0
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from flbrecover.errors import EvidenceError
-from flbrecover.evidence.chunk_reader import list_folder, problem_of
+from flbrecover.evidence.chunk_reader import is_folder, list_folder, problem_of
 from flbrecover.evidence.node import Node
 from flbrecover.evidence.store_file import StoreFile, examine, find_tag
 from flbrecover.fluentbit import multipart_metadata
@@ -67,15 +67,13 @@ def scan(node: Node, home: str, *, tags: Collection[str] = (), given_tag: str | 
 
 def _files(node: Node, home: str, problems: list[Problem]) -> Iterator[tuple[str, str, str]]:
     """Bucket, stream and path of every file. What lies elsewhere is named and left alone."""
-    for bucket in list_folder(node, home, problems):
-        if not node.is_dir(bucket):
-            problems.append(Problem(bucket, "is no folder of a bucket; left alone", unreadable=False))
+    for bucket in list_folder(node, home, problems, option="--store-dir"):
+        if not is_folder(node, bucket, problems, else_it="is no folder of a bucket; left alone"):
             continue
         for stream in list_folder(node, bucket, problems):
             name = _name(stream)
-            if not node.is_dir(stream):
-                problems.append(Problem(stream, "is no stream of the s3 output; left alone", unreadable=False))
-            elif name != SEQUENCE:
+            remark = "is no stream of the s3 output; left alone"
+            if is_folder(node, stream, problems, else_it=remark) and name != SEQUENCE:
                 for path in list_folder(node, stream, problems):
                     yield _name(bucket), name, path
 

@@ -157,8 +157,9 @@ _LOST_HEADER = "the header is lost, and what stood here with it"
 
 
 def _damaged(header: Header, size: int) -> ByteRange:
-    if header.magic_ok and header.meta is not None and header.content_length is not None:
-        return ByteRange(size, header.content.start + header.content_length)
+    claimed = header.content_length
+    if header.magic_ok and header.meta is not None and claimed is not None and claimed <= chunk_file.MOST_CONTENT:
+        return ByteRange(size, header.content.start + claimed)
     return ByteRange(0, min(size, chunk_file.META_AT))
 
 

@@ -18,6 +18,7 @@ from flbrecover.evidence.node import Node
 from flbrecover.evidence.snapshot import scratch_error, snapshot
 from flbrecover.model import Problem, TailRow
 from flbrecover.sqlite_errors import SQLITE_ERRORS, sqlite_text
+from flbrecover.wording import count
 
 Schema = Literal["with markers", "without markers", "unknown"]
 
@@ -59,7 +60,7 @@ def read(node: Node, db_path: str) -> TailDb:
         with snapshot(node, db_path) as copy:
             return _read_copy(db_path, copy)
     except EvidenceError as e:
-        way_out = "" if node.exists(db_path) else "say where the DB is with --db"
+        way_out = "" if node.may_be_there(db_path) else "say where the DB is with --db"
         return TailDb(db_path, problems=(Problem(db_path, _without_path(str(e), db_path), way_out=way_out),))
 
 
@@ -127,10 +128,10 @@ def _rows(con: sqlite3.Connection, query: str, db_path: str) -> tuple[tuple[Tail
     damage = _collect(con, query, rows, bad)
     if damage:
         _collect(con, query + " DESC", rows, bad)
-        what = f"is damaged ({damage}): {len(rows)} rows could be read, others may be lost"
+        what = f"is damaged ({damage}): {count(len(rows), 'row')} could be read, others may be lost"
         problems.append(Problem(db_path, what))
     if bad:
-        more = f" (and {len(bad) - 1} more rows like it)" if len(bad) > 1 else ""
+        more = f" (and {count(len(bad) - 1, 'more row')} like it)" if len(bad) > 1 else ""
         problems.append(Problem(db_path, bad[0] + more))
     if len(rows) + len(bad) >= MAX_ROWS:
         problems.append(Problem(db_path, f"has more than {MAX_ROWS} rows: the others were not read"))

@@ -14,10 +14,11 @@ from flbrecover.errors import EvidenceError
 from flbrecover.evidence.log_content import MARKER_SIZE, Content, is_gzip, marker_of, read_raw, scan
 from flbrecover.evidence.log_folders import FileKey, LogFolders, Place, clean_name, key_of
 from flbrecover.evidence.node import Node
-from flbrecover.evidence.rotated_names import rotation_of
+from flbrecover.evidence.rotated_names import READABLE, Rotation, rotation_of
 from flbrecover.evidence.tail_db import TailDb
 from flbrecover.fluentbit.pipeline import TailInput
 from flbrecover.model import FileFacts, MarkerVerdict, Problem, TailPosition, TailRow
+from flbrecover.wording import count
 
 
 def positions(node: Node, db: TailDb, tail: TailInput | None) -> tuple[list[TailPosition], list[Problem]]:
@@ -29,6 +30,7 @@ def positions(node: Node, db: TailDb, tail: TailInput | None) -> tuple[list[Tail
     - "replaced": the inode is there but holds other bytes (truncated, reused), then ``unread`` is all of it, since
       Fluent Bit starts again; or the name leads to another inode and the row's own is nowhere.
     - "deleted": neither the name nor the inode nor the bytes are found.
+    - "unknown": they are not found either, but a file or folder of this log could not be looked at.
 
     ``unread`` counts bytes of the file as it is now; of a file that was compressed after it was read, uncompressed
     ones; for a followed ``*.gz`` compressed ones, as the offset does.
@@ -86,13 +88,20 @@ def find_marked_bytes(
     for name, wanted in by_name.items():
         seen = set(passed_over)
         for place in folders.places(name):
-            beside = [f for _, f in folders.rotations(place)]
+            beside = [_searchable(folders, rotation, f) for rotation, f in folders.rotations(place)]
             live = folders.files(place.folder).get(place.live)
             for file in [*beside, *([live] if live else [])]:
                 if key_of(file) not in seen:
                     seen.add(key_of(file))
                     _look_for(folders, file, wanted, found)
     return found
+
+
+def _searchable(folders: LogFolders, rotation: Rotation, file: FileFacts) -> FileFacts:
+    """The file; the lines in a compression other than gzip are out of sight."""
+    if rotation.compression not in READABLE:
+        folders.hide(file.path)
+    return file
 
 
 def _look_for(
@@ -106,6 +115,7 @@ def _look_for(
         seen = scan(node, Content(file, gzipped=True), {r.offset for r in through}) if through else None
     except EvidenceError as e:
         folders.problems.append(Problem(file.path, f"cannot be searched for what was read: {e}"))
+        folders.hide(file.path)
         return
     for row in raw:
         if row.offset <= file.size and marker_verdict(node, file.path, row) == "matches":
@@ -125,7 +135,7 @@ def _by_inode(folders: LogFolders, row: TailRow, followed: dict[int, FileFacts])
         return followed[row.inode]
     for place in folders.places(name):
         file = folders.by_inode(place.folder, row.inode)
-        if file is not None and _may_be(folders.node, row, place, file):
+        if file is not None and _may_be(folders, row, place, file):
             return file
     for folder in folders.container_folders(name):
         file = folders.by_inode(folder, row.inode)
@@ -134,19 +144,22 @@ def _by_inode(folders: LogFolders, row: TailRow, followed: dict[int, FileFacts])
     return None
 
 
-def _may_be(node: Node, row: TailRow, place: Place, file: FileFacts) -> bool:
+def _may_be(folders: LogFolders, row: TailRow, place: Place, file: FileFacts) -> bool:
     name = PurePosixPath(file.path).name
     if rotation_of(place.live, name, other_dates=place.other_dates):
         return True
-    marker = marker_verdict(node, file.path, row)
+    marker = marker_verdict(folders.node, file.path, row)
+    if marker == "unreadable":
+        what = f"has the inode of row {row.row_id} and cannot be read: whether it is that log cannot be told"
+        folders.problems.append(Problem(file.path, what))
+        folders.hide(clean_name(row.name))
     return marker == "matches" or (marker == "unset" and name.startswith(place.live.split(".")[0]))
 
 
 def _followed_files(node: Node, tail: TailInput | None, folders: LogFolders) -> dict[int, FileFacts]:
     found: dict[int, FileFacts] = {}
     for path in tail.paths if tail else ():
-        names, problems = node.find(path)
-        folders.problems += problems
+        names, _ = node.find(path)  # what it could not look at, the search for logs reports
         for file in map(folders.file, names):
             if file is not None:
                 found.setdefault(file.inode, file)
@@ -165,16 +178,20 @@ def _at_its_inode(node: Node, db: str, row: TailRow, file: FileFacts, problems: 
 
 def _without_inode(folders: LogFolders, db: str, row: TailRow, carriers: list[tuple[FileFacts, int]]) -> TailPosition:
     name = clean_name(row.name)
+    stands_there = folders.file(name)
     if len({f.path.removesuffix(".gz") for f, _ in carriers}) == 1:  # one file, or a file on its way to be compressed
         file, size = min(carriers, key=lambda c: len(c[0].path))
-        same = file.path == name
-        return TailPosition(row, db, "same file" if same else "rotated", file, "matches", size - row.offset)
+        if stands_there is not None and key_of(stands_there) == key_of(file):  # the name may be a symlink
+            return TailPosition(row, db, "same file", stands_there, "matches", size - row.offset)
+        return TailPosition(row, db, "rotated", file, "matches", size - row.offset)
     if carriers:
         names = ", ".join(f.path for f, _ in carriers)
         what = f"row {row.row_id}: its inode is gone and {len(carriers)} files fit its offset marker: {names}"
         folders.problems.append(Problem(db, what, unreadable=False))
-    marker: MarkerVerdict = "unset" if row.marker_size == 0 or row.offset == 0 else "mismatch"
-    stands_there = folders.file(name)
+    unmarked = row.marker_size == 0 or row.offset == 0
+    if folders.hides(name):
+        return TailPosition(row, db, "unknown", None, "unset" if unmarked else "unreadable", None)
+    marker: MarkerVerdict = "unset" if unmarked else "mismatch"
     return TailPosition(row, db, "replaced" if stands_there else "deleted", stands_there, marker, None)
 
 
@@ -187,5 +204,5 @@ def _of_a_copy(db: TailDb, found: Iterable[TailPosition]) -> list[Problem]:
     by_bytes = [p for p in found if p.fate == "same file" and p.file and p.file.inode != p.row.inode]
     if not by_bytes:
         return []
-    what = f"{len(by_bytes)} of {len(db.rows)} rows fit their files by content but not by inode: a copied tree?"
+    what = f"{len(by_bytes):,} of {count(len(db.rows), 'row')} found by content and not by inode: a copied tree?"
     return [Problem(db.path, what, way_out="use the node's own file system or a bundle", unreadable=False)]

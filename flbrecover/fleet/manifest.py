@@ -15,6 +15,7 @@ import yaml
 from flbrecover.errors import UsageError
 from flbrecover.fleet import names
 from flbrecover.fleet.names import Folder
+from flbrecover.wording import count
 
 OWN_ACCOUNT = "flbrecover"
 NODE_NAME = "NODE_NAME"
@@ -71,7 +72,7 @@ def manifest(wanted: Wanted) -> Iterator[str]:
 
 def _head(wanted: Wanted) -> str:
     return (
-        f"# Recovers {len(wanted.nodes):,} nodes, case {wanted.case.name}: kubectl apply -f FILE\n"
+        f"# Recovers {count(len(wanted.nodes), 'node')}, case {wanted.case.name}: kubectl apply -f FILE\n"
         f"# Then: flbrecover fleet report {wanted.case}\n"
     )
 

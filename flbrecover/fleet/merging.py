@@ -14,6 +14,7 @@ from flbrecover.fleet.source import NodeFolder, Source
 from flbrecover.model import Problem
 from flbrecover.report.case_data_rows import Top, missing
 from flbrecover.threads import Pool
+from flbrecover.wording import count
 
 AT_ONCE = 8  # nodes that are read at once
 MOST_NODES, MOST_PROBLEMS, MOST_TAGS = 500, 200, 100
@@ -115,7 +116,8 @@ def merge(source: Source, fleet: Fleet, asked: Sequence[str] | None) -> Iterator
 def _say_differences(fleet: Fleet, source: Source) -> None:
     strays = source.strays
     if strays.number:
-        what = f"{strays.number:,} things lie in no node's folder (this is the first)"
+        lie = "lies" if strays.number == 1 else "lie"
+        what = f"{count(strays.number, 'thing')} {lie} in no node's folder (this is the first)"
         fleet.say(Problem(strays.first, what, unreadable=False))
     for what, found in (("versions of flbrecover", fleet.tools), ("buckets", fleet.buckets)):
         if len(found) > 1:

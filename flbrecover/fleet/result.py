@@ -70,7 +70,7 @@ def read_node(source: Source, folder: NodeFolder) -> NodeResult:
     """Raises FlbrecoverError, OSError where the source itself does not answer."""
     problems: list[Problem] = []
     if folder.strays:
-        what = f"{folder.strays:,} files that are of no run; they were left out"
+        what = f"{count(folder.strays, 'file')} of no run left out"
         problems.append(Problem(folder.node, what, unreadable=False))
     ended, cut = _runs(source, folder, problems)
     if not ended:

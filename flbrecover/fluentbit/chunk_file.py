@@ -17,6 +17,7 @@ LENGTH_AT = 10  # 4 bytes, big-endian; 0 before Fluent Bit 2.1.10
 CHECKED_AT = 22  # the CRC covers all bytes from here to the end of the content
 META_LENGTH_AT = 22  # 2 bytes, big-endian
 META_AT = 24
+MOST_CONTENT = (1 << 31) - 1  # nobody has a buffer of this size: Fluent Bit holds it in memory, to send it
 HEAD_SIZE = META_AT + 0xFFFF + 1  # the longest metadata, and the first byte of the content behind it
 
 _NEW_FILE_CRC = b"\xff\x12\xd9\x41"  # what a new file starts with: the CRC of an empty one
@@ -67,7 +68,9 @@ def parse_header(first_bytes: bytes, file_size: int) -> Header:
     if claimed == 0 and first_bytes[start : start + 1] not in (b"", b"\0"):
         known, stop = False, file_size
     elif stop > file_size:
-        problems.append(f"{stop - file_size} of {claimed} bytes of the content are missing at the end of the file")
+        missing = f"{stop - file_size} of {claimed} bytes of the content are missing at the end of the file"
+        impossible = f"its header says {claimed:,} bytes of content, which cannot be"
+        problems.append(missing if claimed <= MOST_CONTENT else impossible)
         stop = file_size
     return Header(
         magic_ok,

@@ -111,13 +111,13 @@ def analyse(survey: Survey, connect: Connect, options: Options, watch: Watch = u
             s3 = connect(output)
             found = compare(survey, output, s3, options, scratch, watch)
             tags = set(found.ledger.runs.tags)
-            uploads, problems, unanswered = find_uploads(survey, output, s3, tags, named=options.upload_ids)
+            uploads = find_uploads(survey, output, s3, tags, named=options.upload_ids)
         except BucketError as e:
             failed.append((output, e))
             continue
-        found.problems.extend(problems)
-        states = States(found, uploads, assume_kept=options.assume_kept)
-        analysed.append(OutputAnalysis(found, states, tuple(uploads), unanswered))
+        found.problems.extend(uploads.problems)
+        states = States(found, uploads.cases, assume_kept=options.assume_kept)
+        analysed.append(OutputAnalysis(found, states, uploads.cases, uploads.unanswered))
     if failed and not analysed:
         raise failed[0][1]
     return Analysis(survey, options, tuple(analysed), tuple(failed))

@@ -19,6 +19,7 @@ from flbrecover.recover.log_entries import LogRun
 from flbrecover.recover.object_key import derived_keys
 from flbrecover.recover.states import States
 from flbrecover.recover.uploads import UploadCase
+from flbrecover.wording import are, count
 
 NOTHING = Additions()
 NEEDS: dict[EntryState, SourceKind] = {"buffered": "buffers", "lost": "lost", "unread": "unread", "pending": "lost"}
@@ -166,9 +167,10 @@ class Planner:
             return
         stored = self._states.totals_of(holder)["stored"]
         whole = wanted == [range(len(holder))]
-        reason = "no object holds any of it" if whole else f"{stored} of its {len(holder)} records are stored"
+        all_of_it = count(len(holder), "record")
+        reason = "no object holds any of it" if whole else f"{stored:,} of its {all_of_it} {are(stored)} stored"
         if holder.copies and not stored:
-            reason = f"{holder.copies} of its {len(holder)} records are held elsewhere too"
+            reason = f"{holder.copies:,} of its {all_of_it} {are(holder.copies)} held elsewhere too"
         for group in split(wanted, holder.places, comparison.output.total_file_size):
             ranges = tuple(join_ranges(chain.from_iterable(map(holder.places, group)), between=1))
             piece = Piece(holder.buffer.path, "buffer", ranges, sum(map(len, group)))

@@ -17,6 +17,7 @@ from flbrecover.recover.options import Options
 from flbrecover.recover.planning import Choice
 from flbrecover.recover.survey import Survey
 from flbrecover.recover.watch import Watch, unwatched
+from flbrecover.wording import count
 
 
 def choice_of(plan: Plan) -> Choice:
@@ -115,7 +116,7 @@ def _prove(put: PutRecords, output: S3Output, connect: Connect) -> Proof:
     for key in keys_of(output, put):
         try:
             if holds(connect(output), output, key, put.sha256):
-                return Proof(put, key, True, f"SHA-256 {put.sha256[:16]}… of {put.records} records read back")
+                return Proof(put, key, True, f"SHA-256 {put.sha256[:16]}… of {count(put.records, 'record')} read back")
         except BucketError as e:
             return Proof(put, key, False, str(e))
     return Proof(put, put.key, False, "other content stands under its keys")

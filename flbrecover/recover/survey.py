@@ -63,7 +63,7 @@ def survey(node: Node, pipeline: Pipeline, *, tag: str | None = None) -> Survey:
     problems.extend(_unclaimed(pipeline, homes, buffers))
     return Survey(
         node, pipeline, tuple(homes), tuple(buffers), tuple(uploads), tuple(dbs), tuple(positions), tuple(logs),
-        tuple(gone), tuple(agents), tuple(problems),
+        tuple(gone), tuple(agents), tuple(dict.fromkeys(problems)),
     )  # fmt: skip
 
 

@@ -44,21 +44,32 @@ class UploadCase:
         return sum(p.size or 0 for p in self.listed.parts) if self.listed else 0
 
 
+@dataclass(frozen=True, slots=True)
+class FoundUploads:
+    """The uploads of one output, recorded ones first. ``unanswered``: S3 kept something back that it may say when it is
+    asked again. ``refused`` is its answer where it told nothing at all."""
+
+    cases: tuple[UploadCase, ...]
+    problems: tuple[Problem, ...]
+    unanswered: bool
+    refused: BucketError | None
+
+
 def find_uploads(
     survey: Survey, output: S3Output, s3: S3, tags: Collection[str], *, named: Collection[str] = ()
-) -> tuple[list[UploadCase], list[Problem], bool]:
-    """All uploads of one output: recorded ones first; problems; and whether S3 kept something back that it may say when
-    it is asked again. ``named`` are upload ids that the user takes for this node's."""
+) -> FoundUploads:
+    """All uploads of one output. ``named`` are upload ids that the user takes for this node's."""
     key_format = KeyFormat.of(output)
     problems: list[Problem] = []
     patterns, _ = patterns_of(key_format, tags)  # the comparison has reported the refused ones
     recorded = [u for u in survey.uploads if u.bucket == output.bucket and survey.is_home_of(u, output)]
+    refused: BucketError | None = None
     try:
         listed = {u.upload_id: u for u in _listed(s3, output, key_format)}
     except BucketError as e:
         problems.append(Problem(f"s3://{output.bucket}/", str(e)))
-        listed = {}
-    unanswered = bool(problems)
+        listed, refused = {}, e
+    unanswered = refused is not None
     noted = {p.etag for u in survey.uploads for p in u.parts}
     cases: list[UploadCase] = []
     for memory in recorded:
@@ -78,7 +89,9 @@ def find_uploads(
         state = _state(s3, output, upload.key, upload) if ours else "not this node's"
         fits = _fits(patterns, upload.key)
         cases.append(UploadCase(output, upload.key, upload.upload_id, None, upload, state, fits))
-    return cases, problems, unanswered
+    if any(case.state != "unknown" for case in cases):
+        refused = None  # not to say which uploads there are is not all
+    return FoundUploads(tuple(cases), tuple(problems), unanswered, refused)
 
 
 def _case(

@@ -47,13 +47,15 @@ class Outcome:
 @dataclass(slots=True)
 class CaseDbData:
     """``manifest_digest`` is the SHA-256 of all lines ``sha256  moment  path`` of the manifest, in the order of their
-    paths: one number that stands for all of the evidence. ``hashed_twice`` counts the files that are in it more than
-    once, ``changed`` those of them whose hash became another. Rows are the first few, ``Top.seen`` counts all."""
+    paths: one number that stands for all of the evidence. ``hashed`` counts its files, ``hashed_twice`` those that are
+    in it more than once, ``changed`` those of them whose hash became another. Rows are the first few, ``Top.seen``
+    counts all."""
 
     runs: Top = field(default_factory=lambda: Top(MOST_RUNS))
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     manifest: Top = field(default_factory=lambda: Top(MOST_FILES))
     manifest_digest: str | None = None
+    hashed: int = 0
     hashed_twice: int = 0
     changed: int = 0
     retired: Top = field(default_factory=lambda: Top(MOST_FILES))
@@ -93,6 +95,7 @@ def _read(db: sqlite3.Connection, data: CaseDbData, problems: list[Problem]) -> 
     for row in _rows(db, "manifest", problems):
         if row["path"] != path:
             path, hashes = row["path"], []
+            data.hashed += 1
         hashes.append(str(row["sha256"]))
         data.hashed_twice += len(hashes) == 2
         data.changed += len({*hashes}) == 2 and len({*hashes[:-1]}) == 1

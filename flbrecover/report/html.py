@@ -48,7 +48,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters.update(
         size=text.size, time=text.time, name=name, number=lambda n: f"{n:,}", count=text.count, short=text.shorten,
-        bin_width=bin_width,
+        bin_width=bin_width, left_alone=text.left_alone,
     )  # fmt: skip
     return environment
 

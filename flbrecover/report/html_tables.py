@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from flbrecover.reconcile.plan import PutRecords
 from flbrecover.report import jsonl, text
-from flbrecover.report.case_data_db import MOST_FILES, Outcome
+from flbrecover.report.case_data_db import MOST_FILES
 from flbrecover.report.case_data_rows import Fields, Row
 from flbrecover.report.case_data_story import STATES
 from flbrecover.report.case_data_view import ActionRow, CaseView, what
@@ -74,7 +74,7 @@ def actions(view: CaseView) -> Table:
             Cell(str(row.action.number), "number"), Cell(what(row.action)),
             Cell(f"{row.action.records:,}" if isinstance(row.action, PutRecords) else "?", "number"),
             Cell(text.size(_size(row)), "number"), Cell(f"s3://{row.action.bucket}/{row.key}", "name"),
-            Cell(row.action.reason), outcome(row.outcome), proof(view, row),
+            Cell(row.action.reason), outcome(view, row), proof(view, row),
         )
         for row in view.actions
     ]  # fmt: skip
@@ -99,9 +99,15 @@ OUTCOMES = {
 }
 
 
-def outcome(said: Outcome | None) -> Cell:
+def no_outcome(view: CaseView) -> str:
+    """What is said of an action that the journal does not know."""
+    return "not carried out" if view.story.status == "open" else "not noted"
+
+
+def outcome(view: CaseView, row: ActionRow) -> Cell:
+    said = row.outcome
     if said is None:
-        return Cell("not noted")
+        return Cell(no_outcome(view))
     words = OUTCOMES.get(said.outcome, said.outcome)
     at = "" if said.at_ns is None else f", {text.time(said.at_ns)}"
     detail = f": {said.detail}" if said.detail else ""

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 
 from flbrecover.reconcile.plan import PutRecords
 from flbrecover.report import text
+from flbrecover.report.case_data_db import CaseDbData
 from flbrecover.report.case_data_story import FINISHED
 from flbrecover.report.case_data_view import ActionRow, CaseView, what
 from flbrecover.report.escape import shown
-from flbrecover.report.html_tables import OUTCOMES
+from flbrecover.report.html_tables import OUTCOMES, no_outcome
 
 MOST_TAGS, MOST_ACTIONS, MOST_GONE, MOST_PROBLEMS, MOST_RUNS = 15, 20, 10, 10, 5
 LONGEST = 160
@@ -82,7 +83,7 @@ def _actions(view: CaseView) -> Iterator[str]:
         [
             str(row.action.number), what(row.action),
             f"{row.action.records:,}" if isinstance(row.action, PutRecords) else "?",
-            code(f"s3://{row.action.bucket}/{row.key}"), plain(row.action.reason), _outcome(row),
+            code(f"s3://{row.action.bucket}/{row.key}"), plain(row.action.reason), _outcome(view, row),
         ]
         for row in rows
     ]  # fmt: skip
@@ -91,9 +92,9 @@ def _actions(view: CaseView) -> Iterator[str]:
     yield ""
 
 
-def _outcome(row: ActionRow) -> str:
+def _outcome(view: CaseView, row: ActionRow) -> str:
     said = row.outcome
-    words = "not noted" if said is None else plain(OUTCOMES.get(said.outcome, said.outcome))
+    words = no_outcome(view) if said is None else plain(OUTCOMES.get(said.outcome, said.outcome))
     detail = f": {plain(said.detail)}" if said is not None and said.detail and said.outcome not in FINISHED else ""
     found = "" if row.found is None else f"; {text.count(row.found, 'record')} read back"
     return words + detail + found
@@ -120,7 +121,7 @@ def _left(view: CaseView) -> Iterator[str]:
     yield "Left alone, and why:"
     yield ""
     for reason, records in sorted(view.case.left.items()):
-        yield f"- {text.count(records, 'record')}: {plain(reason)}"
+        yield f"- {plain(text.left_alone(reason, records))}"
     yield ""
 
 
@@ -142,7 +143,7 @@ def _problems(view: CaseView) -> Iterator[str]:
 def _evidence(view: CaseView) -> Iterator[str]:
     db = view.case.db
     if db.manifest_digest:
-        yield f"Evidence: {text.count(db.manifest.seen, 'hash', 'hashes')}; manifest digest `{db.manifest_digest}`."
+        yield f"Evidence: {_hashed(db)}; manifest digest `{db.manifest_digest}`."
         yield ""
     elif view.case.plan is not None:
         yield f"Evidence: {text.count(len(view.case.plan.evidence), 'file')} hashed in plan `{view.case.plan_id}`."
@@ -153,3 +154,12 @@ def _evidence(view: CaseView) -> Iterator[str]:
     if runs:
         yield from _more(db.runs.seen - len(runs), "command")
         yield ""
+
+
+def _hashed(db: CaseDbData) -> str:
+    files = text.count(db.hashed, "file")
+    if not db.hashed_twice:
+        return f"{files}, hashed once"
+    some = "" if db.hashed_twice == db.hashed else f"{db.hashed_twice:,} of them "
+    changed = f", {db.changed:,} changed in between" if db.changed else ""
+    return f"{files}, {some}hashed before and after{changed}"

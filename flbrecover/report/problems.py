@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, TextIO
 
@@ -27,8 +28,12 @@ def line(problem: Problem) -> str:
     """One line: the file, the place, what is wrong and the way out."""
     where = f" ({problem.where})" if problem.where else ""
     way_out = f"; {problem.way_out}" if problem.way_out else ""
-    what = problem.what.removeprefix(f"{problem.path}: ")
-    return shown(f"{problem.path}{where}: {what}{way_out}")
+    return shown(f"{problem.path}{where}: {_without_path(problem)}{way_out}")
+
+
+def _without_path(problem: Problem) -> str:
+    """What is wrong, without the path that an error in it begins with."""
+    return re.sub(rf"(?:^|(?<=: )){re.escape(problem.path)}: ", "", problem.what)
 
 
 def write(stream: TextIO, problems: Iterable[Problem]) -> None:

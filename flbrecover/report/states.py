@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from flbrecover.errors import UsageError
@@ -16,6 +16,7 @@ from flbrecover.recover.analysis import Analysis, OutputAnalysis
 from flbrecover.recover.states import CODES
 from flbrecover.report import text
 from flbrecover.report.coverage import Held, coverage_json, held_by_objects
+from flbrecover.report.escape import shown
 from flbrecover.report.jsonl import iso
 from flbrecover.report.uploads import case_json
 
@@ -81,19 +82,21 @@ def file_stretches(output: OutputAnalysis) -> Iterator[tuple[str, str, Stretch]]
 
 
 def stretch_table(analysis: Analysis, asked: str) -> str:
-    """The byte ranges of one file, by any of its names. Raises UsageError for one that is not among the evidence."""
+    """The byte ranges of one file, asked for by any of its names, below the path that it has in the evidence. Raises
+    UsageError for one that is not among the evidence."""
     names = {asked, analysis.survey.node.resolve(asked)}
-    rows = [
-        [output.output.name, path, s.state, f"{s.records:,}", str(s.span.start), str(s.span.end),
-         text.time(s.first_ns), text.time(s.last_ns)]
-        for output in analysis.outputs
-        for _, path, s in file_stretches(output)
-        if path in names or analysis.survey.node.resolve(path) in names
-    ]  # fmt: skip
-    if not rows:
+    by_path: dict[str, list[list[str]]] = {}
+    for output in analysis.outputs:
+        for _, path, s in file_stretches(output):
+            if path in names or analysis.survey.node.resolve(path) in names:
+                by_path.setdefault(path, []).append(
+                    [output.output.name, s.state, f"{s.records:,}", str(s.span.start), str(s.span.end),
+                     text.time(s.first_ns), text.time(s.last_ns)]
+                )  # fmt: skip
+    if not by_path:
         raise UsageError(f"--file {asked}: no record of the evidence lies in this file; --files lists those that have")
-    head = ["output", "file", "state", "records", "from byte", "to byte", "first time", "last time"]
-    return text.table(head, rows, right=(3, 4, 5), fit=(1,))
+    head = ["output", "state", "records", "from byte", "to byte", "first time", "last time"]
+    return "\n\n".join(f"{shown(path)}\n{text.table(head, rows, right=(2, 3, 4))}" for path, rows in by_path.items())
 
 
 def stored_in(output: OutputAnalysis, holder_number: int) -> dict[str, int]:
@@ -130,7 +133,7 @@ def plan_lines(plan: Plan, left: Mapping[str, int]) -> str:
         rows = [_action_row(a) for a in plan.actions]
         said = text.table(["#", "action", "records", "size", "key", "why"], rows, right=(0, 2, 3), fit=(4, 5))
     for reason, records in sorted(left.items()):
-        said += f"\nleft alone: {text.count(records, 'record')}: {reason}"
+        said += f"\nleft alone: {text.left_alone(reason, records)}"
     return said
 
 
@@ -142,8 +145,9 @@ def _action_row(action: PutRecords | CompleteUpload) -> list[str]:
     return [str(action.number), kind, f"{action.records:,}", text.size(action.size), action.key, action.reason]
 
 
-def notes(analysis: Analysis, plan: Plan | None) -> list[str]:
-    """What a reader has to know besides the numbers: filters, guesses, fields that nobody knows."""
+def notes(analysis: Analysis, plans: Sequence[Plan]) -> list[str]:
+    """What a reader has to know besides the numbers: filters, guesses, fields that nobody knows. Of several plans each
+    is named: their actions have the same numbers."""
     said = list(proof_lines(analysis))
     for output in analysis.outputs:
         comparison = output.comparison
@@ -172,15 +176,22 @@ def notes(analysis: Analysis, plan: Plan | None) -> list[str]:
                 "objects of lines that this node wrote again and again, and another may have; see --ambiguous"
             )
     unsure = {tag: names for o in analysis.outputs for tag, names in o.comparison.logs.unsure.items()}
-    for put in plan.puts if plan else ():
+    for plan in plans:
+        which = f"--agent {plan.agent}, " if len(plans) > 1 else ""
+        said += [f"{which}{note}" for note in plan_notes(plan, unsure)]
+    return said
+
+
+def plan_notes(plan: Plan, unsure: Mapping[str, Collection[str]]) -> Iterator[str]:
+    """What is guessed or left out in what a plan writes; ``unsure`` are the filters that may change a tag."""
+    for put in plan.puts:
         if put.rebuilt and put.tag in unsure:
             names = ", ".join(sorted(unsure[put.tag]))
-            said.append(f"action {put.number}: written as in the log, though a filter may rename or change it: {names}")
+            yield f"action {put.number}: written as in the log, though a filter may rename or change it: {names}"
         if put.estimated:
-            said.append(f"action {put.number}: {text.count(put.estimated, 'record')} with an estimated date")
+            yield f"action {put.number}: {text.count(put.estimated, 'record')} with an estimated date"
         if put.additions.missing:
-            said.append(f"action {put.number}: left out, as siblings differ: {', '.join(put.additions.missing)}")
-    return said
+            yield f"action {put.number}: left out, as siblings differ: {', '.join(put.additions.missing)}"
 
 
 def analysis_json(analysis: Analysis) -> Iterator[tuple[str, dict[str, Any]]]:

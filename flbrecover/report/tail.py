@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
+from flbrecover.evidence.node import Node
 from flbrecover.evidence.source_files import GoneRange
+from flbrecover.evidence.tail_db import TailDb
 from flbrecover.model import SECOND_NS, Problem, SourceFile, SourceLog, TailPosition
 from flbrecover.recover.survey import Survey
 from flbrecover.report import jsonl, problems, text
@@ -16,8 +18,7 @@ from flbrecover.report.escape import shown
 def write_text(out: TextIO, survey: Survey, notes: Sequence[Problem] = ()) -> None:
     """Tables for a person: first what the DB says, then every file of every log."""
     for db in survey.dbs:
-        markers = {"with markers": ", with offset markers", "without markers": ", without offset markers"}
-        out.write(shown(f"tail DB {db.path}: {text.count(len(db.rows), 'row')}{markers.get(db.schema, '')}") + "\n")
+        out.write(shown(f"tail DB {db.path}: {db_state(survey.node, db)}") + "\n")
     if survey.positions:
         out.write("\n" + row_table(survey.positions) + "\n")
         for line in row_notes(survey.positions):
@@ -26,8 +27,7 @@ def write_text(out: TextIO, survey: Survey, notes: Sequence[Problem] = ()) -> No
         out.write("\n" + file_table(survey.logs) + "\n")
         for line in file_notes(survey.logs):
             out.write(shown(line) + "\n")
-        unread = sum(unread_of(file) or 0 for log in survey.logs for file in log.files)
-        out.write(f"\n{text.size(unread)} unread in {text.count(len(survey.logs), 'log')}.\n")
+        out.write("\n" + "".join(line + "\n" for line in totals(survey.logs)))
     elif not survey.positions:
         paths = ", ".join(path for tail in survey.pipeline.inputs for path in tail.paths)
         out.write(shown(f"no log matches {paths}") + "\n")
@@ -37,6 +37,27 @@ def write_text(out: TextIO, survey: Survey, notes: Sequence[Problem] = ()) -> No
     if found:
         out.write("\n")
         problems.write(out, found)
+
+
+def db_state(node: Node, db: TailDb) -> str:
+    """What a DB holds, in a few words; why it cannot be read is a problem."""
+    if db.schema == "unknown":
+        return "cannot be read" if node.may_be_there(db.path) else "not there"
+    with_or_without = "with" if db.schema == "with markers" else "without"
+    return f"{text.count(len(db.rows), 'row')}, {with_or_without} offset markers"
+
+
+def totals(logs: Sequence[SourceLog]) -> Iterator[str]:
+    """What is unread of all logs, and of how many files nobody knows it."""
+    by_log = [[unread_of(file) for file in log.files] for log in logs]
+    by_file = [unread for files in by_log for unread in files]
+    unknown = by_file.count(None)
+    if unknown < len(by_file):
+        some = sum(any(files) for files in by_log)
+        of = f"{some} of " if some else ""
+        yield f"{text.size(sum(filter(None, by_file)))} unread in {of}{text.count(len(logs), 'log')}."
+    if unknown:
+        yield f"How much is unread is not known for {unknown:,} of {text.count(len(by_file), 'file')}."
 
 
 def row_table(positions: Sequence[TailPosition]) -> str:
@@ -76,6 +97,9 @@ def row_notes(positions: Iterable[TailPosition]) -> Iterator[str]:
             yield f"row {p.row.row_id}: {there} other bytes now; the bytes below offset {p.row.offset:,} are not in it"
         elif p.fate == "deleted":
             yield f"row {p.row.row_id}: {p.row.name}: no file has its inode, its name or its bytes any more"
+        elif p.fate == "unknown":
+            why = "a file or folder of this log could not be looked at (see the problems)"
+            yield f"row {p.row.row_id}: {p.row.name}: what became of it is not known: {why}"
         if p.row.rotated:
             yield f"row {p.row.row_id}: the DB marks it as rotated"
         if p.superseded:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Sequence
+from typing import get_args
 
+from flbrecover.model import State
 from flbrecover.report.escape import shown
 from flbrecover.report.jsonl import iso
+from flbrecover.wording import count as count
 
 _CONTAINER_ID = re.compile(r"([0-9a-f]{6})[0-9a-f]{58,}")
+STATES = get_args(State)
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -42,9 +46,12 @@ def duration(time_ns: int) -> str:
     return " ".join(said[:2]) or "0s"
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
-    """``1 record``, ``2 records``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+def left_alone(reason: str, records: int) -> str:
+    """``2 records (unread): Fluent Bit goes on …``: a reason may begin with the state of its records."""
+    state, _, why = reason.partition(": ")
+    if why and state in STATES:
+        return f"{count(records, 'record')} ({state}): {why}"
+    return f"{count(records, 'record')}: {reason}"
 
 
 def width() -> int:

@@ -286,3 +286,10 @@ def test_sides_that_never_meet_do_not_share(tmp_path: Path) -> None:
         (EXAMPLES / "FLB017.trips.yaml").read_text().replace(VARLOG, "        - name: varlog\n          emptyDir: {}\n")
     )
     assert findings(of_text(tmp_path, text), "FLB016") == []
+
+
+@pytest.mark.parametrize(("given", "said"), [("10m", "10 min"), ("5s", "5 s"), ("90s", "90 s")])
+def test_an_upload_timeout_is_said_in_whole_numbers(tmp_path: Path, given: str, said: str) -> None:
+    report = of_text(tmp_path, GOOD, ("upload_timeout        10m", f"upload_timeout        {given}"))
+    (outcome,) = [judged.outcome for judged in report.judged if judged.rule == "FLB023"]
+    assert f"only for up to {said} (upload_timeout)" in outcome.what

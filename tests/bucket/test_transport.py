@@ -96,6 +96,22 @@ def test_another_region_is_gone_to_where_the_server_names_it() -> None:
     assert "/eu-central-1/s3/" in first and "/eu-west-1/s3/" in second
 
 
+@pytest.mark.parametrize("status", [301, 400])
+def test_a_head_of_another_region_is_answered_without_a_code_and_goes_there_too(status: int) -> None:
+    """A 400 without a code may be keys that have expired, or the wrong region: both are tried."""
+
+    def elsewhere(handler: BaseHTTPRequestHandler) -> None:
+        reply(handler, status, {"x-amz-bucket-region": "eu-west-1"})
+
+    def there(handler: BaseHTTPRequestHandler) -> None:
+        reply(handler, 200, {"ETag": '"e"', "Last-Modified": formatdate(0, usegmt=True)})
+
+    with FaultServer(one_by_one(elsewhere, there)) as server:
+        assert head(at(server, attempts=1), "logs", "k").object.etag == "e"
+    first, second = (headers["authorization"] for _, _, headers in server.seen)
+    assert "/eu-central-1/s3/" in first and "/eu-west-1/s3/" in second
+
+
 # -- what they carry --------------------------------------------------------------------------------------------------
 
 

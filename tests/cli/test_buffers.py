@@ -150,7 +150,10 @@ def test_an_empty_or_missing_store_dir(tmp_path: Path) -> None:
     assert (ended.code, ended.text) == (0, "no buffer files below /empty\n")
     ended = flbrecover("buffers", "--root", tmp_path, "--store-dir", "/missing")
     assert ended.code == 4
-    assert "problem: /missing: No such file or directory" in ended.text
+    said = "problem: /missing: No such file or directory; say where it lies on the node with "
+    assert said + "--store-dir\n" in ended.text
+    ended = flbrecover("buffers", "--root", tmp_path, "--store-dir", "/empty", "--storage-path", "/missing")
+    assert said + "--storage-path\n" in ended.text
 
 
 # -- buffers cat -------------------------------------------------------------------------------------------------------

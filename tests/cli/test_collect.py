@@ -116,7 +116,7 @@ def test_max_size_takes_the_newest_logs_and_says_what_is_missing(root: Path, bun
         ended = flbrecover(command, "--root", bundle, "--json")
         assert ended.code == 4
         said = [p["what"] for p in ended.of_type("problem") if p["path"] == str(bundle)]
-        assert said and "1 files" in said[0] and left["path"] in said[0]
+        assert said and "1 file (" in said[0] and left["path"] in said[0]
 
 
 def test_nothing_fits(root: Path, bundle: Path) -> None:

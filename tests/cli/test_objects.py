@@ -121,6 +121,38 @@ def test_nothing_there(weed_bucket) -> None:
     assert "0 objects, 0 B in 0 tags." in ended.text
 
 
+def test_a_bucket_that_is_refused_stops_no_other(moto_bucket, tmp_path: Path) -> None:
+    put(moto_bucket, "app/web/2026/11/23/110000-AAAAAAAA.gz")
+    text = "".join(
+        f"[OUTPUT]\n    Name s3\n    Match *\n    bucket {bucket}\n    s3_key_format {FORMAT[1]}\n"
+        for bucket in ("no-such-bucket", moto_bucket.name, "neither-this-one")
+    )
+    (tmp_path / "fluent-bit.conf").write_text(text)
+    where = ("objects", "--root", tmp_path, "--config", "/fluent-bit.conf", *ALL)
+    s3 = ("--endpoint-url", moto_bucket.server.endpoint_url)
+    ended = flbrecover(*where, *s3)
+    assert ended.code == 4
+    assert "1 object, " in ended.text
+    problems = [line for line in ended.err.splitlines() if line.startswith("problem: ")]
+    assert [line.split(" at ")[0] for line in problems] == [
+        "problem: s3://no-such-bucket/: no such bucket", "problem: s3://neither-this-one/: no such bucket"
+    ]  # fmt: skip
+    in_json = flbrecover(*where, *s3, "--json")
+    assert len(in_json.of_type("object")) == 1
+    unreadable = [p["path"] for p in in_json.of_type("problem") if p["unreadable"]]
+    assert unreadable == ["s3://no-such-bucket/", "s3://neither-this-one/"]
+    alone = flbrecover(*where, *s3, "--output", "s3.0")
+    assert alone.code == 1 and "s3://no-such-bucket/: no such bucket" in one_line(alone)
+
+
+def test_where_no_bucket_can_be_listed_the_nodes_problems_are_told_all_the_same(moto, tmp_path: Path) -> None:
+    ended = flbrecover("objects", "--root", tmp_path, "--bucket", "no-such-bucket", "--endpoint-url", moto.endpoint_url)
+    assert ended.code == 1
+    first, last = [line for line in ended.err.splitlines() if not line.startswith("note: ")]
+    assert first.startswith("problem: /tmp/fluent-bit/s3: No such file")
+    assert last.startswith("flbrecover: s3://no-such-bucket/: no such bucket")
+
+
 def test_no_permission_to_list(weed_bucket) -> None:
     server = weed_bucket.server
     ended = flbrecover(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cases import config, facts, footprint, keys, load, stored, unpack, written
 from command import flbrecover, one_line
+from made_node import MadeNode, body
 
 from flbrecover.demo.seaweedfs import READ_ONLY, credentials
 
@@ -180,6 +181,20 @@ def test_sources_narrow_what_is_recovered(tmp_path: Path, weed) -> None:
     assert [a["records"] for a in ended.of_type("action")] == [95]
 
 
+def test_the_notes_of_two_plans_are_told_apart(tmp_path: Path, moto) -> None:
+    case = Case("rolling-update", tmp_path, moto)
+    both = [line for line in case.run("diff").text.splitlines() if line.endswith("with an estimated date")]
+    assert both == [
+        "note: --agent gone, action 3: 490 records with an estimated date",
+        "note: --agent gone, action 4: 300 records with an estimated date",
+        "note: --agent returning, action 2: 460 records with an estimated date",
+        "note: --agent returning, action 3: 300 records with an estimated date",
+    ]
+    assert len(case.run("diff", "--json").of_type("note")) == 4
+    one = case.run("diff", "--agent", "returning").text
+    assert "note: action 2: 460 records with an estimated date" in one and "--agent gone" not in one
+
+
 def test_damage_costs_exit_code_4_and_stops_nothing(tmp_path: Path, weed) -> None:
     case = Case("rolling-update", tmp_path, weed)
     (file,) = case.root.rglob("2026-11-23T11:39:23/*")
@@ -205,7 +220,9 @@ def test_the_byte_ranges_of_one_log_by_any_of_its_names(tmp_path: Path, moto) ->
     case = Case("kubernetes-cri", tmp_path, moto)
     pods = "/var/log/pods/shop_cart-6d4cf56db6-x2k4p_0b5e3f1c-9a55-4c7e-8f55-2b1d9d3f0a01/cart"
     ended = case.run("diff", "--agent", "gone", "--file", f"{pods}/0.log.20261123-120000")
-    columns = [line.split()[2:6] for line in ended.text.splitlines()[1:]]
+    heading, _, *rows = ended.text.splitlines()
+    assert heading == f"{pods}/0.log.20261123-120000"
+    columns = [line.split()[1:5] for line in rows]
     assert [c[:2] for c in columns] == [["stored", "360"], ["buffered", "160"], ["unread", "70"]]
     assert columns[0][2] == "0" and columns[-1][3] == "55243"
     link = next((case.root / "var/log/containers").glob("cart-*")).name
@@ -235,6 +252,20 @@ def test_rebuilt_records_are_what_fluent_bit_would_have_written(tmp_path: Path, 
         log = "".join(part[3] for part in parts)
         head = f'{{"date":"{time[:26]}Z","time":"{time}","stream":"{stream}","_p":"{partial}","log":{json.dumps(log)},'
         assert record == head.encode() + kubernetes
+
+
+def test_one_is_no_plural(moto_bucket, tmp_path: Path) -> None:
+    node = MadeNode(tmp_path / "node", moto_bucket.name, moto_bucket.server.endpoint_url)
+    two = [node.record(number, f"line {number}") for number in range(2)]
+    node.write_log(node.line(number, f"line {number}") for number in range(2))
+    node.write_buffer(two)
+    moto_bucket.put(node.key("a"), body(two[:1]))
+    ended = node.run("recover", "--agent", "gone", "--yes", "--case", tmp_path / "case")
+    assert ended.code == 0 and "  1 of its 2 records is stored" in ended.text, ended
+    assert "S3 holds 2 of 2 records." in ended.text
+    assert " of 1 record read back" in flbrecover(
+        "verify", tmp_path / "case", "--root", node.root, "--endpoint-url", node.endpoint_url
+    ).text  # fmt: skip
 
 
 def records(s3, key: str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -32,12 +33,15 @@ def test_before_and_after_a_recovery(tmp_path: Path, node: tuple[object, ...]) -
     case = tmp_path / "case"
     assert flbrecover("diff", *node, "--agent", "gone", "--case", case).code == 3
     assert ticket(case).startswith(f"**Not recovered yet.** {MISSING} Nothing was recovered so far; a plan of 3 action")
+    assert ticket(case).count("| not carried out |") == 3
+    assert flbrecover("report", case, "-o", "-").text.count("not carried out") == 3
     assert flbrecover("recover", *node, "--agent", "gone", "--case", case, "--yes").code == 0
     said = ticket(case)
     assert said.startswith(f"**Recovered and proved.** {MISSING} All of them are back")
     assert said.count("| written; 160 records read back |") == 2
     assert said.count("| written; 95 records read back |") == 1
     assert said.count("    flbrecover ") == 2  # the exact commands
+    assert re.search(r"\nEvidence: \d+ files, hashed before and after; manifest digest `", said)
     page = flbrecover("report", case, "-o", "-")
     assert page.code == 0
     assert page.text.count('<figure class="timeline"') == 3  # all tags, and each of two
@@ -50,7 +54,7 @@ def test_what_is_left_to_a_returning_fluent_bit(tmp_path: Path, node: tuple[obje
     said = ticket(case)
     assert said.startswith(f"**Recovered as planned, the rest is left alone.** {MISSING} 70 of them are back")
     assert "345 records are still missing (320 buffered, 25 unread), and left alone on purpose" in said
-    assert "- 320 records: buffered: Fluent Bit sends the files of its dated folders when it starts" in said
+    assert "- 320 records (buffered): Fluent Bit sends the files of its dated folders when it starts" in said
 
 
 KILLED = {

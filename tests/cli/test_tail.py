@@ -60,7 +60,7 @@ def test_text_shows_rows_files_and_totals(tmp_path: Path) -> None:
     assert ended.code == 0
     assert "tail DB /var/log/flb_kube.db: 2 rows, with offset markers" in ended.text
     assert f"row 1: rotated to {PODS}/0.log.20261123-120000" in ended.text
-    assert "8.7 KiB unread in 2 logs." in ended.text
+    assert "8.7 KiB unread in 1 of 2 logs." in ended.text
     rows = [line.split() for line in ended.text.splitlines() if "same file" in line]
     assert [(row[0], row[-7:-2]) for row in rows] == [("2", ["file", "48,928", "48,928", "0", "matches"])]
 
@@ -79,6 +79,8 @@ def test_a_log_without_a_row_is_listed(tmp_path: Path) -> None:
     ended = tail("rolling-update", root, "--json")
     (new,) = [f for f in ended.of_type("log_file") if f["path"].endswith("test-new.log")]
     assert new["row"] is None
+    text = tail("rolling-update", root).text
+    assert "1.9 KiB unread in 1 of 3 logs.\nHow much is unread is not known for 1 of 3 files.\n" in text
 
 
 def test_replaced_and_deleted_logs(tmp_path: Path) -> None:
@@ -108,16 +110,16 @@ def test_hostile_names_are_escaped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "said", "state"),
     [
-        (lambda db: db.unlink(), "No such file or directory"),
-        (lambda db: db.write_bytes(b""), "is empty (0 bytes)"),
-        (lambda db: db.write_bytes(b"garbage " * 1024), "is not a SQLite database"),
-        (lambda db: db.write_bytes(db.read_bytes()[:4096] + b"\xff" * 4096), "damaged"),
+        (lambda db: db.unlink(), "No such file or directory", "not there"),
+        (lambda db: db.write_bytes(b""), "is empty (0 bytes)", "cannot be read"),
+        (lambda db: db.write_bytes(b"garbage " * 1024), "is not a SQLite database", "cannot be read"),
+        (lambda db: db.write_bytes(db.read_bytes()[:4096] + b"\xff" * 4096), "damaged", "0 rows"),
     ],
     ids=["missing", "empty", "garbage", "torn"],
 )
-def test_a_bad_db_is_one_clear_line_and_the_logs_are_still_shown(tmp_path: Path, damage, said: str) -> None:
+def test_a_bad_db_is_one_clear_line_and_the_logs_are_still_shown(tmp_path: Path, damage, said: str, state: str) -> None:
     root = unpack("rolling-update", tmp_path)
     for suffix in ("-wal", "-shm"):
         (root / "var/log" / f"flb_test.db{suffix}").unlink()
@@ -132,6 +134,9 @@ def test_a_bad_db_is_one_clear_line_and_the_logs_are_still_shown(tmp_path: Path,
     in_text = tail("rolling-update", root)
     assert in_text.code == 4
     assert len([line for line in in_text.text.splitlines() if line.startswith(f"problem: {DB}: ")]) == 1
+    assert in_text.text.startswith(f"tail DB {DB}: {state}")
+    assert "How much is unread is not known for 2 of 2 files." in in_text.text
+    assert " unread in " not in in_text.text
 
 
 def test_a_db_that_fluent_bit_has_locked_is_read(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from cases import footprint, load, unpack
 from command import flbrecover
+from unprivileged import closed, nobody, open_folder
 
 from flbrecover.demo.seaweedfs import WRITE_ONLY, credentials
 
@@ -90,10 +91,63 @@ def test_none_at_all(tmp_path: Path, moto) -> None:
     assert (ended.code, ended.text) == (0, "no pending multipart uploads of these outputs are known to S3\n")
 
 
+@pytest.mark.parametrize("folder", ["var/log/s3", "var/log/s3/temp", "var/log/s3/temp/my-bucket"])
+def test_a_store_dir_that_may_not_be_looked_into(moto, folder: str) -> None:
+    """The notes of uploads lie below it: that there are none cannot be said."""
+    with open_folder() as place:
+        root = unpack("sigkill-multipart", place)
+        load("sigkill-multipart", moto.client, root)
+        root.chmod(0o755)
+        with closed(root / folder), nobody():
+            ended = uploads(root, moto, "--json")
+    assert ended.code == 4
+    (problem,) = [p for p in ended.of_type("problem") if p["unreadable"]]
+    assert problem["path"] in ("/var/log/s3/temp/", "/var/log/s3/temp/my-bucket")
+    assert "Permission denied" in problem["what"]
+
+
+def test_names_in_a_store_dir_that_may_not_be_looked_at(moto) -> None:
+    with open_folder() as place:
+        root = unpack("sigkill-multipart", place)
+        load("sigkill-multipart", moto.client, root)
+        root.chmod(0o755)
+        (root / "var/log/s3/temp").chmod(0o744)
+        with nobody():
+            ended = uploads(root, moto, "--json")
+    assert ended.code == 4
+    assert "Permission denied" in ended.one("problem")["what"]
+
+
+def test_by_hand_there_need_be_no_node(moto_bucket, tmp_path: Path) -> None:
+    where = ("uploads", "--root", tmp_path, "--bucket", moto_bucket.name)
+    ended = flbrecover(*where, "--endpoint-url", moto_bucket.server.endpoint_url)
+    assert (ended.code, ended.text) == (0, "no pending multipart uploads of these outputs are known to S3\n")
+    ended = flbrecover(*where, "--endpoint-url", moto_bucket.server.endpoint_url, "--store-dir", "/no/such")
+    assert ended.code == 4 and "problem: /no/such: No such file or directory" in ended.text
+
+
 def test_without_permission_the_nodes_note_is_shown_all_the_same(root: Path, weed) -> None:
-    denied = uploads(root, weed, environment=credentials(WRITE_ONLY))
-    assert denied.code == 4
+    denied = uploads(root, weed, "--upload-id", "another", environment=credentials(WRITE_ONLY))
+    assert denied.code == 1 and denied.err.startswith("flbrecover: s3://my-bucket/: access denied: ")
+    assert "no pending upload has this id" not in denied.text
     assert "access denied: IAM action s3:ListBucketMultipartUploads on arn:aws:s3:::my-bucket" in denied.text
     assert "access denied: IAM action s3:ListMultipartUploadParts on arn:aws:s3:::my-bucket/log/" in denied.text
     assert f"unknown: s3://my-bucket/{KEY}" in denied.text and "S3 did not say what became of it" in denied.text
     assert "no pending multipart uploads" not in denied.text
+
+
+def test_nobody_to_ask(root: Path) -> None:
+    ended = flbrecover("uploads", "--root", root, "--config", CONF, "--endpoint-url", "http://127.0.0.1:9")
+    assert ended.code == 1, ended
+    assert f"unknown: s3://my-bucket/{KEY}" in ended.text and ended.err.startswith("flbrecover: ")
+
+
+def test_no_such_bucket_is_a_failure_only_where_there_is_no_other(root: Path, weed) -> None:
+    config = root / CONF[1:]
+    other = "[OUTPUT]\n    Name s3\n    Match *\n    bucket no-such-bucket\n    region us-east-1\n"
+    config.write_text(config.read_text().rstrip() + "\n" + other)
+    ended = uploads(root, weed)
+    assert ended.code == 4, ended
+    assert "can be completed: s3://my-bucket" in ended.text and "s3://no-such-bucket/: no such bucket" in ended.text
+    alone = uploads(root, weed, "--output", "s3.1")
+    assert alone.code == 1 and "no such bucket" in alone.err

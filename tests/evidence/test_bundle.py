@@ -160,7 +160,7 @@ def test_what_was_left_out_is_a_problem(tmp_path: Path) -> None:
         writer.finish([{"type": "node"}, note], [ROOT, left])
     node = BundleNode(path)
     assert [(p.path, p.unreadable) for p in node.problems] == [(str(path), True), ("/x", True)]
-    assert "1 files (77 bytes) are not in this bundle: beyond --max-size 1K: /big.log" in node.problems[0].what
+    assert "1 file (77 bytes) is not in this bundle: beyond --max-size 1K: /big.log" in node.problems[0].what
     with pytest.raises(EvidenceError, match=r"/big\.log: is not in the bundle \(beyond --max-size 1K\)"):
         node.open("/big.log")
 

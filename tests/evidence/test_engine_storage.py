@@ -116,7 +116,7 @@ DAMAGES: dict[str, tuple[bytes, str, tuple[int, int], str]] = {
     "header page zeroed": (zeroed(WHOLE, 0, PAGE), "given", (FIRST_BEHIND, START + len(CONTENT)), "header is lost"),
     "header and metadata zeroed": (zeroed(WHOLE, 0, START), "given", (START, START + len(CONTENT)), "header is lost"),
     "truncated": (WHOLE[: START + 700], "header", (START, START + 700), "are missing"),
-    "4 GiB in 12 KiB": (chunk(META, CONTENT, length=0xFFFFFFFF), "header", (START, len(WHOLE)), "are missing"),
+    "4 GiB in 12 KiB": (chunk(META, CONTENT, length=0xFFFFFFFF), "header", (START, len(WHOLE)), "which cannot be"),
     "length too small": (chunk(META, CONTENT, length=500), "header", (START, START + 500), ""),
     "zeros only": (bytes(2 * PAGE), "given", (2 * PAGE, 2 * PAGE), "zeros only"),
     "zero bytes": (b"", "given", (0, 0), "the file is empty"),

@@ -133,7 +133,7 @@ DAMAGES: dict[str, tuple[bytes, str, tuple[int, int], str]] = {
         chunk(TAG, CONTENT, length=0xFFFFFFFF),
         "header and name",
         (START, len(WHOLE)),
-        "of 4294967295 bytes",
+        "its header says 4,294,967,295 bytes of content, which cannot be",
     ),
     "length too small": (chunk(TAG, CONTENT, length=500), "header and name", (START, START + 500), ""),
     "length zero": (chunk(TAG, CONTENT, length=0), "header and name", (START, START + len(CONTENT)), ""),
@@ -157,6 +157,7 @@ def test_named_damages(name: str, tmp_path: Path) -> None:
     assert damaged.created_ns == CREATED
     assert (said == "") == (damaged.problems == ())
     assert all(said in p.what and p.unreadable and p.where is not None for p in damaged.problems)
+    assert all(p.where.end <= 2 * len(WHOLE) for p in damaged.problems)
     assert intact.problems == () and found.problems == ()
 
 

@@ -103,6 +103,9 @@ def test_a_row_without_its_name_and_other_odd_cells(tmp_path: Path) -> None:
     assert db.rows[2].name == b"blob:/in/a/blob\xff".decode("utf-8", "surrogateescape")
     (problem,) = db.problems
     assert problem.what == "row 2: no usable offset or inode (and 5 more rows like it)"
+    make_db(tmp_path / "b.db", odd[:3])
+    (problem,) = tail_db.read(Node(tmp_path), "/b.db").problems
+    assert problem.what.endswith("(and 1 more row like it)")
 
 
 def problem_of(tmp_path: Path) -> str:

@@ -203,7 +203,7 @@ def test_what_is_no_node_s_folder(tmp_path: Path) -> None:
     (tmp_path / "a" / "stray").write_text("x")
     ended = report(tmp_path)
     assert ended.code == 0 and ended.one("fleet_summary")["nodes"] == 1
-    assert "3 things lie in no node's folder" in ended.err and "1 files that are of no run" in ended.err
+    assert "3 things lie in no node's folder" in ended.err and "1 file of no run left out" in ended.err
 
 
 @pytest.mark.parametrize("where", ["nowhere", "empty", "s3://x/", "s3://bucket/a/../b/"])

@@ -105,6 +105,7 @@ def test_a_file_is_written(tmp_path: Path) -> None:
     target = tmp_path / "fleet.yaml"
     assert flbrecover("fleet", "manifest", *TO, *IMAGE, "--nodes", "a", "-o", target, *AGENT).code == 0
     assert yaml.safe_load(target.read_text())["kind"] == "List"
+    assert target.read_text().startswith("# Recovers 1 node, case ")
 
 
 @given(st.lists(st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,80}[a-z0-9])?", fullmatch=True), unique=True, max_size=20))

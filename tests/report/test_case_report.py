@@ -66,7 +66,7 @@ def test_only_a_diff(tmp_path: Path) -> None:
     assert code == 0
     assert said.startswith("**Not recovered yet.**")
     assert "Nothing was recovered so far; a plan of 1 action is ready." in said
-    assert "| not noted |" in said
+    assert "| not carried out |" in said
     assert "| `app` | 6,000 | 1,000 | 0 | 1,000 |" in said
     (folder / "plan.json").unlink()
     code, said, _ = report(folder)

@@ -13,6 +13,8 @@ def test_a_line_names_the_file_the_place_and_the_way_out() -> None:
     problem = Problem("/s3/b/1-2", "a torn record", ByteRange(100, 180), "nothing is lost but it")
     assert problems.line(problem) == "/s3/b/1-2 (bytes 100-180): a torn record; nothing is lost but it"
     assert problems.line(Problem("s3://b/", "s3://b/: access denied")) == "s3://b/: access denied"
+    assert problems.line(Problem("/a/b", "cannot be read: /a/b: no")) == "/a/b: cannot be read: no"
+    assert problems.line(Problem("/b", "as in /a/b: no; not /b: no")) == "/b: as in /a/b: no; not /b: no"
     assert problems.line(Problem("/a\nb", "x\x1b[2J")) == "/a\\x0ab: x\\x1b[2J"
 
 

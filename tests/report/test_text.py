@@ -70,3 +70,9 @@ def test_a_table_that_fits_is_left_alone() -> None:
 def test_cells_are_escaped_before_they_are_measured() -> None:
     (line,) = text.table(["name"], [["a\x1b[31mb\nc\u202e"]]).splitlines()[1:]
     assert line == "a\\x1b[31mb\\x0ac\\u202e"
+
+
+def test_what_is_left_alone_names_a_state_beside_the_number() -> None:
+    assert text.left_alone("buffered: Fluent Bit sends it", 1500) == "1,500 records (buffered): Fluent Bit sends it"
+    assert text.left_alone("S3 did not give out a: b", 1) == "1 record: S3 did not give out a: b"
+    assert text.left_alone("unread", 2) == "2 records: unread"

@@ -81,7 +81,7 @@ def upload_timeout(agent: Agent, _setup: Setup) -> Iterator[Outcome]:
     cb_s3_upload). Until then its records are on the node only."""
     for output in agent.pipeline.outputs:
         size, seconds = output.total_file_size, output.upload_timeout_s
-        fact = f"s3 output {output.name}: a record is on this node only for up to {seconds / 60:g} min (upload_timeout)"
+        fact = f"s3 output {output.name}: a record is on this node only for up to {_time(seconds)} (upload_timeout)"
         rate = size / max(1, seconds)
         if seconds > _LONG_S:
             yield Finding(
@@ -97,6 +97,10 @@ def upload_timeout(agent: Agent, _setup: Setup) -> Iterator[Outcome]:
                 f"{fact}; total_file_size {size / 1e6:g} MB counts only for tags that write more than "
                 f"{rate / 1000:.0f} kB/s"
             )
+
+
+def _time(seconds: int) -> str:
+    return f"{seconds // 60} min" if seconds and seconds % 60 == 0 else f"{seconds} s"
 
 
 def memory(agent: Agent, _setup: Setup) -> Iterator[Outcome]:

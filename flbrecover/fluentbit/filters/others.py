@@ -35,7 +35,7 @@ def code(name: str) -> Callable[[Options], Step]:
     """A filter that runs a program, or that asks a service, about each record."""
 
     def build(options: Options) -> Step:
-        options.note(f"{name}: what it does to a record is not known; fields are compared as far as they survived")
+        options.note("what it does to a record is not known; fields are compared as far as they survived")
         return opaque(name)
 
     return build
