@@ -91,6 +91,13 @@ def name_of(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
+def known_name(text: str) -> bytes:
+    """:func:`name_of`, for a name that may have a variable in it. Raises ValueError where that was not resolved."""
+    if _VARIABLE.search(text):
+        raise ValueError(f"the name {text} is not known; give its variable with --env NAME=VALUE")
+    return name_of(text)
+
+
 def constant(text: str) -> bytes | None:
     """A value of the configuration as it stands in a record; None where a ``${VARIABLE}`` in it was not resolved."""
     return None if _VARIABLE.search(text) else text.encode("utf-8", "surrogateescape")
