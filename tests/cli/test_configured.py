@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import uuid
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command import flbrecover, one_line
 from made_node import MadeNode, body
 
 CONF = "etc/fluent-bit/fluent-bit.conf"
@@ -53,9 +55,8 @@ def text(number: int) -> str:
 
 
 @pytest.fixture
-def configured(tmp_path: Path, moto, request: pytest.FixtureRequest) -> Configured:
-    name = "".join(c if c.isalnum() else "-" for c in request.node.name.lower())
-    return Configured(tmp_path, moto, name.strip("-")[:60])
+def configured(tmp_path: Path, moto) -> Configured:
+    return Configured(tmp_path, moto, f"configured-{uuid.uuid4().hex}")
 
 
 @pytest.mark.parametrize(
@@ -74,3 +75,95 @@ def test_a_field_from_a_variable_that_is_not_known(lines: tuple[str, ...], confi
     configured.recover()
     assert configured.each_once()
     assert {record["node"] for record in configured.stored()} == {"n-7"}
+
+
+def rewrite(configured: Configured, old: str, new: str) -> None:
+    conf = configured.node.root / CONF
+    assert old in conf.read_text()
+    conf.write_text(conf.read_text().replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "option"),
+    [
+        ("Path /var/log/app.log", "Path ${WHERE}/app.log", "--path"),
+        ("Path /var/log/app.log", "Path /var/log/app.log\n    Exclude_Path ${WHERE}", ""),
+        ("Path /var/log/app.log", "Path /var/log/app.log\n    DB ${WHERE}", "--db"),
+        ("Path /var/log/app.log", "Path /var/log/app.log\n    Tag_Regex ${WHERE}", ""),
+        ("Tag app.log", "Tag ${WHERE}.log", "--input-tag"),
+        ("multiline.parser cri", "multiline.parser ${WHERE}", "--multiline-parser"),
+        ("s3_key_format /logs", "s3_key_format /${WHERE}", "--key-format"),
+        ("store_dir /var/log/s3", "store_dir ${WHERE}/s3", "--store-dir"),
+        ("Match *", "Match ${WHERE}", "--match"),
+        ("Match *", "Match_Regex ${WHERE}", ""),
+        ("[INPUT]", "[SERVICE]\n    storage.path ${WHERE}/x\n[INPUT]", "--storage-path"),
+        ("[OUTPUT]", "[FILTER]\n    Name grep\n    Match ${WHERE}.*\n    Exclude log x\n[OUTPUT]", ""),
+        ("[OUTPUT]", "[FILTER]\n    Name grep\n    Match *\n    Exclude log ${WHERE}\n[OUTPUT]", ""),
+    ],
+)
+def test_a_variable_in_a_key_that_decides_everything(old: str, new: str, option: str, configured: Configured) -> None:
+    """It is asked for: taken as empty, a log is not found, or everything is stored a second time."""
+    rewrite(configured, old, new)
+    before = configured.s3.list_objects_v2(Bucket=configured.node.bucket)["KeyCount"]
+    for command in (("recover", "--agent", "gone", "--yes"), ("diff",)):
+        ended = configured.node.run(*command)
+        assert ended.code == 2
+        said = one_line(ended)
+        place = (configured.node.root / CONF).read_text().split("${WHERE}")[0].count("\n") + 1
+        assert f"/{CONF}:{place}: " in said
+        assert "${WHERE}, which is not set; give it with --env WHERE=VALUE" in said
+        assert said.endswith(f", or say {option}") or not option
+    assert configured.s3.list_objects_v2(Bucket=configured.node.bucket)["KeyCount"] == before
+    assert not list(Path().glob("flbrecover-case-*"))
+
+
+def test_what_is_empty_altogether_is_asked_for_too(configured: Configured) -> None:
+    rewrite(configured, "Path /var/log/app.log", "Path ${WHERE}")
+    ended = configured.node.run("diff")
+    assert ended.code == 2
+    assert one_line(ended).endswith("(the variable ${WHERE} is not set; give it with --env WHERE=VALUE)")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("Path /var/log/app.log", "Path ${WHERE}/app.log", ("--path", "/var/log/app.log")),
+        ("Path /var/log/app.log", "Path ${WHERE}/app.log", ("--env", "WHERE=/var/log")),
+        ("Path /var/log/app.log", "Path ${WHERE}/var/log/app.log", ("--env", "WHERE=")),
+        ("Tag app.log", "Tag ${WHERE}.log", ("--input-tag", "app.log")),
+        ("s3_key_format /logs", "s3_key_format /${WHERE}", ("--key-format", "/logs/$TAG/%Y/%m/%d/%H/$UUID")),
+    ],
+)
+def test_what_the_command_line_says_is_known(old: str, new: str, said: tuple[str, ...], configured: Configured) -> None:
+    rewrite(configured, old, new)
+    configured.put("stored", range(20))
+    configured.recover(*said)
+    assert configured.each_once()
+
+
+def on_node(configured: Configured, command: str, *more: object) -> int:
+    """The exit code of a command that asks no S3."""
+    return flbrecover(command, "--root", configured.node.root, "--config", f"/{CONF}", *more).code
+
+
+def test_commands_that_do_without_a_key_are_not_stopped(configured: Configured) -> None:
+    """``tail`` needs no key format, ``buffers`` no Path, ``objects`` with a window no Path and no tag; ``audit``
+    takes variables as they are written. An output that is not chosen is nobody's matter."""
+    conf = configured.node.root / CONF
+    whole = conf.read_text()
+    conf.write_text(whole.replace("/logs/", "/${WHERE}/"))
+    assert on_node(configured, "tail") == 0
+    assert on_node(configured, "buffers") == 0
+    assert configured.node.run("objects", "--since", "1d").code == 2
+    conf.write_text(whole.replace("Path /var", "Path ${WHERE}/var").replace("Tag app", "Tag ${WHERE}"))
+    assert on_node(configured, "tail") == 2
+    assert on_node(configured, "buffers") == 0
+    assert configured.node.run("objects", "--since", "1d").code == 0
+    assert configured.node.run("objects").code == 2
+    assert configured.node.run("uploads").code == 2
+    assert on_node(configured, "collect", "--out", "bundle") == 2
+    assert on_node(configured, "audit", "--fail-on", "never") == 0
+    conf.write_text(whole + whole[whole.index("[OUTPUT]") :].replace("/logs/", "/${WHERE}/"))
+    assert configured.node.run("diff", "--output", "s3.0").code == 3
+    assert configured.node.run("diff", "--output", "s3.1").code == 2
+    assert configured.node.run("diff").code == 2
