@@ -32,6 +32,14 @@ class Configured:
         section = "".join(f"    {line}\n" for line in (*lines, "Match *"))
         conf.write_text(f"{conf.read_text()}[FILTER]\n{section}")
 
+    def parse_json(self, time_format: str) -> None:
+        """Lines are JSON with a time, in place of CRI."""
+        conf = self.node.root / CONF
+        parser = self.node.root / "etc/fluent-bit/parsers.conf"
+        parser.write_text(f"[PARSER]\n    Name j\n    Format json\n    Time_Key ts\n    Time_Format {time_format}\n")
+        said = conf.read_text().replace("multiline.parser cri", "Parser j")
+        conf.write_text(f"[SERVICE]\n    Parsers_File parsers.conf\n{said}")
+
     def put(self, name: str, numbers: range, **more: object) -> None:
         records = [self.node.record(n, text(n), **more) for n in numbers]
         self.s3.put_object(Bucket=self.node.bucket, Key=self.node.key(name), Body=body(records))
@@ -167,3 +175,57 @@ def test_commands_that_do_without_a_key_are_not_stopped(configured: Configured) 
     assert configured.node.run("diff", "--output", "s3.0").code == 3
     assert configured.node.run("diff", "--output", "s3.1").code == 2
     assert configured.node.run("diff").code == 2
+
+
+ROLLOUTS = [
+    (("Name modify", "Add env prod"), {}, {"env": "prod"}),
+    (("Name record_modifier", "Record version 2"), {"version": "1"}, {"version": "2"}),
+    (("Name modify", "Set stream 2"), {"stream": "stdout"}, {"stream": "2"}),
+    (("Name modify", "Add env prod", "Rename env stage"), {"stage": "test"}, {"stage": "prod"}),
+    (("Name record_modifier", "Record a b", "Record c d", "Remove_key c"), {"c": "d"}, {"a": "b"}),
+]
+
+
+@pytest.mark.parametrize(("lines", "before", "after"), ROLLOUTS)
+@pytest.mark.parametrize("proof", ["cheap", "full"])
+def test_a_constant_that_came_later(
+    lines: tuple[str, ...], before: dict[str, str], after: dict[str, str], proof: str, configured: Configured
+) -> None:
+    """Objects of the configuration before hold their records; new ones are written as the configuration says now. The
+    lines have a time of their own."""
+    configured.filter(*lines)
+    configured.put("old", range(15), **before)
+    configured.put("new", range(15, 30), **after)
+    said = configured.node.run("diff", "--agent", "gone", "--json", "--proof", proof).one("summary")
+    assert said["states"] == {"stored": 30, "lost": 10}
+    configured.recover("--proof", proof)
+    assert configured.each_once()
+    rebuilt = [r for r in configured.stored() if r["log"] in {text(n) for n in range(30, WRITTEN)}]
+    assert all(after.items() <= record.items() for record in rebuilt)
+
+
+def test_a_constant_beside_the_same_field_of_the_log(configured: Configured) -> None:
+    """Where the log itself has the field at times, it tells records from each other."""
+    configured.parse_json("%Y-%m-%dT%H:%M:%S.%L")
+    own = [{"msg": "started"} if n % 2 else {"msg": "started", "env": f"e{n}"} for n in range(12)]
+    stamp = configured.node.stamp(0)
+    configured.filter("Name modify", "Add env prod")
+    configured.node.write_log(json.dumps({"ts": stamp, **line}) for line in own)
+    records = [json.dumps({"date": stamp[:26] + "Z", **line, "env": line.get("env", "prod")}).encode() for line in own]
+    stored = records[:4] + records[5:]
+    configured.s3.put_object(Bucket=configured.node.bucket, Key=configured.node.key("own"), Body=body(stored))
+    configured.recover()
+    assert Counter(record["env"] for record in configured.stored())["e4"] == 1
+    assert len(configured.stored()) == 12
+
+
+def test_a_constant_tells_nodes_from_each_other(configured: Configured) -> None:
+    """Two nodes under one tag say the same, without a time: what the other one stored is not ours."""
+    configured.node.cri = False
+    rewrite(configured, "multiline.parser cri", "")
+    configured.filter("Name record_modifier", "Record host node-a")
+    configured.node.write_log(text(n) for n in range(WRITTEN))
+    configured.put("other", range(WRITTEN), host="node-b")
+    configured.put("own", range(10), host="node-a")
+    configured.recover()
+    assert Counter(record["host"] for record in configured.stored()) == {"node-a": WRITTEN, "node-b": WRITTEN}
