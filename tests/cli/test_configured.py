@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from command import flbrecover, one_line
-from made_node import MadeNode, body
+from made_node import LOG, TAG, MadeNode, body
 
 CONF = "etc/fluent-bit/fluent-bit.conf"
 WRITTEN = 40
@@ -229,3 +229,34 @@ def test_a_constant_tells_nodes_from_each_other(configured: Configured) -> None:
     configured.put("own", range(10), host="node-a")
     configured.recover()
     assert Counter(record["host"] for record in configured.stored()) == {"node-a": WRITTEN, "node-b": WRITTEN}
+
+
+def test_the_verdict_says_what_may_have_been_filtered(configured: Configured) -> None:
+    """A pod of which nothing was ever stored may have asked not to be: no exit code tells, the last line does."""
+    configured.filter("Name kubernetes", "K8S-Logging.Exclude On")
+    rewrite(configured, "Tag app.log", f"Tag kube.var.log.containers.web-1_shop_main-{'e' * 64}.log")
+    ended = configured.recover()
+    assert f"MAYBE FILTERED: {WRITTEN} records. " in ended.text
+    assert "--assume-kept" in ended.text.splitlines()[-1]
+    said = configured.recover("--json").one("verdict")
+    assert (said["missing"], said["stored"], said["maybe_filtered"]) == (0, 0, WRITTEN)
+    kept = configured.recover("--assume-kept")
+    assert configured.each_once()
+    assert "MAYBE FILTERED" not in kept.text
+    assert configured.recover("--json").one("verdict")["maybe_filtered"] == 0
+
+
+def test_a_processor_that_drops_nothing(configured: Configured) -> None:
+    """Its field is that of the stored records."""
+    conf = configured.node.root / "etc/fluent-bit/fluent-bit.yaml"
+    conf.write_text(
+        f"pipeline:\n  inputs:\n  - name: tail\n    path: {LOG}\n    tag: {TAG}\n    read_from_head: true\n"
+        "    multiline.parser: cri\n    processors:\n      logs:\n      - name: content_modifier\n"
+        "        action: insert\n        key: cluster\n        value: eu\n"
+        f"  outputs:\n  - name: s3\n    match: '*'\n    bucket: {configured.node.bucket}\n    compression: gzip\n"
+        "    store_dir: /var/log/s3\n    use_put_object: on\n    s3_key_format: /logs/$TAG/%Y/%m/%d/%H/$UUID\n"
+    )
+    configured.put("stored", range(20), cluster="eu")
+    configured.recover("--config", "/etc/fluent-bit/fluent-bit.yaml")
+    assert configured.each_once()
+    assert {record["cluster"] for record in configured.stored()} == {"eu"}
