@@ -208,11 +208,11 @@ def test_a_constant_beside_the_same_field_of_the_log(configured: Configured) -> 
     """Where the log itself has the field at times, it tells records from each other."""
     configured.parse_json("%Y-%m-%dT%H:%M:%S.%L")
     own = [{"msg": "started"} if n % 2 else {"msg": "started", "env": f"e{n}"} for n in range(12)]
-    stamp = configured.node.stamp(0)
+    stamp = configured.node.stamp(1)
     configured.filter("Name modify", "Add env prod")
     configured.node.write_log(json.dumps({"ts": stamp, **line}) for line in own)
     records = [json.dumps({"date": stamp[:26] + "Z", **line, "env": line.get("env", "prod")}).encode() for line in own]
-    stored = records[:4] + records[5:]
+    stored = [record.replace(b"start", b"st\\u0061rt") for record in records[:4] + records[5:]]  # by another version
     configured.s3.put_object(Bucket=configured.node.bucket, Key=configured.node.key("own"), Body=body(stored))
     configured.recover()
     assert Counter(record["env"] for record in configured.stored())["e4"] == 1
