@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import sqlite3
 import time
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from chunk_builder import chunk, store_name
 from command import Ended, flbrecover
@@ -31,15 +34,18 @@ class MadeNode:
     def __post_init__(self) -> None:
         self.start_ns = (int(time.time()) - 7200) * 1_000_000_000
         parser = "multiline.parser cri" if self.cri else ""
-        config = self.root / "etc/fluent-bit/fluent-bit.conf"
-        config.parent.mkdir(parents=True)
+        self.config.parent.mkdir(parents=True)
         (self.root / "var/log/s3").mkdir(parents=True)
-        config.write_text(
+        self.config.write_text(
             f"[INPUT]\n    Name tail\n    Tag app.log\n    Path {LOG}\n    Read_from_Head On\n    {parser}\n"
             f"[OUTPUT]\n    Name s3\n    Match *\n    bucket {self.bucket}\n    region us-east-1\n"
             "    store_dir /var/log/s3\n    s3_key_format /logs/$TAG/%Y/%m/%d/%H/$UUID\n    use_put_object On\n"
             f"    compression {self.compression}\n    upload_timeout 10m\n"
         )
+
+    @property
+    def config(self) -> Path:
+        return self.root / "etc/fluent-bit/fluent-bit.conf"
 
     def stamp(self, number: int) -> str:
         at_ns = self.start_ns + number * STEP_NS
@@ -62,6 +68,24 @@ class MadeNode:
     def write_log(self, lines: Iterable[str]) -> None:
         (self.root / LOG[1:]).write_text("".join(line + "\n" for line in lines))
 
+    def tail(self, *lines: str) -> None:
+        """More keys of the tail input."""
+        said = self.config.read_text()
+        self.config.write_text(said.replace("    Tag ", "".join(f"    {line}\n" for line in lines) + "    Tag ", 1))
+
+    def write_db(self, *rows: tuple[str, int]) -> None:
+        """A tail DB: files, and how many of their bytes were read. The input is said to have it."""
+        self.tail("DB /var/lib/tail.db")
+        path = self.root / "var/lib/tail.db"
+        path.parent.mkdir(parents=True)
+        names = "id INTEGER PRIMARY KEY, name TEXT, offset INTEGER, inode INTEGER, created INTEGER, rotated INTEGER"
+        with closing(sqlite3.connect(path)) as db, db:
+            db.execute(f"CREATE TABLE in_tail_files ({names})")
+            for number, (name, offset) in enumerate(rows, 1):
+                inode = (self.root / name.lstrip("/")).stat().st_ino
+                row = (number, name, offset, inode, self.start_ns // 10**9, 0)
+                db.execute("INSERT INTO in_tail_files VALUES (?, ?, ?, ?, ?, ?)", row)
+
     def write_buffer(self, records: Iterable[bytes], *, number: int = 0, after_s: int = 0, tag: str = TAG) -> str:
         """A buffer file that was begun ``after_s`` after the start. Gives its path inside the root."""
         folder = f"/var/log/s3/{self.bucket}/2026-11-23T11:00:00"
@@ -70,6 +94,10 @@ class MadeNode:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(chunk(tag.encode(), b"".join(r + b"\n" for r in records)))
         return f"{folder}/{name}"
+
+    def put(self, name: str, records: Iterable[bytes], s3: Any) -> None:
+        """Records as an object of the bucket."""
+        s3.put_object(Bucket=self.bucket, Key=self.key(name), Body=body(records))
 
     def run(self, command: str, *more: object) -> Ended:
         return flbrecover(

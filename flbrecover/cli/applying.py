@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from flbrecover.evidence.processes import RunningAgent
     from flbrecover.model import Agent
 
+FILTERED = (
+    "They are not stored, and not counted as missing: a filter may have dropped them on purpose. "
+    "Where it did not, --assume-kept recovers them."
+)
+
 
 def agent_of(said: Agent | None) -> Agent:
     """``--agent``, asked for on a terminal and refused without one."""
@@ -106,7 +111,11 @@ def proved(after: Analysis, plan: Plan, *, as_json: bool, case: Case | None = No
     wanted = {state for state, source in NEEDS.items() if source in choice.sources}
     totals = after.totals()
     gone = after.gone_ranges if "lost" in choice.sources else 0
-    verdict = {"missing": missing, "stored": totals["stored"], "records": totals.records, "left": left, "gone": gone}
+    filtered = totals["maybe filtered"]
+    verdict = {
+        "missing": missing, "stored": totals["stored"], "records": totals.records, "left": left, "gone": gone,
+        "maybe_filtered": filtered,
+    }  # fmt: skip
     if case is not None:
         if gone_objects := gone_again(plan, case.journal.finished(plan), again):
             case.journal.note(gone_objects, ())
@@ -121,6 +130,8 @@ def proved(after: Analysis, plan: Plan, *, as_json: bool, case: Case | None = No
     else:
         states = ", ".join(f"{totals[s]:,} {s}" for s in sorted(wanted) if totals[s])
         rest = f" Not stored: {states}." if states else ""
+        if filtered:
+            rest += f"\nMAYBE FILTERED: {show.count(filtered, 'record')}. {FILTERED}"
         done = "Nothing that was to be recovered is missing."
         said = done if not missing else f"STILL MISSING: {show.count(missing, 'record')}."
         sys.stdout.write(f"\n{said} S3 holds {totals['stored']:,} of {show.count(totals.records, 'record')}.{rest}\n")

@@ -31,12 +31,14 @@ def command(context: click.Context, /, as_json: bool, **given: Any) -> int:
         said = ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT
         context.obj = {name: v for name, v in given.items() if context.get_parameter_source(name) in said}
         return 0
+    from flbrecover.cli import unset
     from flbrecover.recover.buffer_contents import contents
     from flbrecover.report import buffers
     from flbrecover.report.progress import progress
 
     job = Job(with_a_bucket(given))
     job.need_storage()
+    job.need_known(unset.BUFFERS)
     write = buffers.write_json if as_json else buffers.write_text
     failed = write(sys.stdout, job.survey, contents(job.survey, progress), job.notes)
     return 4 if failed else 0

@@ -72,6 +72,7 @@ def command(
     read or was left out, 1 failure.
     """
     from flbrecover import __version__
+    from flbrecover.cli import unset
     from flbrecover.evidence.bundle_writer import BundleWriter
     from flbrecover.recover import collecting
     from flbrecover.report.progress import progress
@@ -82,6 +83,7 @@ def command(
     job = _WatchedJob(given)
     if not job.pipeline.inputs:
         job.need_outputs()
+    job.need_known(unset.LOGS, unset.BUFFERS)
     configuration = list(job.node.opened)
     survey = job.survey
     masked, problems = collecting.masked_configuration(job.node, configuration)

@@ -41,7 +41,7 @@ def command(
     if plan_file and not given["agent"]:
         raise UsageError("--plan needs --agent gone or --agent returning: a plan is for one of the two")
     job = Job(given)
-    job.need_outputs()
+    job.need_all()
     with opened(job, Path(case_dir)) if case_dir else nullcontext() as case:
         if case is not None:
             case.manifest.take(job.survey, progress)

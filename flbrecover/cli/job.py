@@ -13,6 +13,7 @@ from flbrecover.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:  # imported when used: these pull in boto3, yaml and more
     from flbrecover.bucket.client import S3
+    from flbrecover.cli.unset import Need
     from flbrecover.evidence.config_files import LoadedConfig
     from flbrecover.evidence.node import Node
     from flbrecover.fluentbit.pipeline import Pipeline, Property, S3Output, Section, SectionKind
@@ -86,8 +87,7 @@ class Job:
         """The configuration with the options of the command line put in; they win."""
         from flbrecover.fluentbit.interpret import interpret
 
-        sections = list(self.loaded.sections) if self.loaded else []
-        pipeline = interpret(self._with_options(sections))
+        pipeline = interpret(self._sections)
         name = self.given.get("output_name")
         if name is None:
             return pipeline
@@ -108,6 +108,21 @@ class Job:
 
         found = survey(self.node, self.pipeline, tag=self.given.get("tag"))
         return replace(found, problems=(*self.notes, *found.problems))
+
+    def need_known(self, *needs: Need) -> None:
+        """Raises ConfigError where a variable that nothing sets stands in a key that the call cannot do without."""
+        from flbrecover.cli.unset import check
+
+        there = {name: place for name, place in KEYS.items() if name in self.given}
+        options = {(kind, key.lower()): f"--{name.replace('_', '-')}" for name, (key, kind) in there.items()}
+        check(self._sections, needs, options, self.given.get("output_name"))
+
+    def need_all(self) -> None:
+        """What a comparison needs: an s3 output, and nothing that depends on a variable nobody set."""
+        from flbrecover.cli.unset import ALL
+
+        self.need_outputs()
+        self.need_known(*ALL)
 
     def need_outputs(self) -> None:
         """Raises ConfigError where there is no s3 output, saying what was found instead."""
@@ -156,6 +171,10 @@ class Job:
 
     def _environment(self) -> dict[str, str]:
         return environment(self.given.get("env") or ())
+
+    @cached_property
+    def _sections(self) -> list[Section]:
+        return self._with_options(list(self.loaded.sections) if self.loaded else [])
 
     def _with_options(self, sections: list[Section]) -> list[Section]:
         from flbrecover.fluentbit.pipeline import Origin, Property, Section

@@ -27,6 +27,7 @@ def command(tags: tuple[str, ...], this_node: bool, as_json: bool, **given: Any)
     Without --since the window starts at the first trace in the node's evidence. Exit codes: 0, 1 when S3 could not be
     asked, 4 when some evidence could not be read.
     """
+    from flbrecover.cli import unset
     from flbrecover.errors import BucketError
     from flbrecover.model import Problem
     from flbrecover.recover.stored_keys import StoredKeys, of_tags, window_of
@@ -35,8 +36,12 @@ def command(tags: tuple[str, ...], this_node: bool, as_json: bool, **given: Any)
 
     job = Job(given)
     job.need_outputs()
+    job.need_known(unset.OBJECTS)
     window = values.window_of(given)
-    survey = job.survey if this_node or window.start_ns is None else None
+    of_node = this_node or window.start_ns is None
+    if of_node:
+        job.need_known(unset.LOGS, unset.TAGS, unset.BUFFERS)
+    survey = job.survey if of_node else None
     if survey is not None:
         window = window_of(survey, window)
     wanted = of_tags(tags, survey if this_node else None)

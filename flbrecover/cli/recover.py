@@ -32,7 +32,7 @@ def command(case_dir: str | None, dry_run: bool, yes: bool, jobs: int, as_json: 
     from flbrecover.cli.retiring import check_retire
 
     job = Job(given)
-    job.need_outputs()
+    job.need_all()
     agent = agent_of(given["agent"])
     refuse_running(job.survey.agents, agent, retire=given["retire"])
     check_retire(job, retire=given["retire"], planned=False)

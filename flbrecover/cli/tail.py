@@ -21,11 +21,13 @@ def command(as_json: bool, **given: Any) -> int:
     """
     from dataclasses import replace
 
+    from flbrecover.cli import unset
     from flbrecover.recover.survey import survey
     from flbrecover.report import tail
 
     job = Job(given)
     job.need_inputs()
+    job.need_known(unset.LOGS)
     service = replace(job.pipeline.service, storage_path=None)
     found = survey(job.node, replace(job.pipeline, service=service, outputs=()))
     if as_json:

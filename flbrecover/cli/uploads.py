@@ -19,6 +19,7 @@ def command(upload_ids: tuple[str, ...], as_json: bool, **given: Any) -> int:
 
     Exit codes: 0, 1 when S3 could not be asked, 4 when some evidence could not be read.
     """
+    from flbrecover.cli import unset
     from flbrecover.errors import BucketError
     from flbrecover.model import Problem
     from flbrecover.recover.stored_keys import tags_of
@@ -27,6 +28,7 @@ def command(upload_ids: tuple[str, ...], as_json: bool, **given: Any) -> int:
 
     job = Job(given)
     job.need_outputs()
+    job.need_known(unset.LOGS, unset.TAGS, unset.BUFFERS, unset.OBJECTS)
     survey = job.survey
     by_hand = job.loaded is None and not given["store_dir"]
     cases: list[UploadCase] = []

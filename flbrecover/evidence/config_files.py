@@ -15,7 +15,7 @@ from flbrecover.evidence.config_maps import YAML_NAMES, ConfigMap, config_maps, 
 from flbrecover.evidence.config_texts import Includes, Texts
 from flbrecover.evidence.node import Node
 from flbrecover.fluentbit import config_classic, config_yaml
-from flbrecover.fluentbit.config_text import ParsedConfig
+from flbrecover.fluentbit.config_text import ParsedConfig, is_constant
 from flbrecover.fluentbit.interpret import interpret
 from flbrecover.fluentbit.parsers_shipped import SHIPPED
 from flbrecover.fluentbit.pipeline import Pipeline, Section
@@ -273,11 +273,15 @@ def _shipped(used: Iterable[Section], defined: list[Section]) -> list[Problem]:
 
 
 def _undefined(parsed: ParsedConfig, main: str) -> list[Problem]:
+    """A note for each variable that nothing sets. What only fills fields that a filter adds is left open, the rest is
+    empty."""
+    empty = {name for s in parsed.sections for p in s.properties if not is_constant(p, s.kind) for name in p.unset}
     way_out = "give it with --env NAME=VALUE"
-    return [
-        Problem(main, f"the variable ${{{name}}} is not set and taken as empty", way_out=way_out, unreadable=False)
-        for name in parsed.undefined
-    ]
+    notes = []
+    for name in parsed.undefined:
+        taken = "taken as empty" if name in empty else "fields with it are taken from stored records"
+        notes.append(Problem(main, f"the variable ${{{name}}} is not set: {taken}", way_out=way_out, unreadable=False))
+    return notes
 
 
 def _not_understood(sections: Iterable[Section]) -> list[Problem]:

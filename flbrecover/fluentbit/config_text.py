@@ -27,6 +27,7 @@ _RAW_KEYS: Mapping[SectionKind, tuple[str, ...]] = {
     "multiline_parser": ("rule", "state", "regex", "next_state"),
     "parser": ("decode_field", "decode_field_as"),
 }
+_CONSTANTS = ("record", "add", "add_if_not_present", "set")  # keys of filters that give a field its value
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class ParsedConfig:
     """A configuration with its includes: sections in file order, variables put in.
 
     ``variables`` are those that the configuration itself sets. ``undefined`` names the variables that were used and
-    not set (they are empty then). ``notes`` are what is ignored or not understood.
+    not set: they are empty then, but for fields that filters add. ``notes`` are what is ignored or not understood.
     """
 
     sections: tuple[Section, ...]
@@ -49,13 +50,20 @@ class Variables:
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
         self.own: dict[str, str] = {}
-        self.undefined: dict[str, None] = {}  # in order of their first use
+
+    def put_into(self, p: Property, kind: SectionKind) -> Property:
+        """The property with its variables put in. A field whose value nobody knows is not an empty one: what stays as
+        it is written tells the filter to leave it open."""
+        unset: dict[str, None] = {}
+        value = self.expand(p.value, p.origin, unset, keep_unset=is_constant(p, kind))
+        return Property(p.key, value, p.origin, tuple(unset))
 
     def set(self, name: str, value: str) -> None:
         self.own[name] = value
 
-    def expand(self, value: str, origin: Origin) -> str:
-        """The value with its variables put in. An undefined one is empty, as it is for Fluent Bit.
+    def expand(self, value: str, origin: Origin, unset: dict[str, None], *, keep_unset: bool = False) -> str:
+        """The value with its variables put in. One that nothing sets is empty, as it is for Fluent Bit, or stays as it
+        is written; its name is added to ``unset``.
 
         The end of a name is looked for from the place reached so far, so a ``}`` before the next ``${`` ends the
         search, and the text up to it is lost; a ``${`` that is never closed takes the rest of the value with it.
@@ -67,7 +75,10 @@ class Variables:
             end = value.find("}", at)
             if end < 0 or not 0 < end - start - 2 < MAX_NAME:
                 break
-            piece = value[at:start] + self._value(value[start + 2 : end])
+            found = self._value(value[start + 2 : end], unset)
+            if found is None:
+                found = value[start : end + 1] if keep_unset else ""
+            piece = value[at:start] + found
             size += len(piece)
             if size > MAX_VALUE:
                 raise ConfigError("a value grows too large", path=origin.path, line=origin.line)
@@ -78,16 +89,23 @@ class Variables:
             return value
         return "".join(out) + (value[end + 1 :] if end >= 0 else "")
 
-    def _value(self, inner: str) -> str:
+    def _value(self, inner: str, unset: dict[str, None]) -> str | None:
+        """None where nothing sets it, and it has no default."""
         name, separator, default = inner.partition(":-")
         if ":" in name:  # only a default right after the first colon counts
             name, separator, default = inner, "", ""
         found = self.own.get(name, "") or (self._env.get(name, "") if name not in self.own else "")
         if not found and separator:
             return default
-        if not found and name not in self.own:
-            self.undefined[name] = None
+        if name not in self.own and name not in self._env:
+            unset[name] = None
+            return None
         return found
+
+
+def is_constant(p: Property, kind: SectionKind) -> bool:
+    """Does the key of a section of this kind give a field its value, the same in every record?"""
+    return kind == "filter" and p.key.lower() in _CONSTANTS
 
 
 @dataclass(slots=True)
@@ -104,13 +122,14 @@ def finish(raw: list[RawSection], variables: Variables, notes: list[Problem]) ->
     sections = tuple(
         Section(s.kind, tuple(_expanded(p, s.kind, variables) for p in s.properties), s.origin) for s in raw
     )
-    return ParsedConfig(sections, dict(variables.own), tuple(variables.undefined), tuple(notes))
+    undefined = dict.fromkeys(name for s in sections for p in s.properties for name in p.unset)
+    return ParsedConfig(sections, dict(variables.own), tuple(undefined), tuple(notes))
 
 
 def _expanded(p: Property, kind: SectionKind, variables: Variables) -> Property:
     if p.key.lower() in _RAW_KEYS.get(kind, ()):
         return p
-    return Property(p.key, variables.expand(p.value, p.origin), p.origin)
+    return variables.put_into(p, kind)
 
 
 def set_variable(variables: Variables, name: str, value: str, include: Include, origin: Origin) -> Problem | None:

@@ -27,11 +27,13 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """One key with its value after variables were put in. ``key`` keeps its spelling; compare it in lower case."""
+    """One key with its value after variables were put in. ``key`` keeps its spelling; compare it in lower case.
+    ``unset`` names the variables of the value that nothing sets (they are empty, or left as they are written)."""
 
     key: str
     value: str
     origin: Origin
+    unset: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

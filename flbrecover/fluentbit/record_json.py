@@ -18,7 +18,7 @@ from flbrecover.fluentbit.column_form import COLUMNAR, comparable
 from flbrecover.fluentbit.json_members import Members
 from flbrecover.fluentbit.json_string import is_plain, write_string
 from flbrecover.fluentbit.pipeline import JsonDateFormat, RecordFormat, S3Output, Service
-from flbrecover.fluentbit.values import Ext, Fields, JsonKey, Value
+from flbrecover.fluentbit.values import Constant, Ext, Fields, JsonKey, Value
 from flbrecover.model import SECOND_NS
 
 MAX_DEPTH = 32  # of maps and lists: MSGPACK_EMBED_STACK_SIZE, beyond which Fluent Bit cannot read its own records
@@ -110,7 +110,7 @@ def value_text(value: Value, escape_unicode: bool = True) -> bytes:
 
 
 _BYTES = frozenset({bytes})
-_SIMPLE = frozenset({bytes, int, bool, type(None)})  # values whose JSON every reader takes
+_SIMPLE = frozenset({bytes, Constant, int, bool, type(None)})  # values whose JSON every reader takes
 
 
 class _TooDeepError(ValueError):

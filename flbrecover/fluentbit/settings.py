@@ -46,6 +46,8 @@ class Settings:
 
     def refuse(self, p: Property | None, message: str) -> NoReturn:
         origin = p.origin if p is not None else self.section.origin
+        if p is not None and p.unset:
+            message += f" (the variable ${{{p.unset[0]}}} is not set; give it with --env {p.unset[0]}=VALUE)"
         raise ConfigError(message, path=origin.path, line=origin.line or None)
 
     def property(self, key: str) -> Property | None:
@@ -63,7 +65,7 @@ class Settings:
         if p is None and default is not None:
             return default
         if p is None or not p.value:
-            self.refuse(p, f"{self.what} needs a value for {key}{_HINT if p else ''}")
+            self.refuse(p, f"{self.what} needs a value for {key}{_hint(p)}")
         return p.value
 
     def size(self, key: str, default: int) -> int:
@@ -100,11 +102,16 @@ class Settings:
         if p is None:
             return default
         if not p.value:
-            self.refuse(p, f"{p.key} of {self.what} has no value{_HINT}")
+            self.refuse(p, f"{p.key} of {self.what} has no value{_hint(p)}")
         try:
             return read(p.value)
         except ValueError as e:
             self.refuse(p, f"{p.key} of {self.what}: {e}")
+
+
+def _hint(p: Property | None) -> str:
+    """Of a value that is empty: what may be the matter, where it is not known to be a variable that is not set."""
+    return "" if p is None or p.unset else _HINT
 
 
 def _chosen(text: str, choices: dict[str, T]) -> T:

@@ -17,6 +17,12 @@ class Ext(bytes):
     __slots__ = ()
 
 
+class Constant(bytes):
+    """A text that a filter takes from the configuration: the same in every record, until the configuration changes."""
+
+    __slots__ = ()
+
+
 class JsonKey(bytes):
     """A map key that is not a string, as the JSON text that Fluent Bit makes of it (``1``, ``null`` …)."""
 
@@ -43,3 +49,14 @@ class SourceRecord(NamedTuple):
     time_ns: int | None
     parsed: bool = True
     terminated: bool = True
+
+
+def constant_names(fields: Fields) -> set[bytes]:
+    """The names whose value (the last, where one comes twice) is made of constants only."""
+    return {name for name, value in dict(fields).items() if _is_constant(value)}
+
+
+def _is_constant(value: Value) -> bool:
+    if isinstance(value, tuple):
+        return bool(value) and all(_is_constant(inner) for _, inner in value)
+    return isinstance(value, Constant)

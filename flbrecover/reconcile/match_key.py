@@ -1,9 +1,10 @@
 """Match keys: what a source record and its stored copy have in common, as 16 bytes.
 
-A copy of a record in S3 carries more than the record (the date, the ``kubernetes`` map, constants) and a filter that is
-not modelled may have dropped or renamed fields. So a key is made of the *surviving* fields: those that the pipeline
-makes and that copies of the same tag are seen to have. Where not a single field name survives, the longest text of the
-record has to. Values are compared as values, not as spelled, so that two ways to escape a character are one.
+A copy of a record in S3 carries more than the record (the date, the ``kubernetes`` map) and a filter that is not
+modelled may have dropped or renamed fields. So a key is made of the *surviving* fields: those that the pipeline makes
+and that copies of the same tag are seen to have. Constants of the configuration are none of them: they tell no record
+from another, and an older configuration may have had others. Where not a single field name survives, the longest text
+of the record has to. Values are compared as values, not as spelled, so that two ways to escape a character are one.
 """
 
 from __future__ import annotations
@@ -30,13 +31,15 @@ def digest_of(record: bytes) -> bytes:
 class MatchRule:
     """How the records of one output are compared with source records.
 
-    ``plain`` (``log_key``): the rendered line itself. Else by the fields ``names``; ``by_text`` where no name survived.
+    ``plain`` (``log_key``): the rendered line itself. Else by the fields ``names``; ``by_text`` where no name survived:
+    by a text that is in none of the ``constants``.
     """
 
     plain: bool
     names: frozenset[str]
     by_text: bool = False
     format: Format = JSON_LINES
+    constants: frozenset[str] = frozenset()
 
     def of_rendered(self, record: bytes, found: Members | None) -> bytes | None:
         """The key of a source record, given as the output would render it, with its members (None for a plain line).
@@ -48,7 +51,7 @@ class MatchRule:
         if found is None:
             return None
         if self.by_text:
-            texts = self._texts(found)
+            texts = self._texts([member for member in found if member[0] not in self.constants])
             return digest_of(max(texts, key=lambda t: (len(t), t))) if texts else None
         return self._of_members(found)
 
@@ -87,20 +90,23 @@ def rule_for(
     rendered: Iterable[bytes],
     unsure: frozenset[str],
     siblings: Iterable[bytes],
+    constants: frozenset[str] = frozenset(),
     record_format: Format = JSON_LINES,
 ) -> MatchRule:
     """The rule for one tag and output.
 
     ``rendered`` are source records as the output would render them (a sample), ``siblings`` copies of the same tag from
-    buffers or S3 (a sample, may be empty), ``unsure`` names that a filter may change in ways that nobody knows.
+    buffers or S3 (a sample, may be empty), ``unsure`` names that a filter may change in ways that nobody knows,
+    ``constants`` names that only the configuration fills.
     """
     if plain:
         return MatchRule(True, frozenset(), format=record_format)
-    made = _names(rendered, record_format) - unsure
+    made = _names(rendered, record_format) - {date_key or ""}
+    if constants >= made:
+        constants = frozenset()  # nothing else to compare by
     seen = _names(siblings, record_format)
-    names = {name for name in made if not seen or name in seen}
-    names.discard(date_key or "")
-    return MatchRule(False, frozenset(names), not names, record_format)
+    names = {name for name in made - unsure - constants if not seen or name in seen}
+    return MatchRule(False, frozenset(names), not names, record_format, constants)
 
 
 @lru_cache(maxsize=512)  # records of one log have the same names

@@ -130,8 +130,9 @@ def make_plan(analysis: Analysis, choice: Choice, now_ns: int) -> tuple[Plan, di
     for output in analysis.outputs:
         contents = Contents(analysis.survey, output.output, plain_lines=analysis.options.plain_lines)
         covers = analysis.options.covers if analysis.options.has_window else None
-        planner = Planner(output.comparison, output.states, output.uploads, choice, contents, covers, len(actions))
-        planned = planner.run()
+        planned = Planner(
+            output.comparison, output.states, output.uploads, choice, contents, covers, len(actions), now_ns
+        ).run()
         actions.extend(planned.actions)
         for reason, records in planned.left.items():
             left[reason] = left.get(reason, 0) + records

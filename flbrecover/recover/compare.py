@@ -194,6 +194,7 @@ class Comparer:
                 date_key=self._format.date_name,
                 rendered=records,
                 unsure=unsure,
+                constants=_constants(tag, of_tag[tag]),
                 siblings=siblings,
                 record_format=self._format,
             )
@@ -256,6 +257,23 @@ class Comparer:
         if self._options.by_bytes or self._bytes.wanted(tags):
             return False
         return not found.ledger.open_entries(tags)
+
+
+def _constants(tag: str, peeks: Sequence[Peek]) -> frozenset[str]:
+    """The fields of a tag that only the configuration fills, and that need not be compared: it may have said something
+    else when older objects were written, or nothing.
+
+    Where the log itself has such a field at times, it tells records from each other. And where the time of a line does
+    not, a constant (the name of a node) may be all that tells ours from those of a node that says the same.
+    """
+    if not all(peek.fine for peek in peeks):
+        return frozenset()
+    constants: set[str] = set()
+    own: set[str] = set()
+    for peek in peeks:
+        constants |= peek.constants.get(tag, set())
+        own |= peek.own.get(tag, set())
+    return frozenset(constants - own)
 
 
 def is_precise(times: Iterable[int | None]) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from flbrecover.errors import ConfigError
 from flbrecover.evidence.source_logs import SourceRecords
@@ -15,8 +15,8 @@ from flbrecover.fluentbit.json_members import Members
 from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import S3Output, TailInput
 from flbrecover.fluentbit.record_json import RecordStyle
-from flbrecover.fluentbit.values import SourceRecord
-from flbrecover.model import Problem, SourceLog
+from flbrecover.fluentbit.values import SourceRecord, constant_names
+from flbrecover.model import SECOND_NS, Problem, SourceLog
 from flbrecover.recover.survey import Survey
 
 SAMPLE = 200
@@ -27,7 +27,9 @@ MOST_TAGS = 4096  # whose routes are remembered
 class Peek:
     """The first records of a log as an output would render them, by tag, and the earliest time of their lines.
 
-    ``timed``: lines carry their time; ``parsed``: a parser takes them.
+    ``timed``: lines carry their time; ``fine``: with parts of a second; ``parsed``: a parser takes them. ``constants``
+    are, by tag, the fields whose value the configuration gives, ``own`` those that have another value in one of these
+    records at least.
     """
 
     log: SourceLog
@@ -36,6 +38,9 @@ class Peek:
     timed: bool
     parsed: bool
     first_ns: int | None
+    fine: bool = False
+    constants: Mapping[str, set[str]] = field(default_factory=dict)
+    own: Mapping[str, set[str]] = field(default_factory=dict)
 
 
 class LogReader:
@@ -95,8 +100,10 @@ class LogReader:
         """
         rendered: dict[str, list[bytes]] = {}
         unsure: set[str] = set()
+        constants: dict[str, set[str]] = {}
+        own: dict[str, set[str]] = {}
         first: int | None = None
-        parsed = False
+        parsed = fine = False
         tail = self._survey.input_of(log)
         has_parser = bool(tail.parser or tail.multiline_parsers or tail.docker_mode)
         retags = any(f.name == "rewrite_tag" for f in self._survey.pipeline.filters)
@@ -108,13 +115,21 @@ class LogReader:
                 of_tag = rendered.setdefault(outcome.tag, [])
                 if len(of_tag) < SAMPLE:
                     of_tag.append(data)
-                unsure.update(self._format.name_of(n.decode("utf-8", "surrogateescape")) for n in outcome.unsure)
+                unsure |= self._names(outcome.unsure)
+                fixed = constant_names(outcome.fields)
+                constants.setdefault(outcome.tag, set()).update(self._names(fixed))
+                own.setdefault(outcome.tag, set()).update(self._names({n for n, _ in outcome.fields} - fixed))
+                fine = fine or bool((outcome.time_ns or 0) % SECOND_NS)
                 if outcome.time_ns is not None and (first is None or outcome.time_ns < first):
                     first = outcome.time_ns
             if not retags and any(len(of_tag) >= SAMPLE for of_tag in rendered.values()):
                 break
         timed = first is not None and not self._guesses_year(tail)
-        return Peek(log, rendered, frozenset(unsure), timed, parsed, first)
+        return Peek(log, rendered, frozenset(unsure), timed, parsed, first, timed and fine, constants, own)
+
+    def _names(self, names: Iterable[bytes]) -> set[str]:
+        """As members of a rendered record are called."""
+        return {self._format.name_of(name.decode("utf-8", "surrogateescape")) for name in names}
 
     def _guesses_year(self, tail: TailInput) -> bool:
         """Lines without a year get that of their reading: the time of a copy can be years apart from ours."""

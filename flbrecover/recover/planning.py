@@ -14,7 +14,7 @@ from flbrecover.recover.comparison import Comparison
 from flbrecover.recover.contents import Contents, sum_up
 from flbrecover.recover.estimate import Estimator
 from flbrecover.recover.groups import runs_of, split
-from flbrecover.recover.left_to_agent import left_to_agent
+from flbrecover.recover.left_to_agent import LeftToAgent
 from flbrecover.recover.log_entries import LogRun
 from flbrecover.recover.object_key import derived_keys
 from flbrecover.recover.states import States
@@ -47,7 +47,7 @@ class Planned:
 
 class Planner:
     """Plans one output; actions are numbered on from ``first_number``. ``covers`` tells whether a time lies in the
-    window that was asked for (None: all do)."""
+    window that was asked for (None: all do); ``now_ns`` is the time of planning."""
 
     def __init__(
         self,
@@ -58,6 +58,7 @@ class Planner:
         contents: Contents,
         covers: Callable[[int], bool] | None,
         first_number: int,
+        now_ns: int,
     ) -> None:
         self._covers = covers
         self._times = Estimator(comparison)
@@ -67,6 +68,7 @@ class Planner:
         self._choice = choice
         self._contents = contents
         self._number = first_number
+        self._left = LeftToAgent(comparison, now_ns, retire=choice.retire)
         self._planned = Planned()
 
     def run(self) -> Planned:
@@ -119,7 +121,7 @@ class Planner:
             self._planned.leave(f"S3 did not give out {denied}, which may hold them", records)
             return False
         if self._choice.agent == "returning":
-            reason = left_to_agent(self._comparison, entry, state, retire=self._choice.retire)
+            reason = self._left.reason(entry, state)
             if reason is not None:
                 self._planned.leave(reason, records)
                 return False

@@ -155,6 +155,15 @@ def test_an_undefined_variable_is_a_note_with_a_way_out(tmp_path: Path) -> None:
     assert load(node, "/f.conf", {"STAGE": "x"}).notes == ()
 
 
+def test_an_undefined_variable_of_a_field_is_left_open(tmp_path: Path) -> None:
+    """Empty, it would be another value than the one that Fluent Bit wrote."""
+    filters = "[FILTER]\n    Name record_modifier\n    Match *\n    Record host ${HOSTNAME}\n    Record a x-${STAGE}\n"
+    loaded = load(write(tmp_path, {"/f.conf": filters + S3.format(bucket="b")}), "/f.conf", {"STAGE": ""})
+    assert loaded.sections[0].all("record") == ["host ${HOSTNAME}", "a x-"]
+    assert "${HOSTNAME} is not set: fields with it are taken from stored records" in notes(loaded)
+    assert "STAGE" not in notes(loaded)
+
+
 def test_processors_are_named_as_not_understood(tmp_path: Path) -> None:
     text = YAML.replace("path: /a}", "path: /a, processors: {logs: [{name: sql}]}}")
     loaded = load(write(tmp_path, {"/f.yaml": text}), "/f.yaml", {})

@@ -35,7 +35,7 @@ def test_puts_variables_in_as_fluent_bit_does(value: str, expanded: str) -> None
     variables = Variables({"P": "pv", "Q": ""})
     for name, text in (("A", "1"), ("E", ""), ("LONG", "xyz")):
         variables.set(name, text)
-    assert variables.expand(value, Origin("x", 1)) == expanded
+    assert variables.expand(value, Origin("x", 1), {}) == expanded
 
 
 def test_remembers_where_everything_stands() -> None:

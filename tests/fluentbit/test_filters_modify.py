@@ -177,6 +177,13 @@ def test_a_variable_that_was_not_resolved_is_not_written():
     assert b"a" in outcome.additions
 
 
+@pytest.mark.parametrize("rule", ["Add ${NAME} x", "Set ${NAME} x", "Set a two ${NAMES}"])
+def test_a_name_that_was_not_resolved_is_not_written(rule):
+    made = chain(f"Name modify\n{rule}")
+    assert one(made, fields(a=b"1")).fields == fields(a=b"1")
+    assert "is not known" in made.notes[0].what
+
+
 @pytest.mark.parametrize(
     "rule",
     ["Add a", "Remove a b", "Condition Key_exists", "Condition What a", "Remove_regex (", "Hard_copy a a"],

@@ -126,7 +126,7 @@ def test_no_filter_at_all():
 
 @pytest.mark.parametrize(("kind", "plugin"), [("input", "tail"), ("output", "s3")])
 def test_processors_may_do_anything(kind, plugin):
-    with_processors = section(f"name {plugin}\nprocessors metrics labels, logs content_modifier", kind)
+    with_processors = section(f"name {plugin}\nprocessors metrics labels, logs sql", kind)
     made = FilterChain(pipeline("Name modify\nAdd a b", sections=(with_processors,)))
     outcome = one(made, OWN)
     assert (outcome.fate, outcome.by) == ("maybe dropped", "processors")
@@ -134,6 +134,27 @@ def test_processors_may_do_anything(kind, plugin):
     assert "processors" in made.notes[0].what
     for text in ("name cpu\nprocessors logs content_modifier", f"name {plugin}\nprocessors metrics labels"):
         assert one(FilterChain(pipeline(sections=(section(text, kind),))), OWN).fate == "kept"
+
+
+@pytest.mark.parametrize(("kind", "plugin"), [("input", "tail"), ("output", "s3")])
+def test_processors_that_drop_nothing(kind, plugin):
+    """Any field may be another then, but the record is there."""
+    keeping = section(f"name {plugin}\nprocessors metrics labels, logs content_modifier, logs Modify", kind)
+    made = FilterChain(pipeline("Name modify\nAdd a b", sections=(keeping,)))
+    outcome = one(made, OWN)
+    assert (outcome.fate, outcome.adds_unknown) == ("kept", True)
+    assert b"log" in outcome.unsure
+    assert "processors" in made.notes[0].what
+    dropping = section(f"name {plugin}\nprocessors logs content_modifier, logs grep", kind)
+    assert one(FilterChain(pipeline(sections=(keeping, dropping))), OWN).fate == "maybe dropped"
+    assert one(FilterChain(pipeline(sections=(dropping, keeping))), OWN).fate == "maybe dropped"
+
+
+def test_content_modifier_as_a_filter():
+    made = chain("Name content_modifier\naction insert\nkey a\nvalue b")
+    outcome = one(made, OWN)
+    assert (outcome.fate, outcome.fields, outcome.unsure) == ("kept", OWN, {b"log", b"ip"})
+    assert "content_modifier" in made.notes[0].what
 
 
 # -- multiline as a filter: plugins/filter_multiline/ml.c

@@ -60,6 +60,12 @@ def test_a_variable_that_was_not_resolved():
     assert not outcome.unsure  # the same for all records of the node: siblings tell it
 
 
+def test_a_name_that_was_not_resolved_is_not_written():
+    made = chain("Name record_modifier\nRecord ${NAME} x")
+    assert one(made, OWN).fate == "maybe dropped"
+    assert "the name ${NAME} is not known" in made.notes[0].what
+
+
 def test_what_may_be_added_before_is_cut_too():
     made = chain(KUBE, "Name record_modifier\nAllowlist_key log")
     outcome = one(made, OWN, KUBE_TAG)

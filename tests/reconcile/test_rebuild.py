@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,6 +90,46 @@ def test_a_field_that_no_sibling_has_is_not_compared() -> None:
         siblings=[b'{"date":"1","log":"other"}'],
     )
     assert rule.names == {"log"}
+
+
+def test_constants_are_not_compared() -> None:
+    made = b'{"date":"1","log":"a text","version":"2"}'
+    rule = rule_for(
+        plain=False,
+        date_key="date",
+        rendered=[made],
+        unsure=frozenset(),
+        siblings=[made],
+        constants=frozenset({"version"}),
+    )
+    assert rule.names == {"log"}
+    for copy in (b'{"date":"1","log":"a text","version":"1"}', b'{"date":"1","log":"a text"}'):
+        assert rule.of_rendered(made, json_members.members(made)) in rule.of_copy(copy)
+
+
+@pytest.mark.parametrize("unsure", [frozenset(), frozenset({"log"})])
+def test_a_constant_is_no_text_to_compare_by(unsure: frozenset[str]) -> None:
+    about = b"a text of the configuration, longer than any other"
+    made = b'{"date":"1","log":"a long enough text","about":"%b"}' % about
+    rule = rule_for(
+        plain=False,
+        date_key="date",
+        rendered=[made],
+        unsure=unsure,
+        siblings=[b'{"date":"1","message":"another text","about":"x"}'],
+        constants=frozenset({"about"}),
+    )
+    assert rule.by_text
+    key = rule.of_rendered(made, json_members.members(made))
+    assert key in rule.of_copy(b'{"date":"1","message":"a long enough text","about":"something else"}')
+    assert key not in rule.of_copy(b'{"date":"1","message":"%b"}' % about)
+
+
+def test_records_of_constants_alone_are_compared_by_them() -> None:
+    made = b'{"date":"1","about":"a text of the configuration"}'
+    constants = frozenset({"about"})
+    rule = rule_for(plain=False, date_key="date", rendered=[made], unsure=frozenset(), siblings=[], constants=constants)
+    assert rule.names == {"about"}
 
 
 def test_where_no_name_survives_the_longest_text_does() -> None:

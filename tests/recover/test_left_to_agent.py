@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +14,12 @@ from subprocess import PIPE, Popen
 import pytest
 from cases import config, load, unpack
 from command import Ended, flbrecover
+from made_node import LOG, MadeNode
 from servers import Server
 
 DATED = "buffered: Fluent Bit sends the files of its dated folders when it starts"
 UNREAD = "unread: Fluent Bit goes on reading there when it comes back"
+NO_ROW = "lost: Fluent Bit has no row for the file and reads all of it when it comes back"
 CHUNKS = "buffered: Fluent Bit delivers the chunks of its storage.path when it starts"
 UPLOAD = "pending: Fluent Bit completes its recorded uploads when it starts"
 IN_MEMORY = "lost: Fluent Bit is running and may hold them in memory; look again once it has stopped"
@@ -113,3 +118,73 @@ def test_what_a_running_agent_may_hold_in_memory_is_not_uploaded(
         )  # fmt: skip
     assert ended.one("plan")["left"] == {IN_MEMORY: 105}
     assert ended.of_type("action") == []
+
+
+def made(tmp_path: Path, moto: Server, name: str) -> MadeNode:
+    """A node with 50 lines in its log, and an empty bucket."""
+    moto.client.create_bucket(Bucket=name)
+    node = MadeNode(tmp_path / "node", name, moto.endpoint_url)
+    node.write_log(node.line(n, f"line {n}") for n in range(50))
+    return node
+
+
+def left_by(node: MadeNode) -> tuple[dict[str, int], int]:
+    """What a plan leaves to Fluent Bit, and how many records it recovers."""
+    ended = node.run("diff", "--agent", "returning", "--json")
+    assert ended.code == 3, ended.err
+    return ended.one("plan")["left"], sum(a["records"] for a in ended.of_type("action"))
+
+
+@pytest.mark.parametrize(
+    ("written_s", "left", "recovered"), [(7200, {}, 30), (600, {UNREAD: 30}, 0)], ids=["too old", "young"]
+)
+def test_ignore_older(written_s: int, left: dict[str, int], recovered: int, tmp_path: Path, moto: Server) -> None:
+    """Fluent Bit passes over a file that is older, whatever its DB says: nobody reads on where it stopped."""
+    node = made(tmp_path, moto, f"ignore-older-{written_s}")
+    node.tail("Ignore_Older 1h")
+    log = node.root / LOG[1:]
+    read = sum(map(len, log.read_bytes().splitlines(keepends=True)[:20]))
+    node.write_db((LOG, read))
+    node.put("stored", [node.record(n, f"line {n}") for n in range(20)], moto.client)
+    then = time.time() - written_s
+    os.utime(log, (then, then))
+    assert left_by(node) == (left, recovered)
+
+
+def test_a_file_without_a_row_is_read_from_its_beginning(tmp_path: Path, moto: Server) -> None:
+    """Its DB is new; what S3 lacks of the file comes with all the rest."""
+    node = made(tmp_path, moto, "without-a-row")
+    node.write_db()
+    assert left_by(node) == ({NO_ROW: 50}, 0)
+    node.config.write_text(node.config.read_text().replace("Read_from_Head On", "Read_from_Head Off"))
+    assert left_by(node) == ({}, 50)
+
+
+def test_what_exclude_path_takes_out_is_not_read(tmp_path: Path, moto: Server) -> None:
+    """A rotated file that Path matches and Exclude_Path takes out again."""
+    node = made(tmp_path, moto, "excluded")
+    log = node.root / LOG[1:]
+    log.rename(log.with_name("app.log.1"))
+    log.write_text("")
+    node.write_db((LOG, 0))
+    node.config.write_text(node.config.read_text().replace(f"Path {LOG}", f"Path {LOG}*"))
+    assert left_by(node) == ({NO_ROW: 50}, 0)
+    node.tail("Exclude_Path *.1")
+    assert left_by(node) == ({}, 50)
+
+
+@pytest.mark.parametrize(
+    ("path", "left", "recovered"),
+    [
+        ("/var/log/*.log.gz", {NO_ROW: 50}, 0),  # followed, and unpacked
+        ("/var/log/*.log", {}, 50),  # a rotated file that Path does not match
+    ],
+)
+def test_a_compressed_file(path: str, left: dict[str, int], recovered: int, tmp_path: Path, moto: Server) -> None:
+    node = made(tmp_path, moto, f"compressed-{recovered}")
+    log = node.root / LOG[1:]
+    log.with_name("app.log.gz").write_bytes(gzip.compress(log.read_bytes()))
+    log.write_text("")
+    node.config.write_text(node.config.read_text().replace(f"Path {LOG}", f"Path {path}"))
+    node.write_db(*([(LOG, 0)] if recovered else []))
+    assert left_by(node) == (left, recovered)

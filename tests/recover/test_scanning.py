@@ -28,6 +28,11 @@ class Incident:
         self.s3 = server.client
         self.s3.create_bucket(Bucket=bucket)
         self.more = self.random.choice([{}, {}, {"kubernetes": {"pod": "app-1", "log": "x"}}])
+        if log and seed % 3 == 0:  # the configuration sets a field that older objects have otherwise, or not at all
+            self.more = {"version": "2", **self.more}
+            config = self.node.root / "etc/fluent-bit/fluent-bit.conf"
+            constant = "[FILTER]\n    Name record_modifier\n    Match *\n    Record version 2\n"
+            config.write_text(config.read_text() + constant)
         texts = [self.text(n) for n in range(self.random.randint(20, 400))]
         if log:
             self.node.write_log(self.node.line(n, text) for n, text in enumerate(texts))
@@ -40,6 +45,9 @@ class Incident:
             if where in ("buffer", "both") and piece:
                 self.node.write_buffer(piece, number=number)
             if where in ("object", "both"):
+                if "version" in self.more and where == "object":
+                    older = self.random.choice([b'"version":"2"', b'"version":"1"', b'"other":"x"'])
+                    piece = [record.replace(b'"version":"2"', older) for record in piece]
                 self.put(f"own{number}", self.disguised(piece), known=log or where == "both")
         if not log:
             self.node.write_buffer(records[:1], number=len(pieces))

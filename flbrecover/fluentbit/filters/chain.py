@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from flbrecover.fluentbit import match, onigmo
@@ -23,7 +22,7 @@ from flbrecover.fluentbit.filters import (
 from flbrecover.fluentbit.filters.event import Event, Fate, Step
 from flbrecover.fluentbit.filters.names import NO_NAMES, Names
 from flbrecover.fluentbit.filters.options import Options, is_active
-from flbrecover.fluentbit.pipeline import Filter, Origin, Pipeline, Property, Route, Section
+from flbrecover.fluentbit.pipeline import Filter, Origin, Pipeline, Property, Route
 from flbrecover.fluentbit.values import Fields, SourceRecord
 from flbrecover.model import Problem
 
@@ -94,18 +93,19 @@ class FilterChain:
 
         Raises ConfigError for a ``Match_Regex`` that takes too long on the record's tag.
         """
-        if not (self._processors.before or self._processors.after or self._steps(record.tag)):
+        before, after = self._processors
+        if not (before or after or self._steps(record.tag)):
             return [Outcome(record.tag, record.fields, record.time_ns)]
         outcomes: list[Outcome] = []
         event = Event.of(record)
-        todo = deque(_PROCESSED(event) if self._processors.before else (event,))
+        todo = deque(before(event) if before else (event,))
         while todo and len(outcomes) < MAX_OUTCOMES:
             arrived, emitted = self._pass(todo.popleft())
             todo.extend(emitted)
             if arrived is None:
                 continue
-            if self._processors.after and arrived.fate != "dropped":
-                (arrived,) = _PROCESSED(arrived)
+            if after and arrived.fate != "dropped":
+                (arrived,) = after(arrived)
             outcomes.append(_outcome(arrived))
         return outcomes
 
@@ -166,32 +166,37 @@ class FilterChain:
         self._notes.append(Problem(f"{origin.path}:{origin.line}", f"filter {text}", unreadable=False))
 
     def _read_processors(self) -> Processors:
-        """``processors`` of an input or output are not modelled: they count as a filter that may do anything."""
-        found: dict[str, Section] = {}
+        """``processors`` of an input or output are not modelled: they count as a filter that may do anything or, where
+        all of them are known to drop nothing, as one that may change anything."""
+        steps: dict[str, Step] = {}
         for section in self._pipeline.sections:
             plugin = (section.get("name") or "").lower()
             wanted = {"input": "tail", "output": "s3"}.get(section.kind)
-            if plugin == wanted and any(_of_logs(p) for p in section.properties):
-                found[section.kind] = section
-        for section in found.values():
-            self._note(section.origin, f"processors of an {section.kind} are not followed; any record may be changed")
-        return Processors("input" in found, "output" in found)
+            names = [name for p in section.properties for name in _of_logs(p)]
+            if plugin != wanted or not names:
+                continue
+            if section.kind not in steps:
+                steps[section.kind] = others.changing
+                what = f"processors of an {section.kind} are not followed; any record may be changed"
+                self._note(section.origin, what)
+            if not others.KEEPING.issuperset(names):
+                steps[section.kind] = others.opaque("processors")
+        return Processors(steps.get("input"), steps.get("output"))
 
 
-@dataclass(frozen=True, slots=True)
-class Processors:
-    """Whether an input or an output of the pipeline has processors."""
+class Processors(NamedTuple):
+    """What the processors of inputs and of outputs do; None where there are none."""
 
-    before: bool
-    after: bool
-
-
-def _of_logs(prop: Property) -> bool:
-    """The reader of YAML names processors by signal: ``logs content_modifier, metrics labels``."""
-    return prop.key.lower() == "processors" and any(p.strip().startswith("logs ") for p in prop.value.split(","))
+    before: Step | None
+    after: Step | None
 
 
-_PROCESSED = others.opaque("processors")
+def _of_logs(prop: Property) -> list[str]:
+    """The processors of logs. The reader of YAML names them by signal: ``logs content_modifier, metrics labels``."""
+    if prop.key.lower() != "processors":
+        return []
+    steps = [step.strip() for step in prop.value.split(",")]
+    return [step.removeprefix("logs ").lower() for step in steps if step.startswith("logs ")]
 
 
 def _outcome(event: Event) -> Outcome:

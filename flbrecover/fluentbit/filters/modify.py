@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from flbrecover.fluentbit.filters.event import Event, Step, all_of, either, matches
 from flbrecover.fluentbit.filters.modify_conditions import condition
-from flbrecover.fluentbit.filters.options import Options, constant, name_of, pattern, words
+from flbrecover.fluentbit.filters.options import Options, constant, known_name, name_of, pattern, words
 from flbrecover.fluentbit.values import Fields, Value
 
 Rule = Callable[[Event], Event]
@@ -46,7 +46,7 @@ def _rule(kind: str, parts: list[str]) -> Rule:
 
 
 def _rename(old_text: str, new_text: str) -> Rule:
-    old, new = name_of(old_text), name_of(new_text)
+    old, new = known_name(old_text), known_name(new_text)
 
     def rule(event: Event) -> Event:
         has_old, has_new = event.has(old), event.has(new)
@@ -85,7 +85,7 @@ def _moved(event: Event, old: bytes, new: bytes) -> Event:
 
 
 def _add(name_text: str, value_text: str) -> Rule:
-    name, value = name_of(name_text), constant(value_text)
+    name, value = known_name(name_text), constant(value_text)
 
     def rule(event: Event) -> Event:
         has = event.has(name)
@@ -97,7 +97,7 @@ def _add(name_text: str, value_text: str) -> Rule:
 
 
 def _set(name_text: str, value_text: str) -> Rule:
-    name, value = name_of(name_text), constant(value_text)
+    name, value = known_name(name_text), constant(value_text)
 
     def rule(event: Event) -> Event:
         others = tuple(f for f in event.fields if f[0] != name)

@@ -16,6 +16,7 @@ from flbrecover.errors import ConfigError
 from flbrecover.fluentbit import onigmo, parsers, units
 from flbrecover.fluentbit.parsers import Parsed
 from flbrecover.fluentbit.pipeline import Parser, Pipeline, Property, Section
+from flbrecover.fluentbit.values import Constant
 
 _COMMON = frozenset({"name", "match", "match_regex", "alias", "log_level", "log_suppress_interval", "active"})
 _VARIABLE = re.compile(r"\$\{[^}]*\}")
@@ -91,9 +92,16 @@ def name_of(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def constant(text: str) -> bytes | None:
+def known_name(text: str) -> bytes:
+    """:func:`name_of`, for a name that may have a variable in it. Raises ValueError where that was not resolved."""
+    if _VARIABLE.search(text):
+        raise ValueError(f"the name {text} is not known; give its variable with --env NAME=VALUE")
+    return name_of(text)
+
+
+def constant(text: str) -> Constant | None:
     """A value of the configuration as it stands in a record; None where a ``${VARIABLE}`` in it was not resolved."""
-    return None if _VARIABLE.search(text) else text.encode("utf-8", "surrogateescape")
+    return None if _VARIABLE.search(text) else Constant(name_of(text))
 
 
 def pattern(text: str) -> regex.Pattern[bytes]:

@@ -31,6 +31,11 @@ def opaque(name: str) -> Step:
     return step
 
 
+def changing(event: Event) -> tuple[Event, ...]:
+    """A filter or processor that may change any field of a record, and drops none."""
+    return (event.blurred(),)
+
+
 def code(name: str) -> Callable[[Options], Step]:
     """A filter that runs a program, or that asks a service, about each record."""
 
@@ -39,6 +44,13 @@ def code(name: str) -> Callable[[Options], Step]:
         return opaque(name)
 
     return build
+
+
+def content_modifier(options: Options) -> Step:
+    """Inserts, renames, hashes or deletes fields; it has no way to drop a record
+    (plugins/processor_content_modifier/cm_logs.c)."""
+    options.note("content_modifier: not followed; fields are compared as far as they survived")
+    return changing
 
 
 def log_to_metrics(options: Options) -> Step:
@@ -67,8 +79,17 @@ def _number(text: str | None) -> int:
         return 0
 
 
+# Processors of logs that drop no record: content_modifier, and filters that docs/filters.md calls so (as processors).
+KEEPING = frozenset(
+    {
+        "aws", "checklist", "content_modifier", "ecs", "geoip2", "modify", "nest", "parser", "stdout", "sysinfo",
+        "type_converter",
+    }
+)  # fmt: skip
+
 BUILDERS: dict[str, Callable[[Options], Step]] = {
     "alter_size": alter_size,
+    "content_modifier": content_modifier,
     "log_to_metrics": log_to_metrics,
     "lua": code("lua"),
     "nightfall": code("nightfall"),

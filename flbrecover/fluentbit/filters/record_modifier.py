@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flbrecover.fluentbit.filters.event import Event, Step
 from flbrecover.fluentbit.filters.names import Names
-from flbrecover.fluentbit.filters.options import Options, constant, name_of, tokens
+from flbrecover.fluentbit.filters.options import Options, constant, known_name, name_of, tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def _records(options: Options) -> list[tuple[bytes, bytes | None]]:
         if len(parts) > 2:
             options.note(f"Record {value}: Fluent Bit leaves it out, the value would need double quotes")
             continue
-        found.append((name_of(parts[0]), constant(parts[1])))
+        found.append((known_name(parts[0]), constant(parts[1])))
     return found
 
 
