@@ -14,6 +14,7 @@ from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.entry_search import EntrySearch
 from flbrecover.reconcile.ledger import Ledger
+from flbrecover.reconcile.precision import ALWAYS, Precision
 
 MAX_PENDING = 10_000  # repeated records in a row that are held back until a neighbour tells their place
 LOOK_AHEAD = 16  # records that are enough to tell one place from another
@@ -23,8 +24,8 @@ class Placement:
     """``place(copy, entry)`` is called for every record that finds its entry, not always in order.
 
     ``taken(entry)`` says whether another sequence already has a copy on the entry; a repeated record prefers entries
-    that are free. ``precise`` says that records carry a date so fine that the same bytes are the same record; without
-    it (plain lines, dates of whole seconds) even a record that occurs once needs a neighbour.
+    that are free. ``precise`` tells of a record whether it carries a date so fine that the same bytes are the same
+    record; without one (plain lines, dates of whole seconds) even a record that occurs once needs a neighbour.
 
     After :meth:`finish`, ``strangers`` counts the records that belong to no entry, ``loose`` those that could be ours
     but stand among strangers, and ``ambiguous`` those of a sequence of which every record could be ours, and none
@@ -42,7 +43,7 @@ class Placement:
         taken: Callable[[int], bool],
         *,
         tags: Container[str] | None = None,
-        precise: bool = True,
+        precise: Precision = ALWAYS,
         take_ambiguous: bool = True,
         latest: bool = False,
     ) -> None:
