@@ -52,6 +52,10 @@ class ConflictError(BucketError):
     """Another request for the same key was under way (409): to be tried again."""
 
 
+class RefusedPartsError(BucketError):
+    """The parts of an upload are not such that it can be completed: one is too small, or is none that S3 has."""
+
+
 class DeniedError(BucketError):
     """The credentials are known, and may not do this."""
 
@@ -120,7 +124,9 @@ def _of_answer(error: ClientError, place: Place) -> BucketError:
         why = "expired credentials, or another --region?"  # the answer to a HEAD has no body that would say it
         return BucketError(f"{place.url}: {call} was refused without a reason: {why}")
     said = f"{code}: {message}" if message and message != code else code or f"HTTP status {status}"
-    return BucketError(f"{place.url}: {call} failed: {said} (from {place.endpoint})")
+    of_parts = code in ("EntityTooSmall", "InvalidPart", "InvalidPartOrder") and call == "CompleteMultipartUpload"
+    kind = RefusedPartsError if of_parts else BucketError
+    return kind(f"{place.url}: {call} failed: {said} (from {place.endpoint})")
 
 
 def _known_answer(code: str, place: Place, region: str | None) -> str | None:

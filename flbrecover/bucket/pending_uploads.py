@@ -13,13 +13,23 @@ from typing import TYPE_CHECKING, Any
 from flbrecover.bucket import ranges
 from flbrecover.bucket.answers import UnreadableAnswerError
 from flbrecover.bucket.client import S3
-from flbrecover.bucket.denied import ChangedError, ConflictError, MissingError, NotSupportedError, explained
+from flbrecover.bucket.denied import (
+    ChangedError,
+    ConflictError,
+    MissingError,
+    NotSupportedError,
+    RefusedPartsError,
+    explained,
+)
 from flbrecover.bucket.lists import Page, etag_of, time_ns_of
 from flbrecover.errors import BucketError
 from flbrecover.model import PendingUpload, StoredObject, UploadPart
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+
+LEAST_PART = 5 << 20  # bytes of a part before the last one: S3 completes no upload that has a smaller one
 
 
 def list_uploads(s3: S3, bucket: str, prefix: str) -> Iterator[PendingUpload]:
@@ -101,7 +111,7 @@ def complete(
                     raise ChangedError(f"{place.url}: an object stands under this key already") from None
         with explained(place):
             return etag_of(s3.client.complete_multipart_upload(**request)["ETag"])
-    except (ChangedError, ConflictError, MissingError) as e:
+    except (ChangedError, ConflictError, MissingError, RefusedPartsError) as e:
         stands = head(s3, bucket, key)
         if stands is not None and stands.etag == etag_of_parts(parts):
             return stands.etag

@@ -28,7 +28,7 @@ def command(
     from flbrecover.cli.planned import PlannedJob
     from flbrecover.cli.retiring import check_retire
     from flbrecover.errors import UsageError
-    from flbrecover.recover.apply import check_evidence
+    from flbrecover.recover.analysis import check_evidence
     from flbrecover.recover.case_folder import is_case
     from flbrecover.recover.retire import Retirer
     from flbrecover.report.progress import progress

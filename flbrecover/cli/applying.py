@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -61,6 +62,7 @@ def apply_and_prove(
 ) -> int:
     """Uploads, compares the evidence with S3 once more and, if asked, moves aside what S3 has. Gives the exit code."""
     failed = 0
+    refused: list[str] = []
     if plan.actions:  # comparing and asking take a while: a DaemonSet may have started it again
         refuse_running(_running(job), plan.agent, retire=retire, said="this run has uploaded nothing; ")
     if before is not None:
@@ -71,13 +73,15 @@ def apply_and_prove(
     with closing(results):
         for done in results:
             failed += done.outcome == "failed"
+            refused += [done.refused] if done.refused else []
             if as_json:
                 show.done_json(sys.stdout, done)
             else:
                 show.done_text(sys.stdout, done)
     after = before
     if after is None or plan.actions:
-        after = analyse(job.survey, job.connect, options_of(plan, time.time_ns()), progress)
+        options = replace(options_of(plan, time.time_ns()), refused_uploads=tuple(refused))
+        after = analyse(job.survey, job.connect, options, progress)
     changed = [*case.manifest.check(job.survey, progress), *_started(job, plan)]
     for problem in changed if as_json else ():
         jsonl.write(sys.stdout, "problem", problems.as_json(problem))
@@ -105,16 +109,17 @@ def proved(after: Analysis, plan: Plan, *, as_json: bool, case: Case | None = No
     """Says what is still missing of what the plan was to recover, keeps it in the case, and gives the exit code."""
     choice = choice_of(plan)
     again, left = make_plan(after, choice, time.time_ns())  # it would do nothing, after a recovery that worked
-    missing = sum(put.records for put in again.puts) + len(again.completions)
-    if "uploads" in choice.sources and choice.agent == "gone":
-        missing += after.totals()["pending"]  # in parts that cannot be completed, and nowhere else
+    missing = sum(put.records for put in again.puts)
+    if "uploads" in choice.sources and "lost" not in choice.sources and choice.agent == "gone":
+        missing += after.totals()["pending"]  # in parts, and not to be rebuilt: else these are among the puts
+    uploads = len(again.completions)
     wanted = {state for state, source in NEEDS.items() if source in choice.sources}
     totals = after.totals()
     gone = after.gone_ranges if "lost" in choice.sources else 0
     filtered = totals["maybe filtered"]
     verdict = {
-        "missing": missing, "stored": totals["stored"], "records": totals.records, "left": left, "gone": gone,
-        "maybe_filtered": filtered,
+        "missing": missing + uploads, "stored": totals["stored"], "records": totals.records, "left": left,
+        "gone": gone, "maybe_filtered": filtered,
     }  # fmt: skip
     if case is not None:
         if gone_objects := gone_again(plan, case.journal.finished(plan), again):
@@ -133,9 +138,10 @@ def proved(after: Analysis, plan: Plan, *, as_json: bool, case: Case | None = No
         if filtered:
             rest += f"\nMAYBE FILTERED: {show.count(filtered, 'record')}. {FILTERED}"
         done = "Nothing that was to be recovered is missing."
-        said = done if not missing else f"STILL MISSING: {show.count(missing, 'record')}."
+        open_still = [show.count(number, what) for number, what in ((missing, "record"), (uploads, "upload")) if number]
+        said = f"STILL MISSING: {', '.join(open_still)}." if open_still else done
         sys.stdout.write(f"\n{said} S3 holds {totals['stored']:,} of {show.count(totals.records, 'record')}.{rest}\n")
         for problem in show.all_problems(after):
             if problem.unreadable:
                 show.say(f"problem: {problems.line(problem)}")
-    return exit_code(after, left=missing + gone)
+    return exit_code(after, left=missing + uploads + gone)

@@ -9,6 +9,7 @@ from itertools import islice
 from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.ledger import Ledger
+from flbrecover.reconcile.precision import Precision
 
 LOOK_AT = 100  # places that are tried for one record
 
@@ -23,13 +24,13 @@ class EntrySearch:
         is_taken: Callable[[int], bool],
         *,
         tags: Container[str] | None,
-        precise: bool,
+        precise: Precision,
         latest: bool,
     ) -> None:
         self.tags = tags
         self.is_taken = is_taken
         self._ledger = ledger
-        self._precise = precise
+        self._dates = precise
         self._latest = latest
         # A bit for each entry that a buffer file's records took: that alone does not make it taken.
         self._own = bytearray(len(ledger) // 8 + 1 if latest else 0)
@@ -43,11 +44,11 @@ class EntrySearch:
         """(the only entry that it can be or NONE, whether there is any)."""
         exact = self._exact(copy)
         if exact:
-            return (exact[0] if len(exact) == 1 and self._precise else NONE), True
+            return (exact[0] if len(exact) == 1 and self._dates.tells(copy.time_ns) else NONE), True
         found = self._by_key(copy)
         if not found and self._too_early(copy):
             return NONE, True
-        if len(found) != 1 or not (self._precise or self._is_own(found[0])):
+        if len(found) != 1 or not (self._dates.tells(copy.time_ns) or self._is_own(found[0])):
             return NONE, bool(found)
         other = self._ledger.digest(found[0])
         if other is not None and other != copy.digest:
@@ -85,7 +86,7 @@ class EntrySearch:
     def starts(self, copy: Copy) -> list[int]:
         """Entries that the first record of some neighbours can be; not all, where there are very many."""
         found = list(self._exact(copy)[:LOOK_AT])
-        if not found or not self._precise:
+        if not found or not self._dates.tells(copy.time_ns):
             found += [e for e in self._by_key(copy)[:LOOK_AT] if e not in found]
             found += [e for e in self._too_early(copy) if e not in found]
         return found
@@ -145,7 +146,7 @@ class EntrySearch:
 
     def _lists(self, copy: Copy) -> list[tuple[bool, Sequence[int]]]:
         exact = self._exact(copy)
-        if exact and self._precise:
+        if exact and self._dates.tells(copy.time_ns):
             return [(True, sorted(exact))]
         if exact:  # the same line may be anywhere in the logs as well
             exact = sorted(e for e in exact if not copy.keys or e >= self._ledger.indexed)

@@ -17,9 +17,12 @@ from flbrecover.reconcile.follow import following
 from flbrecover.reconcile.held_records import Halves, HeldRecords
 from flbrecover.reconcile.ledger import NO_TIME, Ledger
 from flbrecover.reconcile.placement import Placement
+from flbrecover.reconcile.precision import MIXED, Precision
+from flbrecover.reconcile.repeated_blocks import NO_BLOCKS, repeated_blocks
 from flbrecover.reconcile.runs import Run
 
 _NOTHING = range(0)
+LOOK_AT = 16  # records that are looked at for one whose bytes tell
 
 
 @dataclass(slots=True)
@@ -126,7 +129,9 @@ CopyAt = Callable[[int], Copy]
 """A record of a batch as placement takes it, by its place in the batch."""
 
 
-def place_holder(ledger: Ledger, holder: Holder, batches: Iterable[tuple[Batch, CopyAt]], *, precise: bool) -> None:
+def place_holder(
+    ledger: Ledger, holder: Holder, batches: Iterable[tuple[Batch, CopyAt]], *, precise: Precision
+) -> None:
     """Puts all records of a buffer file on the ledger, each on the entry of its source record or on one of its own.
     What follows each other as it does in the log is placed together, without a look at the single record."""
     times, owns = array("q"), array("Q")
@@ -179,8 +184,9 @@ def _following(ledger: Ledger, holder: Holder, previous: int, batch: Batch, at: 
 
 
 def place_by_digest(ledger: Ledger, holder: Holder, batches: Iterable[Batch]) -> None:
-    """:func:`place_holder` for a tag without logs, where the same bytes are the same record: a record is on the entry
-    that is held with its bytes, or on a new one."""
+    """:func:`place_holder` for a tag without logs and a file with fine dates, where the same bytes are the same record:
+    a record is on the entry that is held with its bytes, or on a new one. One whose date is not fine by chance, or
+    because its line was not parsed, is on the entry next to that of its neighbour."""
     run = NONE
     for batch in batches:
         holder.learn(batch)
@@ -195,7 +201,7 @@ def place_by_digest(ledger: Ledger, holder: Holder, batches: Iterable[Batch]) ->
             digest = batch.digests.digest(n)
             index = len(holder)
             holder.add(ByteRange(batch.starts[n], batch.ends[n]), digest)
-            held = _held(ledger, holder, digest)
+            held = _held(ledger, holder, digest) if _tells(batch, n) else _beside(ledger, holder, batch, n)
             if held != NONE:
                 holder.set_entry(index, held)
                 holder.copies += 1
@@ -213,13 +219,17 @@ def _claim(
     owns: array[int],
     together: Mapping[int, range],
     *,
-    precise: bool,
+    precise: Precision,
 ) -> None:
     """Has entries hold the records of a file: those that were taken ``together`` at once, where nothing holds them
     yet."""
     complete = all(entry != NONE for entry in holder.entries)  # the logs show every record of this file
-    doubled = holder.buffer.kind == "quarantine" and not precise
-    repeated = repeated_block([holder.digest(i) for i in range(len(holder))]) if doubled else range(0)
+
+    def is_sure(index: int) -> bool:
+        return precise.tells(None if times[index] == NO_TIME else times[index])
+
+    doubled = holder.buffer.kind == "quarantine" and not all(map(is_sure, range(len(holder))))
+    repeated = repeated_blocks([holder.digest(i) for i in range(len(holder))]) if doubled else NO_BLOCKS
     run = NONE
     past = 0  # records up to here have been claimed
     for index in range(len(holder)):
@@ -230,10 +240,10 @@ def _claim(
             past = index + len(entries)
             continue
         entry, digest = holder.entry(index), holder.digest(index)
-        if entry == NONE and precise and (held := _held(ledger, holder, digest)) != NONE:
+        if entry == NONE and is_sure(index) and (held := _held(ledger, holder, digest)) != NONE:
             entry = held
-        elif entry == NONE and index in repeated:
-            entry = holder.entry(index - repeated.start)
+        elif entry == NONE and index in repeated.records:
+            entry = holder.entry(index - repeated.shift)
         if entry != NONE and ledger.held[entry] != NONE:
             same_bytes = ledger.digest(entry) == digest
             another_reading = complete and ledger.held[entry] < holder.first
@@ -250,23 +260,26 @@ def _claim(
         ledger.hold(entry, holder.first + index, None if times[index] == NO_TIME else times[index])
 
 
+def _tells(batch: Batch, at: int) -> bool:
+    """Is the date of a record so fine that no other record has its bytes?"""
+    return batch.times[at] != NO_TIME and MIXED.tells(batch.times[at])
+
+
+def _beside(ledger: Ledger, holder: Holder, batch: Batch, at: int) -> int:
+    """The entry of a record whose bytes may be those of several: held with them, and next to the entry of the record
+    before it, or of the first one after it whose bytes tell. NONE: it is taken for a new one."""
+    digest, index = batch.digests.digest(at), len(holder) - 1
+    near = [holder.entry(index - 1) + 1] if index else []
+    behind = next((n for n in range(at + 1, min(at + LOOK_AT, len(batch))) if _tells(batch, n)), None)
+    if behind is not None and (held := _held(ledger, holder, batch.digests.digest(behind))) != NONE:
+        near.append(held - (behind - at))
+    fitting = (entry for entry in near if 0 <= entry < len(ledger) and ledger.digest(entry) == digest)
+    tag = holder.buffer.tag or ""
+    return next((entry for entry in fitting if ledger.runs.tag_of(entry) == tag), NONE)
+
+
 def _held(ledger: Ledger, holder: Holder, digest: bytes) -> int:
     """The entry that is held with these bytes under the tag of the file, or NONE. Under another tag they are another
     record: Fluent Bit delivers both."""
     tag = holder.buffer.tag or ""
     return next((entry for entry in ledger.of_digest(digest) if ledger.runs.tag_of(entry) == tag), NONE)
-
-
-def repeated_block(digests: Sequence[bytes]) -> range:
-    """Where a quarantined file starts all over again: the second copy of its beginning, or an empty range.
-
-    Fluent Bit appends a chunk to its own quarantined copy when two processes quarantine it (seen). The copy starts
-    where the first record comes up again; different records have to repeat in order, as one line does again and again.
-    """
-    if not digests or digests.count(digests[0]) < 2:
-        return range(0)
-    at = digests.index(digests[0], 1)
-    length = min(at, len(digests) - at)
-    if digests[at : at + length] != digests[:length] or len(set(digests[:length])) < 2:
-        return range(0)
-    return range(at, at + length)

@@ -14,6 +14,7 @@ from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.entry_search import EntrySearch
 from flbrecover.reconcile.ledger import Ledger
+from flbrecover.reconcile.precision import ALWAYS, Precision
 
 MAX_PENDING = 10_000  # repeated records in a row that are held back until a neighbour tells their place
 LOOK_AHEAD = 16  # records that are enough to tell one place from another
@@ -23,8 +24,8 @@ class Placement:
     """``place(copy, entry)`` is called for every record that finds its entry, not always in order.
 
     ``taken(entry)`` says whether another sequence already has a copy on the entry; a repeated record prefers entries
-    that are free. ``precise`` says that records carry a date so fine that the same bytes are the same record; without
-    it (plain lines, dates of whole seconds) even a record that occurs once needs a neighbour.
+    that are free. ``precise`` tells of a record whether it carries a date so fine that the same bytes are the same
+    record; without one (plain lines, dates of whole seconds) even a record that occurs once needs a neighbour.
 
     After :meth:`finish`, ``strangers`` counts the records that belong to no entry, ``loose`` those that could be ours
     but stand among strangers, and ``ambiguous`` those of a sequence of which every record could be ours, and none
@@ -42,14 +43,14 @@ class Placement:
         taken: Callable[[int], bool],
         *,
         tags: Container[str] | None = None,
-        precise: bool = True,
+        precise: Precision = ALWAYS,
         take_ambiguous: bool = True,
         latest: bool = False,
     ) -> None:
         self._ledger = ledger
         self._entries = EntrySearch(ledger, taken, tags=tags, precise=precise, latest=latest)
         self._take_ambiguous = take_ambiguous
-        self._precise = precise
+        self._dates = precise
         self._latest = latest
         self._last: tuple[int, int] | None = None  # index and entry of the latest record that was placed
         self._strange: dict[int, Copy] = {}  # strangers since then, by index
@@ -73,7 +74,7 @@ class Placement:
             self._settle(said)
             self._put(copy, said)
             return
-        known = NONE if self._latest or not self._precise else self._ledger.of_copy(copy.digest)
+        known = self._ledger.of_copy(copy.digest) if self._tells(copy) else NONE
         if known != NONE and self._entries.may_be(copy, known):  # Fluent Bit has sent it twice
             self._settle(known)
             self._put(copy, known)
@@ -154,7 +155,7 @@ class Placement:
         self._last = (copy.index, entry)
         self._entries.take(entry)
         self.placed += 1
-        if self._precise and not self._latest:
+        if self._tells(copy):
             self._ledger.know_copy(entry, copy.digest)
         self._place_at(copy, entry)
 
@@ -236,7 +237,11 @@ class Placement:
         entry = self._previous + 1
         if not self._entries.fits(copy, entry, self._previous):
             return False
-        return not self._precise or self._latest or not self._entries.is_taken(entry)
+        return not self._tells(copy) or not self._entries.is_taken(entry)
+
+    def _tells(self, copy: Copy) -> bool:
+        """Is what an object has with these bytes, and this date, one and the same record?"""
+        return not self._latest and self._dates.tells(copy.time_ns)
 
     def _backwards(self, rest: list[Copy], index: int, entry: int) -> None:
         """Places the records right before record ``index``, of whom nothing was known, right before its entry."""

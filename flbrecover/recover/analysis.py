@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flbrecover import __version__
 from flbrecover.bucket.client import S3
-from flbrecover.errors import BucketError, EvidenceError
+from flbrecover.errors import BucketError, EvidenceError, PlanError
 from flbrecover.evidence.node import Node
 from flbrecover.fluentbit.interpret import sections_to_json
 from flbrecover.fluentbit.pipeline import S3Output
@@ -23,6 +23,7 @@ from flbrecover.recover.options import Options
 from flbrecover.recover.planning import Choice, Planner
 from flbrecover.recover.scratch import Scratch
 from flbrecover.recover.states import States
+from flbrecover.recover.stuck_uploads import stuck_uploads
 from flbrecover.recover.survey import Survey
 from flbrecover.recover.uploads import UploadCase, find_uploads
 from flbrecover.recover.watch import Watch, unwatched
@@ -111,11 +112,13 @@ def analyse(survey: Survey, connect: Connect, options: Options, watch: Watch = u
             s3 = connect(output)
             found = compare(survey, output, s3, options, scratch, watch)
             tags = set(found.ledger.runs.tags)
-            uploads = find_uploads(survey, output, s3, tags, named=options.upload_ids)
+            uploads = find_uploads(
+                survey, output, s3, tags, named=options.upload_ids, not_completed=options.refused_uploads
+            )
         except BucketError as e:
             failed.append((output, e))
             continue
-        found.problems.extend(uploads.problems)
+        found.problems.extend([*uploads.problems, *stuck_uploads(found, uploads.cases)])
         states = States(found, uploads.cases, assume_kept=options.assume_kept)
         analysed.append(OutputAnalysis(found, states, uploads.cases, uploads.unanswered))
     if failed and not analysed:
@@ -173,6 +176,20 @@ def relied_on(node: Node, actions: Collection[Action]) -> tuple[list[Relied], se
         except EvidenceError:
             gone.add(path)
     return relied, gone
+
+
+def check_evidence(plan: Plan, node: Node, *, aside: Collection[str] = ()) -> None:
+    """Raises PlanError where a file that the plan relies on is gone or has other bytes now. ``aside`` are files that
+    were moved aside once S3 had them."""
+    for relied in plan.evidence:
+        if relied.path in aside:
+            continue
+        try:
+            now = hash_of(node, relied.path, relied.size)
+        except EvidenceError as e:
+            raise PlanError(f"{e}: the plan relies on this file; make the plan again") from e
+        if now != relied.sha256:
+            raise PlanError(f"{relied.path}: not the bytes that the plan was made with any more; make the plan again")
 
 
 def pieces_of(action: Action) -> tuple[Piece, ...]:

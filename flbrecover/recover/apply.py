@@ -22,11 +22,11 @@ from typing import BinaryIO, Literal, Protocol, cast
 
 from flbrecover.bucket import pending_uploads, writing
 from flbrecover.bucket.client import S3
-from flbrecover.errors import BucketError, EvidenceError, FlbrecoverError, PlanError
-from flbrecover.evidence.node import Node
+from flbrecover.bucket.denied import RefusedPartsError
+from flbrecover.errors import BucketError, FlbrecoverError, PlanError
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.reconcile.plan import Action, CompleteUpload, Plan, PutRecords
-from flbrecover.recover.analysis import Connect, hash_of
+from flbrecover.recover.analysis import Connect
 from flbrecover.recover.compare import ESTIMATED, SOURCE, TAG, ascii_path
 from flbrecover.recover.contents import Contents
 from flbrecover.recover.interrupts import InterruptsHeld
@@ -49,13 +49,15 @@ Outcome = Literal["written", "exists", "completed", "already completed", "skippe
 @dataclass(frozen=True, slots=True)
 class Done:
     """What became of one action. ``exists``: the key held this very content already. ``skipped``: there is nothing to
-    upload any more, or the evidence has changed since the plan. ``detail`` says why it was skipped or failed."""
+    upload any more, or the evidence has changed since the plan. ``detail`` says why it was skipped or failed.
+    ``refused`` is the id of an upload that failed and always will: S3 refuses its parts."""
 
     action: Action
     outcome: Outcome
     key: str
     detail: str = ""
     etag: str = ""
+    refused: str = ""
 
 
 class Journal(Protocol):
@@ -79,20 +81,6 @@ class NoJournal:
 
 
 NO_JOURNAL = NoJournal()
-
-
-def check_evidence(plan: Plan, node: Node, *, aside: Collection[str] = ()) -> None:
-    """Raises PlanError where a file that the plan relies on is gone or has other bytes now. ``aside`` are files that
-    were moved aside once S3 had them."""
-    for relied in plan.evidence:
-        if relied.path in aside:
-            continue
-        try:
-            now = hash_of(node, relied.path, relied.size)
-        except EvidenceError as e:
-            raise PlanError(f"{e}: the plan relies on this file; make the plan again") from e
-        if now != relied.sha256:
-            raise PlanError(f"{relied.path}: not the bytes that the plan was made with any more; make the plan again")
 
 
 class Apply:
@@ -295,5 +283,8 @@ def complete(s3: S3, action: CompleteUpload) -> Done:
         return Done(action, "already completed", action.key)
     if [(p.number, p.etag) for p in parts] != [(p.number, p.etag) for p in action.parts]:
         raise BucketError(f"s3://{action.bucket}/{action.key}: the upload has other parts now; make the plan again")
-    pending_uploads.complete(s3, action.bucket, action.key, action.upload_id, action.parts)
+    try:
+        pending_uploads.complete(s3, action.bucket, action.key, action.upload_id, action.parts)
+    except RefusedPartsError as e:
+        return Done(action, "failed", action.key, str(e), refused=action.upload_id)
     return Done(action, "completed", action.key)

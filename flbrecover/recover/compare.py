@@ -3,7 +3,7 @@ records of all candidate objects on it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -11,7 +11,7 @@ from flbrecover.bucket import columnar
 from flbrecover.bucket.client import S3
 from flbrecover.errors import ConfigError
 from flbrecover.evidence.buffer_records import BufferRecords
-from flbrecover.fluentbit.formats import MILLISECOND_NS, format_of
+from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.key_format import KeyFormat, KeyPattern
 from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import S3Output
@@ -19,6 +19,7 @@ from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.model import SECOND_NS, BufferFile, Problem
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.match_key import rule_for
+from flbrecover.reconcile.precision import ALWAYS, FINE, NEVER, Precision, precision_of
 from flbrecover.reconcile.sorted_index import KeySet
 from flbrecover.recover import look_back
 from flbrecover.recover.candidates import Candidates
@@ -85,11 +86,12 @@ class Comparer:
         peeks = self._peeks(problems)
         tags = {s.buffer.tag for s in samples if s.buffer.tag is not None} | {t for p in peeks for t in p.rendered}
         tags |= {g.tag for g in self._survey.gone if matches(self._output.route, g.tag)}
-        precise = is_precise(time_ns for s in samples for time_ns in s.times)
+        of_tag, of_others = self._precisions(samples)
         found = Comparison(
-            self._survey, self._output, self._style, precise,
+            self._survey, self._output, self._style, of_others,
             Ledger(time_resolution_ns=self._format.resolution_ns, new=self._scratch.column),
             self._window(samples, peeks), self._scratch, LogEntries(self._scratch.column), problems=problems,
+            of_tag=of_tag,
         )  # fmt: skip
         self._patterns, refused = patterns_of(self._key_format, tags)
         problems.extend(refused)
@@ -101,7 +103,8 @@ class Comparer:
         for _ in self._watch(LogPlacer(found, self._reader, self._rules).add_all(peeks), "reading logs", files):
             pass
         found.ledger.index_keys()
-        placer = BufferPlacer(found, self._rules, self._bytes)
+        fine = {s.buffer.path for s in samples if self._precision(s.times) == FINE}
+        placer = BufferPlacer(found, self._rules, self._bytes, fine)
         for _ in self._watch(placer.add_all([s.buffer for s in samples]), "reading buffers", len(samples)):
             pass
         self._widen(found)
@@ -126,6 +129,22 @@ class Comparer:
                 self._seen.add(names)
                 others.append(record.data)
         return Sample(buffer, tuple(r.time_ns for r in records), tuple(others))
+
+    def _precision(self, times: Sequence[int | None]) -> Precision:
+        """How fine dates are that are written with these times: an event has one that its bytes may not show."""
+        dated = self._style.log_key is None and self._format.date_name is not None
+        return precision_of(times) if dated or not times else NEVER
+
+    def _precisions(self, samples: list[Sample]) -> tuple[dict[str, Precision], Precision]:
+        """Those of each tag that has buffer files, and of all others. Dates of one output can be very different: those
+        of one tag the time of reading, those of another one what a parser finds in the line."""
+        times: dict[str, list[int | None]] = {}
+        for sample in samples:
+            times.setdefault(sample.buffer.tag or "", []).extend(sample.times)
+        of_tag = {tag: self._precision(some) for tag, some in times.items()}
+        seen = [time_ns for some in times.values() for time_ns in some]
+        fine = any(map(self._precision(seen).tells, seen))
+        return of_tag, ALWAYS if fine or not seen else NEVER
 
     def _peeks(self, problems: list[Problem]) -> list[Peek]:
         peeks: list[Peek] = []
@@ -274,12 +293,6 @@ def _constants(tag: str, peeks: Sequence[Peek]) -> frozenset[str]:
         constants |= peek.constants.get(tag, set())
         own |= peek.own.get(tag, set())
     return frozenset(constants - own)
-
-
-def is_precise(times: Iterable[int | None]) -> bool:
-    """Do records carry dates so fine that the same bytes mean the same record? True where there is no record."""
-    known = list(times)
-    return not known or any(t is not None and t % MILLISECOND_NS for t in known)
 
 
 def compare(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from flbrecover.fluentbit.formats import format_of
@@ -11,6 +12,7 @@ from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.model import ByteRange, Problem
 from flbrecover.reconcile.holders import Holder
 from flbrecover.reconcile.ledger import Ledger
+from flbrecover.reconcile.precision import Precision, strictest
 from flbrecover.reconcile.rebuild import Siblings
 from flbrecover.recover.candidates import Candidate, Candidates
 from flbrecover.recover.gone import Gone
@@ -27,7 +29,7 @@ ESTIMATED = "flbrecover-estimated-dates"  # how many of its records have one
 @dataclass(slots=True)
 class Comparison:
     """One output's records, each with its place. Numbers in ``ledger.stored`` are indexes into ``candidates``. Entries
-    below ``len(logs)`` are those of logs.
+    below ``len(logs)`` are those of logs. ``precision`` is that of tags without one of their own in ``of_tag``.
 
     ``denied`` are the candidates that could not be read at all: what they hold nobody knows. ``uncompared`` are tags
     whose keys cannot be recognised. ``proofs`` has the candidates that were not read, but shown to be what a buffer
@@ -37,7 +39,7 @@ class Comparison:
     survey: Survey
     output: S3Output
     style: RecordStyle
-    precise: bool
+    precision: Precision
     ledger: Ledger
     window: Window
     scratch: Scratch
@@ -54,6 +56,15 @@ class Comparison:
     uncompared: set[str] = field(default_factory=set)
     gone: list[Gone] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    of_tag: dict[str, Precision] = field(default_factory=dict)
+
+    def precision_of(self, tags: Iterable[str]) -> Precision:
+        """How fine the dates are of records that may be of any of these tags."""
+        return strictest(self.of_tag.get(tag, self.precision) for tag in tags)
+
+    def tells(self, holder: Holder) -> bool:
+        """Of a buffer file whose records all have the same bytes: is that one record, by its date?"""
+        return self.precision_of([holder.buffer.tag or ""]).tells(holder.first_ns)
 
     def span(self, entry: int) -> ByteRange:
         """Where the record of an entry lies in its log, or in its buffer file."""

@@ -18,7 +18,8 @@ class Options:
     whose parser cannot be used are taken as they are. ``take_ambiguous``: whole objects of lines that anyone may have
     written count as ours. ``upload_ids``: pending uploads to take for this node's. ``retire``: buffer files that are
     stored are moved out of Fluent Bit's way, and so have to be proven by their bytes. ``full_proof``: every object is
-    downloaded, and nothing is told from checksums. ``max_memory`` bounds the index of records (bytes).
+    downloaded, and nothing is told from checksums. ``refused_uploads`` are ids of uploads that S3 refused to complete.
+    ``max_memory`` bounds the index of records (bytes).
     """
 
     now_ns: int
@@ -31,6 +32,7 @@ class Options:
     retire: bool = False
     full_proof: bool = False
     max_memory: int = DEFAULT_MEMORY
+    refused_uploads: tuple[str, ...] = ()  # in this run: no part of a plan
 
     @property
     def by_bytes(self) -> bool:

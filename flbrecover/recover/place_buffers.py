@@ -1,13 +1,13 @@
 """Reads buffer files and places their records on the ledger.
 
-Where a tag has no logs, the same bytes are the same record. What reading such a file tells is numbers; a second process
-reads the next ones, and sends them, while the one before them is placed here.
+Where a tag has no logs and a file's dates are fine, the same bytes are the same record. What reading such a file tells
+is numbers; a second process reads the next ones, and sends them, while the one before them is placed here.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import add
@@ -71,13 +71,15 @@ class _Together:
 
 
 class BufferPlacer:
-    """Places one buffer file after the other. Afterwards ``sums`` has what identifies the content of each, by the
+    """Places one buffer file after the other. ``fine`` are the paths of those whose dates tell one record from another,
+    but for a few. Afterwards ``sums`` has what identifies the content of each, by the
     number of its holder."""
 
-    def __init__(self, found: Comparison, rules: Rules, counted: SourceBytes) -> None:
+    def __init__(self, found: Comparison, rules: Rules, counted: SourceBytes, fine: Collection[str]) -> None:
         self._found = found
         self._rules = rules
         self._counted = counted
+        self._fine = fine
         self._format = format_of(found.style)
         self.sums: dict[int, ContentSums | None] = {}
 
@@ -107,7 +109,7 @@ class BufferPlacer:
 
     def _by_digest(self, buffer: BufferFile) -> bool:
         tags = [buffer.tag or ""]
-        plain = self._found.precise and self._found.style.format == "json_lines"
+        plain = buffer.path in self._fine and self._found.style.format == "json_lines"
         return plain and not self._rules.of(tags) and not self._counted.wanted(tags)
 
     def _add(self, buffer: BufferFile, read: ReadBuffer | None) -> None:
@@ -190,7 +192,7 @@ class BufferPlacer:
         gone = self._counted.wanted([buffer.tag or ""])
         sizes: list[list[int]] = []  # in the log, of each record; only where something is gone
         copies = self._copies(buffer, records, gone, sizes)
-        place_holder(found.ledger, holder, copies, precise=found.precise)
+        place_holder(found.ledger, holder, copies, precise=found.precision_of([buffer.tag or ""]))
         for of_record, entry in zip(sizes, holder.entries, strict=False):
             if entry >= len(found.logs):
                 self._counted.count(gone, of_record)

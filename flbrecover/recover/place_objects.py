@@ -78,7 +78,7 @@ class _OneObject:
             self._place,
             lambda entry: self._ledger.stored[entry] != NONE,
             tags=self._candidate.tags,
-            precise=self._found.precise,
+            precise=self._found.precision_of(self._candidate.tags),
             take_ambiguous=placer.take_ambiguous,
         )
 

@@ -259,7 +259,7 @@ class Planner:
         reasons = {
             "lost": "lost: only in the log",
             "unread": "unread: only in the log",
-            "pending": "only what the completed upload lacks",
+            "pending": "only what the completed upload lacks" if after else "its upload cannot be completed",
         }
         reason = "; ".join(reasons[s] for s in sorted(states))
         fallback = times.of(group[0][0], group[0][1][0].start)

@@ -43,7 +43,8 @@ def carry_out(
 
     The plan is checked before the first upload: only what is still missing then is uploaded. ``before`` is the
     comparison that the plan was just made from: where S3 lists what it listed then, it still holds. Where the plan
-    completes uploads everything is compared again in any case, for only a completed upload tells what it holds.
+    completes uploads everything is compared again in any case, for only a completed upload tells what it holds. Nobody
+    waits for one that S3 refuses for good.
     """
     options = options_of(plan, now_ns)
     run = Apply(
@@ -54,9 +55,12 @@ def carry_out(
         yield replace(done, detail="in an earlier run")
     completions = [action for action in plan.completions if action.number not in finished]
     puts = [action for action in plan.puts if action.number not in finished]
-    yield from run.run(completions, watch)
+    refused = []
+    for done in run.run(completions, watch):
+        refused += [done.refused] if done.refused else []
+        yield done
     if puts and (completions or before is None or appeared(before, {put.tag for put in puts}, connect)):
-        now = analyse(survey, connect, options, watch)
+        now = analyse(survey, connect, replace(options, refused_uploads=tuple(refused)), watch)
         again, _ = make_plan(now, choice_of(plan), plan.created_ns)
         open_still = list(as_planned(puts, again))
         settled = {put.number: put for put in puts}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from flbrecover.bucket import pending_uploads
@@ -16,8 +16,9 @@ from flbrecover.recover.survey import Survey
 from flbrecover.recover.window import patterns_of
 
 UploadState = Literal[
-    "can be completed", "parts missing", "key taken", "already completed", "vanished", "not this node's", "unknown"
-]
+    "can be completed", "parts missing", "parts refused", "key taken", "already completed", "vanished",
+    "not this node's", "unknown",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,9 @@ class UploadCase:
     """One multipart upload. ``recorded`` is the node's memory of it, ``listed`` what S3 says (None: nothing).
 
     ``tags`` are the known tags that its key fits. ``difference`` says how the node's memory and S3 disagree ("" where
-    they agree). ``state`` "can be completed" means: its parts are contiguous from 1 and nothing stands under its key;
-    "unknown": S3 did not say, so its parts may hold records, and it may be completed one day.
+    they agree). ``state`` "can be completed" means: its parts are contiguous from 1, none before the last is too small
+    for S3, nothing stands under its key, and no other upload is to stand there; "unknown": S3 did not say, so its parts
+    may hold records, and it may be completed one day.
     """
 
     output: S3Output
@@ -56,9 +58,16 @@ class FoundUploads:
 
 
 def find_uploads(
-    survey: Survey, output: S3Output, s3: S3, tags: Collection[str], *, named: Collection[str] = ()
+    survey: Survey,
+    output: S3Output,
+    s3: S3,
+    tags: Collection[str],
+    *,
+    named: Collection[str] = (),
+    not_completed: Collection[str] = (),
 ) -> FoundUploads:
-    """All uploads of one output. ``named`` are upload ids that the user takes for this node's."""
+    """All uploads of one output. ``named`` are upload ids that the user takes for this node's, ``not_completed`` those
+    that S3 has refused to complete."""
     key_format = KeyFormat.of(output)
     problems: list[Problem] = []
     patterns, _ = patterns_of(key_format, tags)  # the comparison has reported the refused ones
@@ -91,7 +100,26 @@ def find_uploads(
         cases.append(UploadCase(output, upload.key, upload.upload_id, None, upload, state, fits))
     if any(case.state != "unknown" for case in cases):
         refused = None  # not to say which uploads there are is not all
-    return FoundUploads(tuple(cases), tuple(problems), unanswered, refused)
+    return FoundUploads(tuple(_one_a_key(_without(cases, not_completed))), tuple(problems), unanswered, refused)
+
+
+def _without(cases: Iterable[UploadCase], refused: Collection[str]) -> Iterator[UploadCase]:
+    """The cases, where S3 has refused some of them since its answers looked well."""
+    for case in cases:
+        of_parts = case.state == "can be completed" and case.upload_id in refused
+        yield replace(case, state="parts refused") if of_parts else case
+
+
+def _one_a_key(cases: Iterable[UploadCase]) -> Iterator[UploadCase]:
+    """The cases, of which only one a key can be completed: the largest, and the first where they are alike."""
+    some = list(cases)
+    largest: dict[str, UploadCase] = {}
+    for case in some:
+        if case.state == "can be completed" and (case.key not in largest or case.size > largest[case.key].size):
+            largest[case.key] = case
+    for case in some:
+        second = case.state == "can be completed" and largest[case.key] is not case
+        yield replace(case, state="key taken") if second else case
 
 
 def _case(
@@ -112,13 +140,17 @@ def _listed(s3: S3, output: S3Output, key_format: KeyFormat) -> Iterable[Pending
 
 
 def _state(s3: S3, output: S3Output, key: str, upload: PendingUpload | None) -> UploadState:
-    taken = pending_uploads.head(s3, output.bucket, key) is not None
+    stands = pending_uploads.head(s3, output.bucket, key)
     if upload is None:
-        return "already completed" if taken else "vanished"
-    if taken:
-        return "key taken"
+        return "already completed" if stands else "vanished"
+    if stands is not None:
+        same = bool(upload.parts) and stands.etag == pending_uploads.etag_of_parts(upload.parts)
+        return "already completed" if same else "key taken"
     numbers = [p.number for p in upload.parts]
-    return "can be completed" if numbers and numbers == list(range(1, len(numbers) + 1)) else "parts missing"
+    if not numbers or numbers != list(range(1, len(numbers) + 1)):
+        return "parts missing"
+    small = any(p.size is not None and p.size < pending_uploads.LEAST_PART for p in upload.parts[:-1])
+    return "parts refused" if small else "can be completed"
 
 
 def _fits(patterns: Mapping[str, KeyPattern], key: str) -> tuple[str, ...]:

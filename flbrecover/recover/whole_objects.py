@@ -133,7 +133,7 @@ class _Search:
         for holder in found.holders:
             of = sums.get(holder.number)
             # One and the same text again and again: its neighbours tell whose it is, if anything does.
-            if of is not None and (found.precise or holder.varied):
+            if of is not None and (holder.varied or found.tells(holder)):
                 self._want(_Wanted(holder, of))
 
     def _want(self, wanted: _Wanted) -> None:

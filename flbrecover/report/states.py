@@ -154,7 +154,7 @@ def notes(analysis: Analysis, plans: Sequence[Plan]) -> list[str]:
         said += [
             f"{output.output.name}: upload of {u.key} ({text.size(u.size)} in parts) is left alone: {u.state}"
             for u in output.uploads
-            if u.state in ("key taken", "parts missing", "not this node's")
+            if u.state in ("key taken", "parts missing", "parts refused", "not this node's")
         ]
         for by, records in sorted(comparison.logs.dropped.items()):
             said.append(f"{output.output.name}: {text.count(records, 'record')} dropped by filter {by} as configured")

@@ -16,8 +16,9 @@ from flbrecover.report.escape import shown
 MEANING = {
     "can be completed": "its parts are all there and nothing stands under its key: `flbrecover recover` completes it",
     "parts missing": "S3 does not list all of its parts: completing it would leave a hole, or store nothing",
-    "key taken": "an object stands under its key already: it is left alone",
-    "already completed": "S3 has forgotten the upload and an object stands under its key: nothing to do",
+    "parts refused": "a part before the last one is smaller than the 5 MiB that S3 asks for: it cannot be completed",
+    "key taken": "an object stands under its key already, or another upload will: it is left alone",
+    "already completed": "what it was for stands under its key: nothing to do",
     "vanished": "S3 knows neither the upload nor an object under its key: it was aborted, or expired",
     "unknown": "S3 did not say what became of it: records that its parts may hold are left alone until it does",
     "not this node's": "the node has no note of it: left alone unless named with --upload-id",

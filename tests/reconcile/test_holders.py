@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 
-import pytest
 import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,9 +12,10 @@ from flbrecover.model import BufferFile, BufferKind, ByteRange, FileFacts
 from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.held_records import Halves
-from flbrecover.reconcile.holders import Batch, Holder, place_holder, repeated_block
+from flbrecover.reconcile.holders import Batch, Holder, place_holder
 from flbrecover.reconcile.ledger import NO_TIME, Ledger
 from flbrecover.reconcile.match_key import digest_of
+from flbrecover.reconcile.precision import ALWAYS, NEVER
 from flbrecover.reconcile.runs import Run
 
 
@@ -51,7 +51,7 @@ def hold(
         array("q", [NO_TIME] * count),
         array("Q", [own(text(at)) if scanned else 0 for at in range(count)]),
     )
-    place_holder(ledger, holder, [(batch, copy)], precise=precise)
+    place_holder(ledger, holder, [(batch, copy)], precise=ALWAYS if precise else NEVER)
     return holder
 
 
@@ -143,22 +143,6 @@ def test_what_is_placed_together_is_placed_as_each_would_be(
         return [entries, list(ledger.held.raw()), list(ledger.time.raw()), found]
 
     assert told(scanned=True) == told(scanned=False)
-
-
-@pytest.mark.parametrize(
-    ("text", "block"),
-    [
-        ("", range(0)),
-        ("a", range(0)),
-        ("aaaa", range(0)),
-        ("abab", range(2, 4)),
-        ("abcab", range(3, 5)),
-        ("abcabd", range(0)),
-        ("abcd", range(0)),
-    ],
-)
-def test_repeated_block(text: str, block: range) -> None:
-    assert repeated_block([c.encode() for c in text]) == block
 
 
 def test_places_of_many_records_are_those_of_each() -> None:

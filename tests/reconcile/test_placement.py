@@ -12,6 +12,7 @@ from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.match_key import digest_of
 from flbrecover.reconcile.placement import Placement
+from flbrecover.reconcile.precision import ALWAYS, NEVER
 from flbrecover.reconcile.runs import Run
 
 SECOND = 1_000_000_000
@@ -44,7 +45,11 @@ def place(
             ledger.stored[entry] = number
 
     placement = Placement(
-        ledger, put, lambda entry: ledger.stored[entry] != NONE, precise=precise, take_ambiguous=take_ambiguous
+        ledger,
+        put,
+        lambda entry: ledger.stored[entry] != NONE,
+        precise=ALWAYS if precise else NEVER,
+        take_ambiguous=take_ambiguous,
     )
     for index, line in enumerate(lines):
         digest = digest_of(f"{number} {index} {line}".encode())
