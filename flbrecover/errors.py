@@ -43,5 +43,11 @@ class BucketError(FlbrecoverError):
     """S3 said no, or nothing. The text names the call and, for a denial, the missing IAM action."""
 
 
+class DeclinedError(FlbrecoverError):
+    """The answer to the question was no, so records are still missing. Exit code 3."""
+
+    exit_code = 3
+
+
 class AgentRunningError(FlbrecoverError):
     """A Fluent Bit that uses this evidence is running, and ``--agent gone`` was said."""

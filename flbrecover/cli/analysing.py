@@ -38,15 +38,21 @@ def options_of_call(job: Job) -> Options:
 def analyse_job(job: Job) -> Analysis:
     """Reads the evidence and compares it with S3, as the options of a call ask for."""
     job.need_outputs()
+    need_evidence(job)
     options = options_of_call(job)
+    survey = job.survey
+    analysis = analyse(survey, job.connect, options, progress)
+    known = {problem.path for problem in analysis.problems if problem.unreadable}
+    return with_problems(analysis, [problem for problem in changed(survey) if problem.path not in known])
+
+
+def need_evidence(job: Job) -> None:
+    """Raises EvidenceError where nothing of what the configuration names is there."""
     survey = job.survey
     if not survey.buffers and not survey.uploads and not survey.logs and not survey.dbs:
         looked = sorted({h.path for h in survey.homes} | {p for i in job.pipeline.inputs for p in i.paths})
         way_out = f"check --root{job.without_config}"
         raise EvidenceError(f"{job.node.root}: no evidence found; looked for {', '.join(looked)}; {way_out}")
-    analysis = analyse(survey, job.connect, options, progress)
-    known = {problem.path for problem in analysis.problems if problem.unreadable}
-    return with_problems(analysis, [problem for problem in changed(survey) if problem.path not in known])
 
 
 def with_problems(analysis: Analysis, problems: Iterable[Problem]) -> Analysis:

@@ -25,6 +25,7 @@ def command(
     from flbrecover.cli.analysing import refuse_running
     from flbrecover.cli.applying import apply_and_prove, confirm
     from flbrecover.cli.case import opened
+    from flbrecover.cli.next_step import apply_line
     from flbrecover.cli.planned import PlannedJob
     from flbrecover.cli.retiring import check_retire
     from flbrecover.errors import UsageError
@@ -43,7 +44,7 @@ def command(
     refuse_running(job.survey.agents, job.plan.agent, retire=retire)
     check_retire(job, retire=retire, planned=bool(job.plan.options.get("retire")))
     if job.plan.actions:
-        confirm(job.plan, yes)
+        confirm(job.plan, yes, apply_line(plan_file, job.given))
     with opened(job, path) as case:
         case.save_plan(job.plan)
         if not is_new and not case.journal.finished(job.plan):

@@ -15,7 +15,7 @@ from flbrecover.cli import show
 from flbrecover.cli.analysing import exit_code, refuse_running, with_problems
 from flbrecover.cli.job import Job
 from flbrecover.cli.retiring import retire_stored
-from flbrecover.errors import UsageError
+from flbrecover.errors import DeclinedError, UsageError
 from flbrecover.model import Problem
 from flbrecover.reconcile.plan import Plan
 from flbrecover.recover.analysis import Analysis, analyse, make_plan
@@ -24,6 +24,7 @@ from flbrecover.recover.planning import NEEDS
 from flbrecover.recover.recovery import carry_out, choice_of, gone_again, options_of
 from flbrecover.recover.survey import running_agents
 from flbrecover.report import jsonl, problems
+from flbrecover.report import states as states_report
 from flbrecover.report.progress import progress
 
 if TYPE_CHECKING:
@@ -47,14 +48,15 @@ def agent_of(said: Agent | None) -> Agent:
     return "returning" if back else "gone"
 
 
-def confirm(plan: Plan, yes: bool) -> None:
-    """Asks before anything is written to S3. Raises UsageError where there is nobody to ask."""
+def confirm(plan: Plan, yes: bool, apply_line: str) -> None:
+    """Asks before anything is written to S3; ``apply_line`` carries the plan out later. Raises UsageError where there
+    is nobody to ask, DeclinedError where the answer is no."""
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError("nothing was uploaded: there is no terminal to ask on; say --yes to upload")
     if not click.confirm(f"Carry out {show.count(len(plan.actions), 'action')}?", err=True):
-        raise click.Abort
+        raise DeclinedError(f"nothing was uploaded; the plan is kept: `{apply_line}` carries it out")
 
 
 def apply_and_prove(
@@ -138,6 +140,10 @@ def proved(after: Analysis, plan: Plan, *, as_json: bool, case: Case | None = No
         if filtered:
             rest += f"\nMAYBE FILTERED: {show.count(filtered, 'record')}. {FILTERED}"
         done = "Nothing that was to be recovered is missing."
+        if states_report.is_partial(after):
+            done = "Of what could be read, nothing that was to be recovered is missing."
+        if not totals.records:
+            done = "No record of the evidence could be compared."
         open_still = [show.count(number, what) for number, what in ((missing, "record"), (uploads, "upload")) if number]
         said = f"STILL MISSING: {', '.join(open_still)}." if open_still else done
         sys.stdout.write(f"\n{said} S3 holds {totals['stored']:,} of {show.count(totals.records, 'record')}.{rest}\n")

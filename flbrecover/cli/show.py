@@ -123,7 +123,7 @@ def count(number: int, one: str) -> str:
 
 
 def proof_text(out: TextIO, proof: Proof) -> None:
-    said = "proved" if proof.ok else "NOT THERE"
+    said = "proved" if proof.ok else "NOT THERE" if proof.known else "NOT KNOWN"
     out.write(shown(f"{proof.action.number}  {said}  s3://{proof.action.bucket}/{proof.key}: {proof.detail}") + "\n")
 
 

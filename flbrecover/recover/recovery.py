@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from flbrecover.bucket.reading import MissingError
 from flbrecover.errors import BucketError
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.reconcile.plan import Plan, PutRecords
@@ -100,12 +101,14 @@ def gone_again(plan: Plan, finished: Mapping[int, Done], again: Plan) -> list[Do
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What S3 holds of one planned object: under which key, and whether its content is what was planned."""
+    """What S3 holds of one planned object: under which key, and whether its content is what was planned. ``known``: S3
+    has answered."""
 
     action: PutRecords
     key: str
     ok: bool
     detail: str
+    known: bool = True
 
 
 def prove_puts(puts: tuple[PutRecords, ...], outputs: tuple[S3Output, ...], connect: Connect) -> Iterator[Proof]:
@@ -122,5 +125,6 @@ def _prove(put: PutRecords, output: S3Output, connect: Connect) -> Proof:
             if holds(connect(output), output, key, put.sha256):
                 return Proof(put, key, True, f"SHA-256 {put.sha256[:16]}… of {count(put.records, 'record')} read back")
         except BucketError as e:
-            return Proof(put, key, False, str(e))
+            detail = str(e).removeprefix(f"s3://{output.bucket}/{key}: ")
+            return Proof(put, key, False, detail, known=isinstance(e, MissingError))
     return Proof(put, put.key, False, "other content stands under its keys")

@@ -19,6 +19,7 @@ from flbrecover.report.coverage import Held, coverage_json, held_by_objects
 from flbrecover.report.escape import shown
 from flbrecover.report.jsonl import iso
 from flbrecover.report.uploads import case_json
+from flbrecover.wording import are
 
 SHOWN_STATES = CODES
 
@@ -275,6 +276,19 @@ def headline(analysis: Analysis) -> str:
     where = [f"{total[s]:,} {s}" for s in SHOWN_STATES if total[s] and s != "stored"]
     if not total.records:
         return "No records were found in the evidence."
-    if not where:
-        return f"All {text.count(total.records, 'record')} of the evidence are stored in S3."
-    return f"{text.count(total.records, 'record')}: {total['stored']:,} stored, {', '.join(where)}."
+    failed = "".join(f" Output {output.name} was not compared." for output, _ in analysis.failed)
+    if where:
+        return f"{text.count(total.records, 'record')}: {total['stored']:,} stored, {', '.join(where)}.{failed}"
+    if not is_partial(analysis):
+        return f"{_all(total.records)} of the evidence {are(total.records)} stored in S3."
+    read = f"{_all(total.records)} that could be read {are(total.records)} stored in S3"
+    return f"{read}; some evidence could not be read (see the problems).{failed}"
+
+
+def is_partial(analysis: Analysis) -> bool:
+    """Was something not read, or not compared?"""
+    return bool(analysis.failed) or any(problem.unreadable for problem in analysis.problems)
+
+
+def _all(records: int) -> str:
+    return "The one record" if records == 1 else f"All {text.count(records, 'record')}"
