@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from flbrecover.model import BufferFile, ByteRange
+from flbrecover.reconcile.breaks import Gap
 from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.follow import following
@@ -126,7 +127,9 @@ CopyAt = Callable[[int], Copy]
 """A record of a batch as placement takes it, by its place in the batch."""
 
 
-def place_holder(ledger: Ledger, holder: Holder, batches: Iterable[tuple[Batch, CopyAt]], *, precise: bool) -> None:
+def place_holder(
+    ledger: Ledger, holder: Holder, batches: Iterable[tuple[Batch, CopyAt]], *, precise: bool, gap: Gap | None = None
+) -> None:
     """Puts all records of a buffer file on the ledger, each on the entry of its source record or on one of its own.
     What follows each other as it does in the log is placed together, without a look at the single record."""
     times, owns = array("q"), array("Q")
@@ -142,6 +145,7 @@ def place_holder(ledger: Ledger, holder: Holder, batches: Iterable[tuple[Batch, 
         tags=(holder.buffer.tag or "",),
         precise=precise,
         latest=True,
+        gap=gap,
     )
     for batch, copy_at in batches:
         first = len(holder)

@@ -17,11 +17,13 @@ from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.model import SECOND_NS, BufferFile, Problem
+from flbrecover.reconcile.breaks import BreakSearch, Gap
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.match_key import rule_for
 from flbrecover.reconcile.sorted_index import KeySet
 from flbrecover.recover.comparison import ESTIMATED, SOURCE, TAG, Comparison, ascii_path
 from flbrecover.recover.gone import SourceBytes, left_of, source_bytes
+from flbrecover.recover.joined import JoinedRecords, joins_lines
 from flbrecover.recover.log_entries import LogEntries
 from flbrecover.recover.log_reader import LogReader, Peek, unusable
 from flbrecover.recover.object_records import ObjectRecords
@@ -84,29 +86,54 @@ class Comparer:
         tags = {s.buffer.tag for s in samples if s.buffer.tag is not None} | {t for p in peeks for t in p.rendered}
         tags |= {g.tag for g in self._survey.gone if matches(self._output.route, g.tag)}
         precise = is_precise(time_ns for s in samples for time_ns in s.times)
-        found = Comparison(
-            self._survey, self._output, self._style, precise,
-            Ledger(time_resolution_ns=self._format.resolution_ns, new=self._scratch.column),
-            self._window(samples, peeks), self._scratch, LogEntries(self._scratch.column), problems=problems,
-        )  # fmt: skip
         self._patterns, refused = patterns_of(self._key_format, tags)
         problems.extend(refused)
-        found.uncompared = tags - self._patterns.keys()
+        found = self._begin(precise, self._window(samples, peeks), problems)
         found.candidates = self._candidates(found.window)
         self._make_rules(found, samples, peeks)
         peeks = [replace(p, rendered={}) for p in peeks]  # hundreds of logs: their samples would take memory
+        buffers = [s.buffer for s in samples]
+        self._place(found, peeks, buffers)
+        if self._reader.broken.records:
+            # Some records of the log are in pieces: everything is placed anew, with an entry for each piece.
+            candidates, found = found.candidates, self._begin(precise, found.window, problems)
+            found.candidates = candidates
+            self._bytes = source_bytes(self._survey, self._style)
+            self._rules.joining.clear()  # what was found is all that is looked for
+            self._place(found, peeks, buffers)
+        found.uncompared = tags - self._patterns.keys()
+        found.gone = left_of(self._bytes, self._survey.gone, tags)
+        found.problems.extend([*self._reader.broken.notes(), *found.logs.problems])
+        return found
+
+    def _begin(self, precise: bool, window: Window, problems: Sequence[Problem]) -> Comparison:
+        return Comparison(
+            self._survey, self._output, self._style, precise,
+            Ledger(time_resolution_ns=self._format.resolution_ns, new=self._scratch.column),
+            window, self._scratch, LogEntries(self._scratch.column), self._reader.broken, problems=[*problems],
+        )  # fmt: skip
+
+    def _place(self, found: Comparison, peeks: Sequence[Peek], buffers: Sequence[BufferFile]) -> None:
+        """Puts all records on the ledger. Where some that the log joins are in pieces, the reader knows afterwards."""
         files = sum(len(peek.log.files) for peek in peeks)
         for _ in self._watch(LogPlacer(found, self._reader, self._rules).add_all(peeks), "reading logs", files):
             pass
         found.ledger.index_keys()
-        placer = BufferPlacer(found, self._rules, self._bytes)
-        for _ in self._watch(placer.add_all([s.buffer for s in samples]), "reading buffers", len(samples)):
+        joined = JoinedRecords(found, self._reader, self._rules)
+        breaks = BreakSearch(found.ledger, joined)
+        gap = breaks.look if self._rules.joining else None
+        placer = BufferPlacer(found, self._rules, self._bytes, gap)
+        for _ in self._watch(placer.add_all(buffers), "reading buffers", len(buffers)):
             pass
         self._widen(found)
-        self._add_objects(found, placer.sums)
-        found.gone = left_of(self._bytes, self._survey.gone, tags)
-        problems.extend(found.logs.problems)
-        return found
+        self._add_objects(found, placer.sums, gap)
+        for run in found.logs.runs if self._rules.joining else ():
+            for entry, place in found.logs.across_offset(run, found.ledger.runs.entries(run.run)):
+                breaks.stopped_at(entry, place)
+        for entry, spans in breaks.found().items():
+            run = found.logs.run_of(found.ledger.runs.of(entry))
+            self._reader.broken.add(run.log, run.file, spans)
+        self._reader.broken.left_out = self._reader.broken.left_out or joined.left_out
 
     # -- what there is ---------------------------------------------------------------------------------------------
 
@@ -176,6 +203,8 @@ class Comparer:
         unsure: frozenset[str] = frozenset()
         for peek in peeks:
             unsure |= peek.unsure
+            if joins_lines(self._reader.input_of(peek.log)):
+                self._rules.joining |= peek.rendered.keys()
             for tag, records in peek.rendered.items():
                 rendered.setdefault(tag, []).extend(records)
                 of_tag.setdefault(tag, []).append(peek)
@@ -203,14 +232,14 @@ class Comparer:
 
     # -- placing ---------------------------------------------------------------------------------------------------
 
-    def _add_objects(self, found: Comparison, sums: Mapping[int, ContentSums | None]) -> None:
+    def _add_objects(self, found: Comparison, sums: Mapping[int, ContentSums | None], gap: Gap | None) -> None:
         """Places the records of all candidates, until nothing is left to be looked for."""
         if not self._options.by_bytes:
             proven = whole_objects(found, self._s3, self._survey.node, sums, self._watch)
             found.proofs.update(proven)
         scans = ObjectScans(found, self._s3, self._rules, self._bytes)
         placer = ObjectPlacer(
-            found, scans, self._rules, self._bytes, self._own_sources, take_ambiguous=self._options.take_ambiguous
+            found, scans, self._rules, self._bytes, self._own_sources, gap, take_ambiguous=self._options.take_ambiguous
         )
         postponed: list[int] = []
         numbers = [n for n in range(len(found.candidates)) if n not in found.proofs]
