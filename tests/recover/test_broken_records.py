@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from command import flbrecover
 from evidence.tail_support import make_db, marker
 from made_node import LOG, MadeNode, body
 
@@ -200,3 +201,21 @@ def test_what_is_no_piece_breaks_nothing(tmp_path: Path, moto) -> None:
     made.write()
     ended = made.node.run("diff", "--agent", "gone", "--json")
     assert ended.one("summary")["states"] == {"lost": 1, "stored": 10}
+
+
+@pytest.mark.parametrize("parser", ["cri", "java"])
+def test_a_saved_plan_knows_the_pieces(parser: str, tmp_path: Path, moto) -> None:
+    made = Pieces(tmp_path / "node", moto, f"saved-{parser}", parser)
+    made.single("object", 5)
+    made.record([2, 1, 2], ["object", "nowhere", "object"])
+    made.single("object", 5)
+    made.record([1, 3], ["object", "nowhere"])
+    made.single("nowhere", 2)
+    made.write()
+    plan = tmp_path / "plan.json"
+    assert made.node.run("diff", "--agent", "gone", "--plan", plan).code == 3
+    where = ("--root", made.node.root, "--endpoint-url", moto.endpoint_url)
+    ended = flbrecover("apply", plan, *where, "--yes")
+    assert ended.code == 0, ended.out.decode() + ended.err
+    assert made.stored() == Counter(made.words)
+    assert flbrecover("verify", plan, *where).code == 0
