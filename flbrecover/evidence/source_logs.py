@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
 from flbrecover.errors import EvidenceError
 from flbrecover.evidence.log_lines import LineRules, LogLines
 from flbrecover.evidence.node import Node
-from flbrecover.fluentbit.log_line import Made, Remark, Report
+from flbrecover.fluentbit.log_line import Breaks, LogLine, Made, Remark, Report, breaks_of
 from flbrecover.fluentbit.pipeline import Pipeline, TailInput
 from flbrecover.fluentbit.tail_records import TailRecords
 from flbrecover.fluentbit.values import SourceRecord
@@ -21,7 +21,8 @@ class SourceRecords:
 
     Raises ConfigError when it is made, for a parser that cannot be used. With ``plain_when_regex_fails`` a regular
     expression that Python cannot take makes plain lines, and a problem. ``problems`` and ``stops_at`` (by file path:
-    see :class:`LogLines`) are complete after the iteration; each iteration starts anew.
+    see :class:`LogLines`) are complete after the iteration; each iteration starts anew. ``broken`` are, by file path,
+    spans that Fluent Bit made records of though more lines of the same record followed.
     """
 
     def __init__(
@@ -32,9 +33,11 @@ class SourceRecords:
         pipeline: Pipeline,
         *,
         plain_when_regex_fails: bool = False,
+        broken: Mapping[str, Iterable[ByteRange]] | None = None,
     ) -> None:
         self._node = node
         self._log = log
+        self._broken = broken or {}
         self._makers = _Makers(log, tail, pipeline, plain_when_regex_fails)
         self.problems: list[Problem] = []
         self.stops_at: dict[str, int] = {}
@@ -54,8 +57,9 @@ class SourceRecords:
         """The records of one of the files; adds to ``problems`` and ``stops_at``."""
         lines = LogLines(self._node, file, self._makers.rules)
         maker = self._makers.new(file, self.problems)
+        breaks = breaks_of(self._broken.get(file.path, ()))
         for line in lines:
-            for made in maker.feed(line):
+            for made in _made(maker, line, breaks):
                 yield self._makers.record(file, made)
         rest = maker.finish()
         for made in rest if lines.complete else ():
@@ -74,14 +78,51 @@ def records_in(
     ranges: Sequence[ByteRange],
     *,
     plain_when_regex_fails: bool = False,
+    broken: Iterable[ByteRange] = (),
 ) -> Iterator[SourceRecord]:
     """The records of one file that certain ranges hold, exactly and in the order as :class:`SourceRecords` gives them.
 
     A range is the span of one record, or of several that follow each other. A record that lies inside another one's
-    span (two streams mixed) has a range of its own. Raises EvidenceError where a range does not hold what it held.
+    span (two streams mixed) has a range of its own. ``broken`` as for :class:`SourceRecords`, of this file. Raises
+    EvidenceError where a range does not hold what it held.
     """
     makers = _Makers(log, tail, pipeline, plain_when_regex_fails)
-    yield from _Rereading(node, file, makers, sorted(ranges, key=lambda r: (r.start, r.end))).records()
+    in_order = sorted(ranges, key=lambda r: (r.start, r.end))
+    yield from _Rereading(node, file, makers, in_order, breaks_of(broken)).records()
+
+
+class SpanRecords:
+    """The records that the lines of one joined record make, where Fluent Bit breaks it off. ``starts`` has where each
+    line begins."""
+
+    def __init__(
+        self,
+        node: Node,
+        log: SourceLog,
+        file: SourceFile,
+        tail: TailInput,
+        pipeline: Pipeline,
+        span: ByteRange,
+        *,
+        plain_when_regex_fails: bool = False,
+    ) -> None:
+        self._file = file
+        self._makers = _Makers(log, tail, pipeline, plain_when_regex_fails)
+        self._lines = list(LogLines(node, file, self._makers.rules, span.start, span.end))
+        self.starts = [line.start for line in self._lines]
+
+    def broken_off(self, broken: Iterable[ByteRange]) -> dict[int, SourceRecord]:
+        """The records by the places where they begin, if those of the spans ``broken`` were broken off."""
+        maker, breaks = self._makers.new(self._file, []), breaks_of(broken)
+        made = [made for line in self._lines for made in _made(maker, line, breaks)]
+        return {m.start: self._makers.record(self._file, m) for m in (*made, *maker.finish())}
+
+
+def _made(maker: TailRecords, line: LogLine, breaks: Breaks) -> list[Made]:
+    """The records that the next line completes, and those that were broken off before it."""
+    if line.start not in breaks:
+        return maker.feed(line)
+    return [*maker.break_off(breaks[line.start]), *maker.feed(line)]
 
 
 class _Makers:
@@ -125,8 +166,9 @@ class _Rereading:
     """One forward pass over a file that reads little more than the ranges; from the file's start where what a line
     means depends on lines long before it."""
 
-    def __init__(self, node: Node, file: SourceFile, makers: _Makers, ranges: list[ByteRange]) -> None:
+    def __init__(self, node: Node, file: SourceFile, makers: _Makers, ranges: list[ByteRange], breaks: Breaks) -> None:
         self._node = node
+        self._breaks = breaks
         self._file = file
         self._makers = makers
         self._todo = list(reversed(ranges))
@@ -163,7 +205,7 @@ class _Rereading:
             while self._todo and self._todo[-1].start < line.end:
                 wanted = self._todo.pop()
                 self._active.append([wanted.start, wanted.end])
-            made = maker.feed(line)
+            made = _made(maker, line, self._breaks)
             if maker.guessed:
                 self._jumps = False
                 return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import NamedTuple
 
 from flbrecover.fluentbit.values import Fields
@@ -51,6 +51,18 @@ class Made(NamedTuple):
     terminated: bool = True
 
 
+Breaks = Mapping[int, Container[int]]
+"""Before the line at which place Fluent Bit broke records off, and where those began."""
+
+
+def breaks_of(broken: Iterable[ByteRange]) -> Breaks:
+    """Of the spans of records that were broken off."""
+    found: dict[int, set[int]] = {}
+    for span in broken:
+        found.setdefault(span.end, set()).add(span.start)
+    return found
+
+
 class LineJoiner:
     """Base of what joins lines into records. ``feed`` gives the records that a line completes (the line's own is the
     last), ``finish`` what was still waiting for more at the end of the file."""
@@ -60,6 +72,11 @@ class LineJoiner:
 
     def finish(self) -> list[Made]:
         return []
+
+    def break_off(self, starts: Container[int]) -> list[Made]:
+        """The records that wait for more lines and began at one of these places, as they are. What comes next begins
+        new ones, as it does after Fluent Bit's flush timer."""
+        return self.finish() if any(start in starts for start in self.waiting()) else []
 
     def waiting(self) -> list[int]:
         """Where the records that wait for more lines begin."""

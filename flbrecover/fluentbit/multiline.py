@@ -3,12 +3,12 @@
 Every multiline parser keeps groups (one a value of its ``key_group``: stdout and stderr are joined apart). A line goes
 to the parser that took the last one, then to the others in order; a line that none takes completes all that is waiting
 and is a record of its own. What is still waiting at the end of a file is a record, too: Fluent Bit completes it after
-``flush_timeout`` (4 s by default). That it may do so in the middle of a record is not modelled.
+``flush_timeout`` (4 s by default). Where it did so in the middle of a record, ``break_off`` does so here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 from flbrecover.fluentbit.log_line import LineJoiner, LogLine, Made, Remark, Report
@@ -224,6 +224,10 @@ class MultilineJoiner(LineJoiner):
         """All that waits, in the order in which it began."""
         made = [made for instance in self._instances for made in instance.flush_all()]
         return sorted(made, key=lambda m: m.start)
+
+    def break_off(self, starts: Container[int]) -> list[Made]:
+        of_all = [(i, group) for i in self._instances for group in i.groups.values()]
+        return [made for i, group in of_all if group.start in starts for made in i.flush(group)]
 
     def waiting(self) -> list[int]:
         return [g.start for instance in self._instances for g in instance.groups.values() if g.start >= 0]

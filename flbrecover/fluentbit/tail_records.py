@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 
 from flbrecover.errors import ConfigError
 from flbrecover.fluentbit import multiline_rules, parsers
@@ -77,6 +78,11 @@ class TailRecords:
                 what = f"{expression.owner}: its regular expression did not finish in {parsers.MATCH_SECONDS:g} s for"
                 what += f" {expression.unfinished} lines, which are taken as not parsed"
                 self._report(Remark(what, ByteRange(0, self._end)))
+        return [self._with_keys(m, m.end) for m in made] if self._core else made
+
+    def break_off(self, starts: Container[int]) -> list[Made]:
+        """What waits for more lines and began at one of these places, ended before the next line."""
+        made = self._joiner.break_off(starts) if self._joiner else []
         return [self._with_keys(m, m.end) for m in made] if self._core else made
 
     def waiting(self) -> list[int]:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 class Copy:
     """One record of the sequence. ``keys`` are its match keys (several where it could be of several logs), or what
     makes them: a record is taken apart only if it has to be. ``own`` is the hash of what all copies of it have in
-    common (0: not known)."""
+    common (0: not known). ``data`` is the record itself, where it may be asked for."""
 
-    __slots__ = ("_keys", "digest", "index", "own", "time_ns")
+    __slots__ = ("_keys", "data", "digest", "index", "own", "time_ns")
 
     def __init__(
         self,
@@ -19,12 +19,14 @@ class Copy:
         keys: tuple[bytes, ...] | Callable[[], tuple[bytes, ...]],
         time_ns: int | None,
         own: int = 0,
+        data: bytes = b"",
     ) -> None:
         self.index = index
         self.digest = digest
         self._keys = keys
         self.time_ns = time_ns
         self.own = own
+        self.data = data
 
     @property
     def keys(self) -> tuple[bytes, ...]:

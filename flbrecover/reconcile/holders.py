@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from flbrecover.model import BufferFile, ByteRange
+from flbrecover.reconcile.breaks import Gap
 from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.follow import following
@@ -130,7 +131,12 @@ CopyAt = Callable[[int], Copy]
 
 
 def place_holder(
-    ledger: Ledger, holder: Holder, batches: Iterable[tuple[Batch, CopyAt]], *, precise: Precision
+    ledger: Ledger,
+    holder: Holder,
+    batches: Iterable[tuple[Batch, CopyAt]],
+    *,
+    precise: Precision,
+    gap: Gap | None = None,
 ) -> None:
     """Puts all records of a buffer file on the ledger, each on the entry of its source record or on one of its own.
     What follows each other as it does in the log is placed together, without a look at the single record."""
@@ -147,6 +153,7 @@ def place_holder(
         tags=(holder.buffer.tag or "",),
         precise=precise,
         latest=True,
+        gap=gap,
     )
     for batch, copy_at in batches:
         first = len(holder)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 
+from flbrecover.reconcile.breaks import At, Gap
 from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.entry_search import EntrySearch
@@ -33,7 +34,8 @@ class Placement:
 
     ``tags``: only entries of these tags (None: all). ``latest``: such a sequence is what was read last (a buffer) and
     not what was delivered first (an object). ``ours`` may be set for an object that flbrecover wrote: it holds nothing
-    but records of this node, picked out of their neighbourhood.
+    but records of this node, picked out of their neighbourhood. ``gap`` hears of strangers that may be pieces of
+    joined records; those it takes are left to it.
     """
 
     def __init__(
@@ -46,12 +48,14 @@ class Placement:
         precise: Precision = ALWAYS,
         take_ambiguous: bool = True,
         latest: bool = False,
+        gap: Gap | None = None,
     ) -> None:
         self._ledger = ledger
         self._entries = EntrySearch(ledger, taken, tags=tags, precise=precise, latest=latest)
         self._take_ambiguous = take_ambiguous
         self._dates = precise
         self._latest = latest
+        self._gap = gap
         self._last: tuple[int, int] | None = None  # index and entry of the latest record that was placed
         self._strange: dict[int, Copy] = {}  # strangers since then, by index
         self._place_at = place
@@ -116,6 +120,7 @@ class Placement:
     def pass_by(self, count: int) -> None:
         """So many strangers, of whom nothing is kept."""
         self._settle(NONE)
+        self._tell_gap(None)
         self._previous = NONE
         self._strange = {}
         self._last = None
@@ -129,6 +134,7 @@ class Placement:
     def finish(self) -> None:
         """The sequence is over."""
         ambiguous = self.is_uncertain()
+        self._tell_gap(None)
         self._previous = NONE
         if ambiguous and not self.ours:
             self.ambiguous = len(self._loose)
@@ -164,8 +170,9 @@ class Placement:
         of Fluent Bit, or a filter, that writes a field in another way does not make another record of it."""
         if not self._strange:
             return
+        taken = self._tell_gap((copy.index, entry))
         strange, self._strange = self._strange, {}
-        if self._last is None or copy.index - self._last[0] != entry - self._last[1]:
+        if taken or self._last is None or copy.index - self._last[0] != entry - self._last[1]:
             return
         index, before = self._last
         if before >= entry or self._ledger.runs.of(before) != self._ledger.runs.of(entry):
@@ -177,6 +184,10 @@ class Placement:
                 self._entries.take(there)
                 self.placed += 1
                 self._place_at(between, there)
+
+    def _tell_gap(self, after: At | None) -> bool:
+        """Tells of the strangers since the latest record that was placed. Are some of them accounted for?"""
+        return self._gap is not None and bool(self._strange) and self._gap(self._last, self._strange, after)
 
     def _settle(self, anchor: int) -> None:
         """Places what is pending between the record before it and ``anchor`` (NONE: a stranger or the end)."""

@@ -44,7 +44,8 @@ class Piece:
     """Records of one file. ``ranges`` cover exactly the wanted records (for ``.gz`` logs: of the uncompressed content).
 
     For logs: ``input_number`` names the tail input, ``log_name`` the path that its tag was made from, ``dates`` the
-    estimated dates (empty where the lines carry their time).
+    estimated dates (empty where the lines carry their time), ``broken`` spans that were records of their own though
+    more lines of the same record follow.
     """
 
     path: str
@@ -54,6 +55,7 @@ class Piece:
     input_number: int = 0
     log_name: str = ""
     dates: tuple[Dates, ...] = ()
+    broken: tuple[ByteRange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,11 +220,12 @@ def _action(action: Action) -> dict[str, Any]:
 
 
 def _piece_body(piece: Piece) -> dict[str, Any]:
-    return {
+    body: dict[str, Any] = {
         "path": piece.path, "kind": piece.kind, "ranges": [[r.start, r.end] for r in piece.ranges],
         "records": piece.records, "input_number": piece.input_number, "log_name": piece.log_name,
         "dates": [[d.records, d.from_ns, d.to_ns, d.first, d.total] for d in piece.dates],
     }  # fmt: skip
+    return {**body, "broken": [[r.start, r.end] for r in piece.broken]} if piece.broken else body
 
 
 def _plan(body: Mapping[str, Any]) -> Plan:
@@ -270,4 +273,5 @@ def _piece(p: Mapping[str, Any]) -> Piece:
         input_number=int(p["input_number"]),
         log_name=str(p["log_name"]),
         dates=tuple(Dates(*map(int, d)) for d in p["dates"]),
+        broken=tuple(ByteRange(int(start), int(end)) for start, end in p.get("broken", ())),
     )

@@ -20,9 +20,11 @@ from io import BytesIO
 import xxhash
 
 from flbrecover.fluentbit.json_members import Members
+from flbrecover.reconcile.edges import Edges
 from flbrecover.reconcile.follow import following
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.own_parts import OwnParts
+from flbrecover.reconcile.segments import Follow, Lines, Segment, Strangers
 from flbrecover.reconcile.sorted_index import KeySet
 
 AT_ONCE = 512  # lines that a probe looks at together
@@ -125,37 +127,6 @@ def _spells_freely(text: bytes) -> bool:
     return escapes or b"\x7f" in text or not text.isascii()
 
 
-@dataclass(frozen=True, slots=True)
-class Strangers:
-    """``count`` lines from number ``index`` on are copies of no entry."""
-
-    index: int
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """Lines from number ``index`` on that placement has to look at."""
-
-    index: int
-    lines: list[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Follow:
-    """Lines from number ``index`` on have the own parts of ``entries``, one after the other, if the line before them is
-    the entry before those. ``first`` and ``last`` are the outermost lines; ``some`` are a few more from the start."""
-
-    index: int
-    entries: range
-    first: bytes
-    last: bytes
-    some: tuple[bytes, ...] = ()
-
-
-Segment = Strangers | Lines | Follow
-
-
 @dataclass
 class _Block:
     """Lines that are scanned together: their own parts; ``hits``, those whose own parts entries may have, once they are
@@ -198,9 +169,18 @@ class _Block:
 class Scanner:
     """Scans objects of one key format and tag. ``known`` has the own parts of its entries; ``probes`` have to agree on
     what is a stranger; without any, the own part alone tells. ``siblings`` is how many lines of a run are handed over
-    for what they carry besides."""
+    for what they carry besides; ``joins`` says that strangers may be pieces of records whose lines our logs join."""
 
-    def __init__(self, ledger: Ledger, cut: Cut, known: OwnParts, probes: Sequence[Probe], siblings: int) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        cut: Cut,
+        known: OwnParts,
+        probes: Sequence[Probe],
+        siblings: int,
+        *,
+        joins: bool = False,
+    ) -> None:
         self._cut = cut
         self._known = known
         self._probes = probes
@@ -208,11 +188,13 @@ class Scanner:
         self._ledger = ledger
         self._size = len(ledger)
         self._logs = ledger.indexed
+        self._edges = Edges() if joins else None
 
     def scan(self, texts: Iterable[bytes]) -> Iterator[Segment]:
         """Segments that cover all lines, in order; each line ends with its newline."""
         held: list[bytes] = []  # of strangers since the last line that was found, at most MOST_HELD
         strange = index = 0
+        found = False  # a line, so far
         after = -1  # the entry that the next line has if it follows the last one that was found
         for text in texts:
             block = _Block(text, self._cut.owns_in(text), self._probes)
@@ -233,26 +215,35 @@ class Scanner:
                         held += block.lines[at:end]
                     else:
                         held = []
+                    if self._edges:
+                        self._edges.add(block, at, end, found_before=found)
                     strange += end - at
                     at = end
                     continue
                 entry = self._known.only(block.found[at])
                 if strange:
-                    yield self._gap(index + at - strange, strange, held, after, entry)
+                    yield from self._gap(index + at - strange, strange, held, after, entry)
                     held, strange = [], 0
                 yield Lines(index + at, [block.lines[at]])
+                found = True
                 after = entry + 1 if entry >= 0 else -1
                 at += 1
             index += len(block)
-        if strange:
+        if strange and self._edges:
+            yield from self._edges.take(index - strange, strange, found_before=found, found_after=False)
+        elif strange:
             yield Strangers(index - strange, strange)
 
-    def _gap(self, index: int, count: int, held: list[bytes], after: int, entry: int) -> Segment:
+    def _gap(self, index: int, count: int, held: list[bytes], after: int, entry: int) -> Iterator[Segment]:
         """Strangers between two lines that were found, where as many entries lie between those, may be these entries
-        in another spelling: placement decides."""
+        in another spelling, or else the outer ones pieces of those entries: placement decides."""
+        edges = list(self._edges.take(index, count, found_before=True, found_after=True)) if self._edges else []
         if after >= 0 and entry - after == count == len(held):
-            return Lines(index, held)
-        return Strangers(index, count)
+            yield Lines(index, held)
+        elif edges and (after < 0 or entry != after):
+            yield from edges
+        else:
+            yield Strangers(index, count)
 
     def _strangers(self, block: _Block, at: int) -> int:
         """Behind the strangers that begin at line ``at``."""

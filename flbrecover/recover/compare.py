@@ -17,6 +17,7 @@ from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.model import SECOND_NS, BufferFile, Problem
+from flbrecover.reconcile.breaks import BreakSearch, Gap
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.match_key import rule_for
 from flbrecover.reconcile.precision import ALWAYS, FINE, NEVER, Precision, precision_of
@@ -25,6 +26,7 @@ from flbrecover.recover import look_back
 from flbrecover.recover.candidates import Candidates
 from flbrecover.recover.comparison import ESTIMATED, SOURCE, TAG, Comparison, ascii_path
 from flbrecover.recover.gone import SourceBytes, left_of, source_bytes
+from flbrecover.recover.joined import JoinedRecords, joins_lines
 from flbrecover.recover.log_entries import LogEntries
 from flbrecover.recover.log_reader import LogReader, Peek, unusable
 from flbrecover.recover.object_records import ObjectRecords
@@ -86,33 +88,60 @@ class Comparer:
         peeks = self._peeks(problems)
         tags = {s.buffer.tag for s in samples if s.buffer.tag is not None} | {t for p in peeks for t in p.rendered}
         tags |= {g.tag for g in self._survey.gone if matches(self._output.route, g.tag)}
-        of_tag, of_others = self._precisions(samples)
-        found = Comparison(
-            self._survey, self._output, self._style, of_others,
-            Ledger(time_resolution_ns=self._format.resolution_ns, new=self._scratch.column),
-            self._window(samples, peeks), self._scratch, LogEntries(self._scratch.column), problems=problems,
-            of_tag=of_tag,
-        )  # fmt: skip
+        self._of_tag, self._of_others = self._precisions(samples)
         self._patterns, refused = patterns_of(self._key_format, tags)
         problems.extend(refused)
-        found.uncompared = tags - self._patterns.keys()
+        found = self._begin(self._window(samples, peeks), problems)
         found.candidates = self._candidates(found.window)
         self._make_rules(found, samples, peeks)
         peeks = [replace(p, rendered={}) for p in peeks]  # hundreds of logs: their samples would take memory
+        fine = {s.buffer.path for s in samples if self._precision(s.times) == FINE}
+        buffers = [s.buffer for s in samples]
+        self._place(found, peeks, buffers, fine)
+        if self._reader.broken.records:
+            # Some records of the log are in pieces: everything is placed anew, with an entry for each piece.
+            candidates, found = found.candidates, self._begin(found.window, problems)
+            found.candidates = candidates
+            self._bytes = source_bytes(self._survey, self._style)
+            self._rules.joining.clear()  # what was found is all that is looked for
+            self._place(found, peeks, buffers, fine)
+        found.uncompared = tags - self._patterns.keys()
+        found.gone = left_of(self._bytes, self._survey.gone, tags)
+        found.problems.extend([*self._reader.broken.notes(), *found.logs.problems])
+        return found
+
+    def _begin(self, window: Window, problems: Sequence[Problem]) -> Comparison:
+        return Comparison(
+            self._survey, self._output, self._style, self._of_others,
+            Ledger(time_resolution_ns=self._format.resolution_ns, new=self._scratch.column),
+            window, self._scratch, LogEntries(self._scratch.column), self._reader.broken, problems=[*problems],
+            of_tag=self._of_tag,
+        )  # fmt: skip
+
+    def _place(
+        self, found: Comparison, peeks: Sequence[Peek], buffers: Sequence[BufferFile], fine: Collection[str]
+    ) -> None:
+        """Puts all records on the ledger. Where some that the log joins are in pieces, the reader knows afterwards."""
         files = sum(len(peek.log.files) for peek in peeks)
         for _ in self._watch(LogPlacer(found, self._reader, self._rules).add_all(peeks), "reading logs", files):
             pass
         found.ledger.index_keys()
-        fine = {s.buffer.path for s in samples if self._precision(s.times) == FINE}
-        placer = BufferPlacer(found, self._rules, self._bytes, fine)
-        for _ in self._watch(placer.add_all([s.buffer for s in samples]), "reading buffers", len(samples)):
+        joined = JoinedRecords(found, self._reader, self._rules)
+        breaks = BreakSearch(found.ledger, joined)
+        gap = breaks.look if self._rules.joining else None
+        placer = BufferPlacer(found, self._rules, self._bytes, fine, gap)
+        for _ in self._watch(placer.add_all(buffers), "reading buffers", len(buffers)):
             pass
         self._widen(found)
-        self._add_objects(found, placer.sums)
-        self._look_back(found, {peek.log.name for peek in peeks if is_untimed(peek)})
-        found.gone = left_of(self._bytes, self._survey.gone, tags)
-        problems.extend(found.logs.problems)
-        return found
+        self._add_objects(found, placer.sums, gap)
+        self._look_back(found, {peek.log.name for peek in peeks if is_untimed(peek)}, gap)
+        for run in found.logs.runs if self._rules.joining else ():
+            for entry, place in found.logs.across_offset(run, found.ledger.runs.entries(run.run)):
+                breaks.stopped_at(entry, place)
+        for entry, spans in breaks.found().items():
+            run = found.logs.run_of(found.ledger.runs.of(entry))
+            self._reader.broken.add(run.log, run.file, spans)
+        self._reader.broken.left_out = self._reader.broken.left_out or joined.left_out
 
     # -- what there is ---------------------------------------------------------------------------------------------
 
@@ -200,6 +229,8 @@ class Comparer:
         unsure: frozenset[str] = frozenset()
         for peek in peeks:
             unsure |= peek.unsure
+            if joins_lines(self._reader.input_of(peek.log)):
+                self._rules.joining |= peek.rendered.keys()
             for tag, records in peek.rendered.items():
                 rendered.setdefault(tag, []).extend(records)
                 of_tag.setdefault(tag, []).append(peek)
@@ -228,14 +259,14 @@ class Comparer:
 
     # -- placing ---------------------------------------------------------------------------------------------------
 
-    def _add_objects(self, found: Comparison, sums: Mapping[int, ContentSums | None]) -> None:
+    def _add_objects(self, found: Comparison, sums: Mapping[int, ContentSums | None], gap: Gap | None) -> None:
         """Places the records of all candidates, until nothing is left to be looked for."""
         if not self._options.by_bytes:
             proven = whole_objects(found, self._s3, self._survey.node, sums, self._watch)
             found.proofs.update(proven)
-        self._place(found, [n for n in range(len(found.candidates)) if n not in found.proofs])
+        self._place_objects(found, [n for n in range(len(found.candidates)) if n not in found.proofs], gap)
 
-    def _look_back(self, found: Comparison, untimed: Collection[str]) -> None:
+    def _look_back(self, found: Comparison, untimed: Collection[str], gap: Gap | None) -> None:
         """Places the records of objects from before the window, as long as lines of logs (of these names) are missing
         that may have been read before anything that is known of their files."""
         start = found.window.start_ns
@@ -252,13 +283,13 @@ class Comparer:
             known = {(c.object.key, c.object.etag) for c in found.candidates}
             first = len(found.candidates)
             found.candidates.extend(c for c in there if (c.object.key, c.object.etag) not in known)
-            self._place(found, range(first, len(found.candidates)))
+            self._place_objects(found, range(first, len(found.candidates)), gap)
 
-    def _place(self, found: Comparison, numbers: Sequence[int]) -> None:
+    def _place_objects(self, found: Comparison, numbers: Sequence[int], gap: Gap | None) -> None:
         """Places the records of these candidates."""
         scans = ObjectScans(found, self._s3, self._rules, self._bytes)
         placer = ObjectPlacer(
-            found, scans, self._rules, self._bytes, self._own_sources, take_ambiguous=self._options.take_ambiguous
+            found, scans, self._rules, self._bytes, self._own_sources, gap, take_ambiguous=self._options.take_ambiguous
         )
         postponed: list[int] = []
         placed = placer.add_all(numbers, lambda n: not self._is_settled(found, found.candidates[n].tags))

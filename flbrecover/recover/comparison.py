@@ -14,6 +14,7 @@ from flbrecover.reconcile.holders import Holder
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.precision import Precision, strictest
 from flbrecover.reconcile.rebuild import Siblings
+from flbrecover.recover.broken import Broken
 from flbrecover.recover.candidates import Candidate, Candidates
 from flbrecover.recover.gone import Gone
 from flbrecover.recover.log_entries import LogEntries
@@ -31,9 +32,10 @@ class Comparison:
     """One output's records, each with its place. Numbers in ``ledger.stored`` are indexes into ``candidates``. Entries
     below ``len(logs)`` are those of logs. ``precision`` is that of tags without one of their own in ``of_tag``.
 
-    ``denied`` are the candidates that could not be read at all: what they hold nobody knows. ``uncompared`` are tags
-    whose keys cannot be recognised. ``proofs`` has the candidates that were not read, but shown to be what a buffer
-    file holds, with how; ``not_read`` counts those that nothing was left to be looked for in.
+    ``broken`` says where joined records were found to be in pieces, each of which has an entry. ``denied`` are the
+    candidates that could not be read at all: what they hold nobody knows. ``uncompared`` are tags whose keys cannot be
+    recognised. ``proofs`` has the candidates that were not read, but shown to be what a buffer file holds, with how;
+    ``not_read`` counts those that nothing was left to be looked for in.
     """
 
     survey: Survey
@@ -44,6 +46,7 @@ class Comparison:
     window: Window
     scratch: Scratch
     logs: LogEntries
+    broken: Broken
     holders: list[Holder] = field(default_factory=list)
     candidates: Candidates = field(default_factory=lambda: Candidates(""))
     siblings: dict[str, Siblings] = field(default_factory=dict)

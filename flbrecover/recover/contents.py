@@ -109,7 +109,10 @@ class Contents:
         input_ = self._survey.input_of(log)
         dates = _dates(piece.dates)
         node, pipeline = self._survey.node, self._survey.pipeline
-        for record in records_in(node, log, file, input_, pipeline, piece.ranges, plain_when_regex_fails=self._plain):
+        wanted = records_in(
+            node, log, file, input_, pipeline, piece.ranges, plain_when_regex_fails=self._plain, broken=piece.broken
+        )
+        for record in wanted:
             for outcome in self._chain.apply(record):
                 if outcome.tag != tag or outcome.fate == "dropped" or not matches(self._output.route, tag):
                     continue

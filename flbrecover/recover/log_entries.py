@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flbrecover.fluentbit.filters import Names
 from flbrecover.model import ByteRange, Problem, SourceFile, SourceLog
 from flbrecover.reconcile.columns import NewColumn, in_memory
 from flbrecover.recover.read_log import Doubt, LogFacts, Rows
+
+MOST_MIXED = 8  # records that are read at the same time: one of each stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,16 @@ class LogEntries:
         """The log run with this number on the ledger: runs were added in the order of their numbers."""
         at = bisect_left(self.runs, run, key=lambda r: r.run)
         return self.runs[at]
+
+    def across_offset(self, run: LogRun, entries: range) -> Iterator[tuple[int, int]]:
+        """Those of the entries of a run in the midst of whose records Fluent Bit stopped reading, with the place."""
+        place = run.file.read_to
+        if place is None:
+            return
+        first = bisect_right(entries, place, key=self.ends.__getitem__)  # records are in the order of their ends
+        for entry in entries[first : first + MOST_MIXED]:
+            if self.starts[entry] < place < self.ends[entry]:
+                yield entry, place
 
     def doubt(self, entry: int) -> Doubt | None:
         """Why the record of an entry may have been dropped on purpose; None where it was not."""

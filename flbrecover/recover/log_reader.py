@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from flbrecover.errors import ConfigError
-from flbrecover.evidence.source_logs import SourceRecords
+from flbrecover.evidence.source_logs import SourceRecords, SpanRecords
 from flbrecover.fluentbit.column_form import COLUMNAR
 from flbrecover.fluentbit.filters import FilterChain, Outcome
 from flbrecover.fluentbit.formats import format_of
@@ -16,7 +16,8 @@ from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import S3Output, TailInput
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.fluentbit.values import SourceRecord, constant_names
-from flbrecover.model import SECOND_NS, Problem, SourceLog
+from flbrecover.model import SECOND_NS, ByteRange, Problem, SourceFile, SourceLog
+from flbrecover.recover.broken import Broken
 from flbrecover.recover.survey import Survey
 
 SAMPLE = 200
@@ -55,6 +56,7 @@ class LogReader:
         self._columnar = self._style.format in COLUMNAR
         self._plain = plain_lines
         self._routed: dict[str, bool] = {}  # by tag: does the output take it?
+        self.broken = Broken()
         self.now_ns = survey.node.moment_ns(now_ns)
 
     @property
@@ -66,10 +68,19 @@ class LogReader:
         return SourceRecords(
             self._survey.node,
             log,
-            self._survey.input_of(log),
+            self.input_of(log),
             self._survey.pipeline,
             plain_when_regex_fails=self._plain,
+            broken={file.path: self.broken.of(log, file) for file in log.files},
         )
+
+    def span(self, log: SourceLog, file: SourceFile, span: ByteRange) -> SpanRecords:
+        """What the lines of one record make where it is broken off. Raises EvidenceError."""
+        node, pipeline = self._survey.node, self._survey.pipeline
+        return SpanRecords(node, log, file, self.input_of(log), pipeline, span, plain_when_regex_fails=self._plain)
+
+    def input_of(self, log: SourceLog) -> TailInput:
+        return self._survey.input_of(log)
 
     def outcomes(self, record: SourceRecord) -> Iterator[tuple[Outcome, bytes | None, Members | None]]:
         """What reaches the output of a record, rendered and comparable, with its members where they are at hand; None
@@ -104,7 +115,7 @@ class LogReader:
         own: dict[str, set[str]] = {}
         first: int | None = None
         parsed = fine = False
-        tail = self._survey.input_of(log)
+        tail = self.input_of(log)
         has_parser = bool(tail.parser or tail.multiline_parsers or tail.docker_mode)
         retags = any(f.name == "rewrite_tag" for f in self._survey.pipeline.filters)
         for _, record in self.source(log):

@@ -16,6 +16,7 @@ from flbrecover.evidence.buffer_records import BufferRecords
 from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.record_split import Lines
 from flbrecover.model import BufferFile, ByteRange, Problem, Record
+from flbrecover.reconcile.breaks import Gap
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.held_records import Halves
 from flbrecover.reconcile.holders import Batch, CopyAt, Holder, place_by_digest, place_holder
@@ -72,11 +73,14 @@ class _Together:
 
 class BufferPlacer:
     """Places one buffer file after the other. ``fine`` are the paths of those whose dates tell one record from another,
-    but for a few. Afterwards ``sums`` has what identifies the content of each, by the
-    number of its holder."""
+    but for a few; ``gap`` hears of strangers that may be pieces of joined records. Afterwards ``sums`` has what
+    identifies the content of each, by the number of its holder."""
 
-    def __init__(self, found: Comparison, rules: Rules, counted: SourceBytes, fine: Collection[str]) -> None:
+    def __init__(
+        self, found: Comparison, rules: Rules, counted: SourceBytes, fine: Collection[str], gap: Gap | None
+    ) -> None:
         self._found = found
+        self._gap = gap
         self._rules = rules
         self._counted = counted
         self._fine = fine
@@ -192,7 +196,9 @@ class BufferPlacer:
         gone = self._counted.wanted([buffer.tag or ""])
         sizes: list[list[int]] = []  # in the log, of each record; only where something is gone
         copies = self._copies(buffer, records, gone, sizes)
-        place_holder(found.ledger, holder, copies, precise=found.precision_of([buffer.tag or ""]))
+        gap = self._gap if (buffer.tag or "") in self._rules.joining else None
+        precise = found.precision_of([buffer.tag or ""])
+        place_holder(found.ledger, holder, copies, precise=precise, gap=gap)
         for of_record, entry in zip(sizes, holder.entries, strict=False):
             if entry >= len(found.logs):
                 self._counted.count(gone, of_record)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 
 from flbrecover.fluentbit.formats import format_of
 from flbrecover.model import ByteRange, Record
+from flbrecover.reconcile.breaks import Gap
 from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.placement import Placement
-from flbrecover.reconcile.scan import Follow, Segment, Strangers
+from flbrecover.reconcile.segments import Follow, Segment, Strangers
 from flbrecover.recover.comparison import ESTIMATED, SOURCE, TAG, Comparison, ascii_path
 from flbrecover.recover.gone import SourceBytes
 from flbrecover.recover.object_records import ObjectRecords
@@ -23,7 +24,8 @@ _NO_SPAN = ByteRange(0, 0)  # where in the object a line lay plays no part
 
 
 class ObjectPlacer:
-    """Places one candidate after the other. ``own_sources`` are the files that only objects of this node name."""
+    """Places one candidate after the other. ``own_sources`` are the files that only objects of this node name;
+    ``gap`` hears of strangers that may be pieces of joined records."""
 
     def __init__(
         self,
@@ -32,6 +34,7 @@ class ObjectPlacer:
         rules: Rules,
         counted: SourceBytes,
         own_sources: Collection[str],
+        gap: Gap | None,
         *,
         take_ambiguous: bool,
     ) -> None:
@@ -40,6 +43,7 @@ class ObjectPlacer:
         self.rules = rules
         self.counted = counted
         self.own_sources = own_sources
+        self.gap = gap
         self.take_ambiguous = take_ambiguous
         self.origins = OriginEntries(found)
 
@@ -80,6 +84,7 @@ class _OneObject:
             tags=self._candidate.tags,
             precise=self._found.precision_of(self._candidate.tags),
             take_ambiguous=placer.take_ambiguous,
+            gap=None if placer.rules.joining.isdisjoint(self._candidate.tags) else placer.gap,
         )
 
     def place(self, *, last: bool, scanned: Scanned | None) -> bool:

@@ -244,16 +244,17 @@ class Planner:
         states = {self._states[entries.start] for _, ranges in group for entries in ranges}
         for run, ranges in group:
             logs = self._comparison.logs
-            spans = ((logs.starts[e], logs.ends[e]) for entries in ranges for e in entries)
+            spans = join_ranges(((logs.starts[e], logs.ends[e]) for entries in ranges for e in entries), between=0)
             pieces.append(
                 Piece(
                     run.file.path,
                     "log",
-                    tuple(join_ranges(spans, between=0)),
+                    tuple(spans),
                     sum(map(len, ranges)),
                     run.log.input_number,
                     run.log.name,
                     tuple(times.dates(run, (e for entries in ranges for e in entries))),
+                    self._comparison.broken.near(run.log, run.file, spans),
                 )
             )
         reasons = {

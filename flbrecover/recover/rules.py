@@ -24,7 +24,8 @@ class Rules:
     """What is known of each tag of one output: how its records are found again.
 
     ``cuts`` has the tags whose records can be scanned (:mod:`scan`); ``probes`` those of them with logs whose fields
-    are compared. A tag without logs has no rule: only exact bytes count.
+    are compared; ``joining`` those with logs whose input joins lines. A tag without logs has no rule: only exact bytes
+    count.
     """
 
     style: RecordStyle
@@ -32,6 +33,7 @@ class Rules:
     of_tag: dict[str, MatchRule] = field(default_factory=dict)
     cuts: dict[str, Cut] = field(default_factory=dict)
     probes: dict[str, Probe] = field(default_factory=dict)
+    joining: set[str] = field(default_factory=set)
 
     def of(self, tags: Iterable[str]) -> list[MatchRule]:
         return list(dict.fromkeys(self.of_tag[tag] for tag in tags if tag in self.of_tag))
@@ -49,7 +51,7 @@ class Rules:
         if not rules:
             return Copy(index, digest_of(data), (), record.time_ns, own)
         keys = lambda: tuple(dict.fromkeys(key for rule in rules for key in rule.of_copy(data)))  # noqa: E731
-        return Copy(index, digest_of(data), keys, record.time_ns, own)
+        return Copy(index, digest_of(data), keys, record.time_ns, own, data)
 
     def add_cut(
         self,

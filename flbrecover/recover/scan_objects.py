@@ -10,7 +10,8 @@ from itertools import islice
 from flbrecover.bucket.client import S3
 from flbrecover.reconcile.own_parts import OwnIndex
 from flbrecover.reconcile.rebuild import MOST_SIBLINGS
-from flbrecover.reconcile.scan import Scanner, Segment
+from flbrecover.reconcile.scan import Scanner
+from flbrecover.reconcile.segments import Segment
 from flbrecover.recover.comparison import Comparison
 from flbrecover.recover.gone import SourceBytes
 from flbrecover.recover.object_records import ObjectRecords
@@ -55,7 +56,8 @@ class ObjectScans:
         assert cut is not None
         probes = [self._rules.probes[tag] for tag in tags if tag in self._rules.probes]
         siblings = self._wanted_siblings(number) if siblings is None else siblings
-        return Scanner(self.found.ledger, cut, known, probes, siblings).scan(records.texts())
+        joins = not self._rules.joining.isdisjoint(tags)
+        return Scanner(self.found.ledger, cut, known, probes, siblings, joins=joins).scan(records.texts())
 
     def in_turn(self, numbers: Sequence[int], wanted: Callable[[int], bool]) -> Iterator[tuple[int, Scanned | None]]:
         """The numbers in their order, with what a scan told of it where that is done. What is not ``wanted`` when its

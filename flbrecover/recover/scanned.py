@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flbrecover.model import Problem
-from flbrecover.reconcile.scan import Follow, Lines, Segment
+from flbrecover.reconcile.segments import Follow, Lines, Segment
 
 MOST_BYTES = 4 << 20  # of lines that are sent over; an object that needs more is scanned here
 

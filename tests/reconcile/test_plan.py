@@ -21,6 +21,9 @@ from flbrecover.reconcile.plan import (
     to_json,
 )
 
+PIECE = Piece(
+    "/f", "log", (ByteRange(0, 5), ByteRange(9, 12)), 2, 3, "/l", (Dates(2, 1, 8, 0, 2),), (ByteRange(9, 10),)
+)
 PLAN = Plan(
     tool="flbrecover 0",
     created_ns=1,
@@ -34,7 +37,7 @@ PLAN = Plan(
         CompleteUpload(1, 0, "b", "k", "id", (UploadPart(1, "e", None), UploadPart(2, "f", 7)), "why"),
         PutRecords(
             2, 0, "b", "t", "k2",
-            (Piece("/f", "log", (ByteRange(0, 5), ByteRange(9, 12)), 2, 3, "/l", (Dates(2, 1, 8, 0, 2),)),),
+            (PIECE,),
             2, 8, "cd", 1, 8, "why", True, Additions((("a", "1"),), (("b", '{"x":"é"}'),), ("c",), 4), ("id",),
         ),
     ),

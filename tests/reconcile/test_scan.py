@@ -13,7 +13,8 @@ from flbrecover.reconcile.columns import in_memory
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.own_parts import OwnIndex
 from flbrecover.reconcile.runs import Run
-from flbrecover.reconcile.scan import Cut, Follow, Lines, Probe, Scanner
+from flbrecover.reconcile.scan import Cut, Probe, Scanner
+from flbrecover.reconcile.segments import Follow, Lines
 from flbrecover.reconcile.sorted_index import KeySet
 
 TEXT = st.text('abAB"\\/u0é{}:,\x7f', max_size=4) | st.sampled_from(["abc", "other", 'a\\"b'])
@@ -61,9 +62,15 @@ LINES = st.lists(st.sampled_from([b"{}", b'{"a":1}', b"", b"one", b"two", b"thre
 
 
 @settings(max_examples=300)
-@given(ours=st.lists(LINES, max_size=3), theirs=LINES, cuts=st.sets(st.integers(0, 30)), siblings=st.integers(0, 3))
+@given(
+    ours=st.lists(LINES, max_size=3),
+    theirs=LINES,
+    cuts=st.sets(st.integers(0, 30)),
+    siblings=st.integers(0, 3),
+    joins=st.booleans(),
+)
 def test_a_scan_covers_all_lines_and_calls_none_of_ours_a_stranger(
-    ours: list[list[bytes]], theirs: list[bytes], cuts: set[int], siblings: int
+    ours: list[list[bytes]], theirs: list[bytes], cuts: set[int], siblings: int, joins: bool
 ) -> None:
     cut = Cut(whole=True)
     ledger = Ledger()
@@ -75,7 +82,8 @@ def test_a_scan_covers_all_lines_and_calls_none_of_ours_a_stranger(
     places = sorted({0, len(theirs), *(place for place in cuts if place < len(theirs))})
     texts = [b"".join(line + b"\n" for line in theirs[a:b]) for a, b in pairwise(places)]
     index = 0
-    for segment in Scanner(ledger, cut, OwnIndex(ledger, in_memory).of(("tag",)), (), siblings).scan(texts):
+    known_owns = OwnIndex(ledger, in_memory).of(("tag",))
+    for segment in Scanner(ledger, cut, known_owns, (), siblings, joins=joins).scan(texts):
         assert segment.index == index
         if isinstance(segment, Lines):
             assert theirs[index : index + len(segment.lines)] == segment.lines
