@@ -4,13 +4,12 @@ records of all candidate objects on it."""
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 
 from flbrecover.bucket import columnar
 from flbrecover.bucket.client import S3
 from flbrecover.errors import ConfigError
-from flbrecover.evidence.buffer_records import BufferRecords
 from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.key_format import KeyFormat, KeyPattern
 from flbrecover.fluentbit.match import matches
@@ -20,7 +19,6 @@ from flbrecover.model import SECOND_NS, BufferFile, Problem
 from flbrecover.reconcile.breaks import BreakSearch, Gap
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.match_key import rule_for
-from flbrecover.reconcile.precision import ALWAYS, FINE, NEVER, Precision, precision_of
 from flbrecover.reconcile.sorted_index import KeySet
 from flbrecover.recover import look_back
 from flbrecover.recover.candidates import Candidates
@@ -35,6 +33,7 @@ from flbrecover.recover.place_buffers import BufferPlacer
 from flbrecover.recover.place_logs import LogPlacer, is_untimed
 from flbrecover.recover.place_objects import ObjectPlacer
 from flbrecover.recover.rules import Rules
+from flbrecover.recover.samples import SAMPLE, Samples
 from flbrecover.recover.scan_objects import ObjectScans
 from flbrecover.recover.scratch import Scratch
 from flbrecover.recover.survey import Survey, takes
@@ -44,19 +43,8 @@ from flbrecover.recover.window import Window, candidates, patterns_of
 
 __all__ = ["ESTIMATED", "SOURCE", "TAG", "Comparison", "ascii_path", "compare"]
 
-SAMPLE = 50
 SAMPLE_OBJECTS = 3
 KINDS = {"data": 0, "quarantine": 1, "engine": 2, "rejected": 3}  # which copy of a record is taken first
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """What the first records of a buffer file tell: their times, and of the records those that have other fields than
-    all before them."""
-
-    buffer: BufferFile
-    times: tuple[int | None, ...]
-    records: tuple[bytes, ...]
 
 
 class Comparer:
@@ -79,48 +67,42 @@ class Comparer:
         self._own_sources = {ascii_path(b.path) for b in survey.buffers}
         self._patterns: dict[str, KeyPattern] = {}
         self._rules = Rules(self._style, KeySet(scratch.column))
-        self._seen: set[tuple[str, ...]] = set()  # of the samples so far: the tag and the names of fields
         self._bytes: SourceBytes = source_bytes(survey, self._style)
 
     def run(self) -> Comparison:
         problems: list[Problem] = list(self._reader.notes)
-        samples = [self._sample(b) for b in self._buffers()]
+        samples = Samples(self._survey.node, self._style, self._buffers())
         peeks = self._peeks(problems)
-        tags = {s.buffer.tag for s in samples if s.buffer.tag is not None} | {t for p in peeks for t in p.rendered}
+        tags = {b.tag for b in samples.buffers if b.tag is not None} | {t for p in peeks for t in p.rendered}
         tags |= {g.tag for g in self._survey.gone if matches(self._output.route, g.tag)}
-        self._of_tag, self._of_others = self._precisions(samples)
         self._patterns, refused = patterns_of(self._key_format, tags)
         problems.extend(refused)
-        found = self._begin(self._window(samples, peeks), problems)
+        found = self._begin(samples, self._window(samples, peeks), problems)
         found.candidates = self._candidates(found.window)
         self._make_rules(found, samples, peeks)
         peeks = [replace(p, rendered={}) for p in peeks]  # hundreds of logs: their samples would take memory
-        fine = {s.buffer.path for s in samples if self._precision(s.times) == FINE}
-        buffers = [s.buffer for s in samples]
-        self._place(found, peeks, buffers, fine)
+        self._place(found, peeks, samples)
         if self._reader.broken.records:
             # Some records of the log are in pieces: everything is placed anew, with an entry for each piece.
-            candidates, found = found.candidates, self._begin(found.window, problems)
+            candidates, found = found.candidates, self._begin(samples, found.window, problems)
             found.candidates = candidates
             self._bytes = source_bytes(self._survey, self._style)
             self._rules.joining.clear()  # what was found is all that is looked for
-            self._place(found, peeks, buffers, fine)
+            self._place(found, peeks, samples)
         found.uncompared = tags - self._patterns.keys()
         found.gone = left_of(self._bytes, self._survey.gone, tags)
         found.problems.extend([*self._reader.broken.notes(), *found.logs.problems])
         return found
 
-    def _begin(self, window: Window, problems: Sequence[Problem]) -> Comparison:
+    def _begin(self, samples: Samples, window: Window, problems: Sequence[Problem]) -> Comparison:
         return Comparison(
-            self._survey, self._output, self._style, self._of_others,
+            self._survey, self._output, self._style, samples.of_others,
             Ledger(time_resolution_ns=self._format.resolution_ns, new=self._scratch.column),
             window, self._scratch, LogEntries(self._scratch.column), self._reader.broken, problems=[*problems],
-            of_tag=self._of_tag,
+            of_tag=samples.precision,
         )  # fmt: skip
 
-    def _place(
-        self, found: Comparison, peeks: Sequence[Peek], buffers: Sequence[BufferFile], fine: Collection[str]
-    ) -> None:
+    def _place(self, found: Comparison, peeks: Sequence[Peek], samples: Samples) -> None:
         """Puts all records on the ledger. Where some that the log joins are in pieces, the reader knows afterwards."""
         files = sum(len(peek.log.files) for peek in peeks)
         for _ in self._watch(LogPlacer(found, self._reader, self._rules).add_all(peeks), "reading logs", files):
@@ -129,8 +111,8 @@ class Comparer:
         joined = JoinedRecords(found, self._reader, self._rules)
         breaks = BreakSearch(found.ledger, joined)
         gap = breaks.look if self._rules.joining else None
-        placer = BufferPlacer(found, self._rules, self._bytes, fine, gap)
-        for _ in self._watch(placer.add_all(buffers), "reading buffers", len(buffers)):
+        placer = BufferPlacer(found, self._rules, self._bytes, samples.fine, gap)
+        for _ in self._watch(placer.add_all(samples.buffers), "reading buffers", len(samples.all)):
             pass
         self._widen(found)
         self._add_objects(found, placer.sums, gap)
@@ -149,32 +131,6 @@ class Comparer:
         mine = [b for b in self._survey.buffers if takes(self._output, self._survey.homes, b)]
         return sorted(mine, key=lambda b: (KINDS[b.kind], b.path))
 
-    def _sample(self, buffer: BufferFile) -> Sample:
-        records = list(islice(BufferRecords(self._survey.node, buffer, self._style), SAMPLE))
-        others = []
-        for record in records:
-            names = (buffer.tag or "", *[name for name, _ in self._format.members(record.data) or ()])
-            if names not in self._seen:
-                self._seen.add(names)
-                others.append(record.data)
-        return Sample(buffer, tuple(r.time_ns for r in records), tuple(others))
-
-    def _precision(self, times: Sequence[int | None]) -> Precision:
-        """How fine dates are that are written with these times: an event has one that its bytes may not show."""
-        dated = self._style.log_key is None and self._format.date_name is not None
-        return precision_of(times) if dated or not times else NEVER
-
-    def _precisions(self, samples: list[Sample]) -> tuple[dict[str, Precision], Precision]:
-        """Those of each tag that has buffer files, and of all others. Dates of one output can be very different: those
-        of one tag the time of reading, those of another one what a parser finds in the line."""
-        times: dict[str, list[int | None]] = {}
-        for sample in samples:
-            times.setdefault(sample.buffer.tag or "", []).extend(sample.times)
-        of_tag = {tag: self._precision(some) for tag, some in times.items()}
-        seen = [time_ns for some in times.values() for time_ns in some]
-        fine = any(map(self._precision(seen).tells, seen))
-        return of_tag, ALWAYS if fine or not seen else NEVER
-
     def _peeks(self, problems: list[Problem]) -> list[Peek]:
         peeks: list[Peek] = []
         for log in self._survey.logs:
@@ -187,16 +143,15 @@ class Comparer:
                 peeks.append(peek)
         return peeks
 
-    def _window(self, samples: list[Sample], peeks: list[Peek]) -> Window:
+    def _window(self, samples: Samples, peeks: list[Peek]) -> Window:
         """From the first record that the evidence knows of; no lower bound where a log has no time at all.
 
         Where the user wants later records only, an object that holds one may have begun an upload_timeout before.
         """
         now = self._options.now_ns
-        created = [s.buffer.created_ns or s.buffer.facts.mtime_ns for s in samples]
+        created = [b.created_ns or b.facts.mtime_ns for b in samples.buffers]
         rows = [f.position.row.created_s * SECOND_NS for p in peeks for f in p.log.files if f.position is not None]
-        times = [time_ns for s in samples for time_ns in s.times if time_ns is not None]
-        times += [p.first_ns for p in peeks if p.first_ns is not None]
+        times = [*samples.times, *(p.first_ns for p in peeks if p.first_ns is not None)]
         # The times of records alone are no bound for when they were written to S3: a clock or a zone may be wrong.
         written = min(created + rows + times) if created or rows else None
         if self._options.since_ns is not None:
@@ -223,7 +178,7 @@ class Comparer:
 
     # -- how records are compared ----------------------------------------------------------------------------------
 
-    def _make_rules(self, found: Comparison, samples: list[Sample], peeks: list[Peek]) -> None:
+    def _make_rules(self, found: Comparison, samples: Samples, peeks: list[Peek]) -> None:
         rendered: dict[str, list[bytes]] = {}
         of_tag: dict[str, list[Peek]] = {}
         unsure: frozenset[str] = frozenset()
@@ -234,9 +189,7 @@ class Comparer:
             for tag, records in peek.rendered.items():
                 rendered.setdefault(tag, []).extend(records)
                 of_tag.setdefault(tag, []).append(peek)
-        buffered: dict[str, list[bytes]] = {}
-        for sample in samples:
-            buffered.setdefault(sample.buffer.tag or "", []).extend(sample.records)
+        buffered = samples.records
         for tag, records in rendered.items():
             siblings = buffered.get(tag) or self._stored_siblings(found, tag)
             self._rules.of_tag[tag] = rule_for(
