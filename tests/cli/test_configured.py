@@ -85,6 +85,17 @@ def test_a_field_from_a_variable_that_is_not_known(lines: tuple[str, ...], confi
     assert {record["node"] for record in configured.stored()} == {"n-7"}
 
 
+def test_the_name_of_our_own_container_is_not_that_of_fluent_bit(
+    configured: Configured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOSTNAME", "node-debugger")
+    configured.filter("Name record_modifier", "Record host ${HOSTNAME}")
+    configured.put("stored", range(20), host="fluent-bit-x2k4p")
+    configured.recover()
+    assert configured.each_once()
+    assert {record["host"] for record in configured.stored()} == {"fluent-bit-x2k4p"}
+
+
 def rewrite(configured: Configured, old: str, new: str) -> None:
     conf = configured.node.root / CONF
     assert old in conf.read_text()

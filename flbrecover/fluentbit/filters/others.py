@@ -49,7 +49,7 @@ def code(name: str) -> Callable[[Options], Step]:
 def content_modifier(options: Options) -> Step:
     """Inserts, renames, hashes or deletes fields; it has no way to drop a record
     (plugins/processor_content_modifier/cm_logs.c)."""
-    options.note("content_modifier: not followed; fields are compared as far as they survived")
+    options.note("not followed; fields are compared as far as they survived")
     return changing
 
 
