@@ -38,8 +38,8 @@ BY_HAND = ("bucket", "db", "store_dir", "storage_path")  # each says enough to d
 
 
 def environment(pairs: Iterable[str], *, of_this_process: bool = True) -> dict[str, str]:
-    """The variables of a configuration: those of ``--env`` over those of this process. HOSTNAME is this container's, and
-    not the one of Fluent Bit: it has to be given."""
+    """The variables of a configuration: those of ``--env`` over those of this process. Its HOSTNAME is that of this
+    container, and not of Fluent Bit's: it has to be given."""
     env = {name: value for name, value in os.environ.items() if name != "HOSTNAME"} if of_this_process else {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
