@@ -67,6 +67,7 @@ class Placement:
         self.loose = 0
         self.ambiguous = 0
         self.ours = False
+        self.guessed = False  # the dates of the records are estimates
 
     def restrict(self, tags: Container[str]) -> None:
         """Only entries of these tags from now on: what is fed is known to be theirs."""
@@ -252,7 +253,7 @@ class Placement:
 
     def _tells(self, copy: Copy) -> bool:
         """Is what an object has with these bytes, and this date, one and the same record?"""
-        return not self._latest and self._dates.tells(copy.time_ns)
+        return not self._latest and not self.guessed and self._dates.tells(copy.time_ns)
 
     def _backwards(self, rest: list[Copy], index: int, entry: int) -> None:
         """Places the records right before record ``index``, of whom nothing was known, right before its entry."""

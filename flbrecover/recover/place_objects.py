@@ -130,6 +130,7 @@ class _OneObject:
         guesses. A guess of ours is no news: the next one is made alike."""
         if self._index < 0:
             self._dated = metadata.get(ESTIMATED, "0") == "0"
+            self._placement.guessed = not self._dated
             names = {ascii_path(tag): tag for tag in self._candidate.tags}
             if own := names.get(metadata.get(TAG, "")):
                 self._tags = (own,)

@@ -53,6 +53,22 @@ def test_lines_that_repeat_are_stored_once_and_proved(tmp_path: Path, moto, repe
         assert texts_in(moto, node) == expected(repeats)
 
 
+def test_a_date_that_was_estimated_may_be_that_of_another_record(tmp_path: Path, moto) -> None:
+    """Objects of one heartbeat each, of which every third is lost: the estimate is at times the date of a copy."""
+    node = MadeNode(tmp_path / "node", "one-by-one", moto.endpoint_url, cri=False)
+    moto.client.create_bucket(Bucket=node.bucket)
+    texts = [f"line {n if n % 4 == 0 else 'ping'}" for n in range(80)]
+    node.write_log(texts)
+    for number, text in enumerate(texts):
+        if number % 3:
+            moto.client.put_object(
+                Bucket=node.bucket, Key=node.key(str(number)), Body=body([node.record(number * 512, text)])
+            )
+    for _ in range(2):
+        assert node.run("recover", "--agent", "gone", "--yes").code == 0
+        assert texts_in(moto, node) == Counter(text.encode() for text in texts)
+
+
 def test_they_are_found_after_the_log_was_rotated(tmp_path: Path, moto) -> None:
     node = made(tmp_path, moto, "rotated-since", repeats=7)
     assert node.run("recover", "--agent", "gone", "--yes").code == 0
