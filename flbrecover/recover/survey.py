@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from flbrecover.evidence import engine_storage, hiding_places, processes, source_files, store_dir, tail_db
 from flbrecover.evidence.hiding_places import HiddenPlace
+from flbrecover.evidence.log_names import is_followed
 from flbrecover.evidence.node import Node
 from flbrecover.evidence.processes import RunningAgent
 from flbrecover.evidence.source_files import GoneRange
@@ -106,14 +107,15 @@ def _without_ignored(
     tail: TailInput, logs: Iterable[SourceLog], positions: Sequence[TailPosition], problems: list[Problem]
 ) -> Iterator[SourceLog]:
     """Leaves out files that ``Ignore_Older`` made Fluent Bit pass over: without a row, and too old already when it made
-    its first row."""
+    its first row. (Files that were rotated out of ``Path`` had been read before, when they had the log's own name.)"""
     started = min((p.row.created_s for p in positions), default=None)
     for log in logs:
         if started is None or not tail.ignore_older_s:
             yield log
             continue
         limit = (started - tail.ignore_older_s) * 1_000_000_000
-        ignored = [f for f in log.files if f.position is None and f.facts.mtime_ns < limit]
+        too_old = [f for f in log.files if f.position is None and f.facts.mtime_ns < limit]
+        ignored = [f for f in too_old if is_followed(tail, f.path)]
         for file in ignored:
             what = "passed over, as Ignore_Older says: it was too old when Fluent Bit started"
             problems.append(Problem(file.path, what, unreadable=False))

@@ -148,3 +148,15 @@ def test_an_object_that_was_sent_twice_is_no_copy_of_other_lines(tmp_path: Path,
         records = [node.node.record(n, f"line {texts[n]}") for n in range(30)]
         node.put(records)
     assert node.recovered() == lines(texts, texts[:30])
+
+
+def test_rotated_files_were_read_before_ignore_older_could_pass_them_over(tmp_path: Path, moto) -> None:
+    """S3 refused for hours; the only row is that of the live file, and younger than the rotated ones."""
+    node = LoggedNode(tmp_path, moto, "ignore-older")
+    config = node.node.root / "etc/fluent-bit/fluent-bit.conf"
+    config.write_text(config.read_text().replace("Read_from_Head On", "Read_from_Head On\n    Ignore_Older 1h"))
+    node.log(range(50), older=2, hours_old=5)
+    node.log(range(50, 100), older=1, hours_old=3)
+    node.log(range(100, 150), hours_old=0.1)
+    node.row(hours_old=1)
+    assert node.recovered() == lines(range(150))
