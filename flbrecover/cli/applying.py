@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -98,13 +97,16 @@ def _running(job: Job) -> list[RunningAgent]:
     return running_agents(job.node, job.pipeline)[0]
 
 
-def _started(job: Job, plan: Plan) -> Iterator[Problem]:
-    """A Fluent Bit that was to be gone, and was started while the plan was carried out."""
-    for agent in _running(job)[:1] if plan.agent == "gone" and plan.actions else ():
-        what = f"Fluent Bit was started meanwhile (pid {agent.pid}, {agent.comm}): it may send again what was uploaded"
-        found = Problem(agent.holds[0], what, way_out="stop it, and look with `flbrecover diff`", unreadable=False)
-        show.say(f"note: {problems.line(found)}")
-        yield found
+def _started(job: Job, plan: Plan) -> list[Problem]:
+    """Says that a Fluent Bit that was to be gone was started while the plan was carried out."""
+    running = _running(job) if plan.agent == "gone" and plan.actions else []
+    if not running:
+        return []
+    agent = running[0]
+    what = f"Fluent Bit was started meanwhile (pid {agent.pid}, {agent.comm}): it may send again what was uploaded"
+    found = Problem(agent.holds[0], what, way_out="stop it, and look with `flbrecover diff`", unreadable=False)
+    show.say(f"note: {problems.line(found)}")
+    return [found]
 
 
 def proved(after: Analysis, plan: Plan, *, as_json: bool, case: Case | None = None) -> int:
@@ -143,7 +145,7 @@ def proved(after: Analysis, plan: Plan, *, as_json: bool, case: Case | None = No
         if states_report.is_partial(after):
             done = "Of what could be read, nothing that was to be recovered is missing."
         if not totals.records:
-            done = "No record of the evidence could be compared."
+            done = "No records were found in the evidence."
         open_still = [show.count(number, what) for number, what in ((missing, "record"), (uploads, "upload")) if number]
         said = f"STILL MISSING: {', '.join(open_still)}." if open_still else done
         sys.stdout.write(f"\n{said} S3 holds {totals['stored']:,} of {show.count(totals.records, 'record')}.{rest}\n")

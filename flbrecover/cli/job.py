@@ -115,8 +115,8 @@ class Job:
         from flbrecover.cli.unset import check
 
         there = {name: place for name, place in KEYS.items() if name in self.given}
-        options = {(kind, key.lower()): f"--{name.replace('_', '-')}" for name, (key, kind) in there.items()}
-        check(self._sections, needs, options, self.given.get("output_name"))
+        by_hand = {(kind, key.lower()): options.spelled(name) for name, (key, kind) in there.items()}
+        check(self._sections, needs, by_hand, self.given.get("output_name"))
 
     def need_all(self) -> None:
         """What a comparison needs: an s3 output, and nothing that depends on a variable nobody set."""

@@ -42,5 +42,7 @@ def command(plan_file: str, as_json: bool, **given: Any) -> int:
     after = analyse(job.survey, job.connect, options_of(job.plan, time.time_ns()), progress)
     code = proved(after, job.plan, as_json=as_json)
     if bad and code == 0:
-        show.say(f"note: {show.count(bad, 'object')} of the plan not there and not needed: others hold the records")
+        show.say(
+            f"note: {show.count(bad, 'object')} of the plan not proved, and not needed: other objects hold the records"
+        )
     return code

@@ -14,7 +14,7 @@ from flbrecover.errors import EvidenceError
 from flbrecover.evidence.log_content import MARKER_SIZE, Content, is_gzip, marker_of, read_raw, scan
 from flbrecover.evidence.log_folders import FileKey, LogFolders, Place, clean_name, key_of
 from flbrecover.evidence.node import Node
-from flbrecover.evidence.rotated_names import READABLE, Rotation, rotation_of
+from flbrecover.evidence.rotated_names import READABLE, rotation_of
 from flbrecover.evidence.tail_db import TailDb
 from flbrecover.fluentbit.pipeline import TailInput
 from flbrecover.model import FileFacts, MarkerVerdict, Problem, TailPosition, TailRow
@@ -88,20 +88,17 @@ def find_marked_bytes(
     for name, wanted in by_name.items():
         seen = set(passed_over)
         for place in folders.places(name):
-            beside = [_searchable(folders, rotation, f) for rotation, f in folders.rotations(place)]
+            beside = []
+            for rotation, file in folders.rotations(place):
+                beside.append(file)
+                if rotation.compression not in READABLE:
+                    folders.hide(file.path)
             live = folders.files(place.folder).get(place.live)
             for file in [*beside, *([live] if live else [])]:
                 if key_of(file) not in seen:
                     seen.add(key_of(file))
                     _look_for(folders, file, wanted, found)
     return found
-
-
-def _searchable(folders: LogFolders, rotation: Rotation, file: FileFacts) -> FileFacts:
-    """The file; the lines in a compression other than gzip are out of sight."""
-    if rotation.compression not in READABLE:
-        folders.hide(file.path)
-    return file
 
 
 def _look_for(

@@ -59,9 +59,9 @@ class KeyPattern:
         """What the key says, None where the output cannot have written it."""
         for template in self._templates:
             fields = template.fields(key)
-            if fields is not None and self._tag is not None:
-                parts = self._tag_parts or fields.tag_parts
-                return KeyFields(self._tag or fields.tag, parts, fields.start_ns, fields.end_ns)
-            if fields is not None:
+            if fields is None:
+                continue
+            if self._tag is None:
                 return fields
+            return KeyFields(self._tag, self._tag_parts or fields.tag_parts, fields.start_ns, fields.end_ns)
         return None

@@ -24,13 +24,13 @@ class EntrySearch:
         is_taken: Callable[[int], bool],
         *,
         tags: Container[str] | None,
-        precise: Precision,
+        precision: Precision,
         latest: bool,
     ) -> None:
         self.tags = tags
         self.is_taken = is_taken
         self._ledger = ledger
-        self._dates = precise
+        self._precision = precision
         self._latest = latest
         # A bit for each entry that a buffer file's records took: that alone does not make it taken.
         self._own = bytearray(len(ledger) // 8 + 1 if latest else 0)
@@ -44,11 +44,11 @@ class EntrySearch:
         """(the only entry that it can be or NONE, whether there is any)."""
         exact = self._exact(copy)
         if exact:
-            return (exact[0] if len(exact) == 1 and self._dates.tells(copy.time_ns) else NONE), True
+            return (exact[0] if len(exact) == 1 and self._precision.tells(copy.time_ns) else NONE), True
         found = self._by_key(copy)
         if not found and self._too_early(copy):
             return NONE, True
-        if len(found) != 1 or not (self._dates.tells(copy.time_ns) or self._is_own(found[0])):
+        if len(found) != 1 or not (self._precision.tells(copy.time_ns) or self._is_own(found[0])):
             return NONE, bool(found)
         other = self._ledger.digest(found[0])
         if other is not None and other != copy.digest:
@@ -72,8 +72,8 @@ class EntrySearch:
         return not self._ledger.agrees_in_time(entry, copy.time_ns)
 
     def may_be(self, copy: Copy, entry: int) -> bool:
-        """Has ``copy``, of which its sequence says that it is the record of ``entry``, the bytes or the fields of that?
-        Its time may be an estimate."""
+        """Has ``copy``, which is said to be the record of ``entry``, the bytes or the fields of that? Its time may be
+        an estimate."""
         if not self._is_of_tags(entry):
             return False
         return self._ledger.digest(entry) == copy.digest or self._is_alike(copy, entry)
@@ -86,7 +86,7 @@ class EntrySearch:
     def starts(self, copy: Copy) -> list[int]:
         """Entries that the first record of some neighbours can be; not all, where there are very many."""
         found = list(self._exact(copy)[:LOOK_AT])
-        if not found or not self._dates.tells(copy.time_ns):
+        if not found or not self._precision.tells(copy.time_ns):
             found += [e for e in self._by_key(copy)[:LOOK_AT] if e not in found]
             found += [e for e in self._too_early(copy) if e not in found]
         return found
@@ -146,7 +146,7 @@ class EntrySearch:
 
     def _lists(self, copy: Copy) -> list[tuple[bool, Sequence[int]]]:
         exact = self._exact(copy)
-        if exact and self._dates.tells(copy.time_ns):
+        if exact and self._precision.tells(copy.time_ns):
             return [(True, sorted(exact))]
         if exact:  # the same line may be anywhere in the logs as well
             exact = sorted(e for e in exact if not copy.keys or e >= self._ledger.indexed)

@@ -135,7 +135,7 @@ def place_holder(
     holder: Holder,
     batches: Iterable[tuple[Batch, CopyAt]],
     *,
-    precise: Precision,
+    precision: Precision,
     gap: Gap | None = None,
 ) -> None:
     """Puts all records of a buffer file on the ledger, each on the entry of its source record or on one of its own.
@@ -151,7 +151,7 @@ def place_holder(
         place,
         lambda entry: ledger.held[entry] != NONE,
         tags=(holder.buffer.tag or "",),
-        precise=precise,
+        precision=precision,
         latest=True,
         gap=gap,
     )
@@ -172,7 +172,7 @@ def place_holder(
                 placement.feed(copy_at(at))
                 at += 1
     placement.finish()
-    _claim(ledger, holder, times, owns, together, precise=precise)
+    _claim(ledger, holder, times, owns, together, precision=precision)
     holder.settle()
 
 
@@ -226,14 +226,14 @@ def _claim(
     owns: array[int],
     together: Mapping[int, range],
     *,
-    precise: Precision,
+    precision: Precision,
 ) -> None:
     """Has entries hold the records of a file: those that were taken ``together`` at once, where nothing holds them
     yet."""
     complete = all(entry != NONE for entry in holder.entries)  # the logs show every record of this file
 
     def is_sure(index: int) -> bool:
-        return precise.tells(None if times[index] == NO_TIME else times[index])
+        return precision.tells(None if times[index] == NO_TIME else times[index])
 
     doubled = holder.buffer.kind == "quarantine" and not all(map(is_sure, range(len(holder))))
     repeated = repeated_blocks([holder.digest(i) for i in range(len(holder))]) if doubled else NO_BLOCKS

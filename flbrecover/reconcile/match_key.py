@@ -2,8 +2,8 @@
 
 A copy of a record in S3 carries more than the record (the date, the ``kubernetes`` map) and a filter that is not
 modelled may have dropped or renamed fields. So a key is made of the *surviving* fields: those that the pipeline makes
-and that copies of the same tag are seen to have. Constants of the configuration are none of them: they tell no record
-from another, and an older configuration may have had others. Where not a single field name survives, the longest text
+and that copies of the same tag are seen to have. Constants of the configuration are none of them where the time of a
+line tells enough: an older configuration may have had others. Where not a single field name survives, the longest text
 of the record has to. Values are compared as values, not as spelled, so that two ways to escape a character are one.
 """
 

@@ -25,7 +25,7 @@ class Placement:
     """``place(copy, entry)`` is called for every record that finds its entry, not always in order.
 
     ``taken(entry)`` says whether another sequence already has a copy on the entry; a repeated record prefers entries
-    that are free. ``precise`` tells of a record whether it carries a date so fine that the same bytes are the same
+    that are free. ``precision`` tells of a record whether it carries a date so fine that the same bytes are the same
     record; without one (plain lines, dates of whole seconds) even a record that occurs once needs a neighbour.
 
     After :meth:`finish`, ``strangers`` counts the records that belong to no entry, ``loose`` those that could be ours
@@ -45,15 +45,15 @@ class Placement:
         taken: Callable[[int], bool],
         *,
         tags: Container[str] | None = None,
-        precise: Precision = ALWAYS,
+        precision: Precision = ALWAYS,
         take_ambiguous: bool = True,
         latest: bool = False,
         gap: Gap | None = None,
     ) -> None:
         self._ledger = ledger
-        self._entries = EntrySearch(ledger, taken, tags=tags, precise=precise, latest=latest)
+        self._entries = EntrySearch(ledger, taken, tags=tags, precision=precision, latest=latest)
         self._take_ambiguous = take_ambiguous
-        self._dates = precise
+        self._precision = precision
         self._latest = latest
         self._gap = gap
         self._last: tuple[int, int] | None = None  # index and entry of the latest record that was placed
@@ -67,22 +67,17 @@ class Placement:
         self.loose = 0
         self.ambiguous = 0
         self.ours = False
-        self.guessed = False  # the dates of the records are estimates
 
     def restrict(self, tags: Container[str]) -> None:
         """Only entries of these tags from now on: what is fed is known to be theirs."""
         self._entries.tags = tags
 
     def feed(self, copy: Copy, said: int = NONE) -> None:
-        """The next record of the sequence; ``said`` is the entry that it was made of, by what its sequence says."""
+        """The next record of the sequence; ``said`` is the entry that it is the record of, as somebody knows who has
+        more than its neighbours to go by."""
         if said != NONE and self._entries.may_be(copy, said):
             self._settle(said)
             self._put(copy, said)
-            return
-        known = self._ledger.of_copy(copy.digest) if self._tells(copy) else NONE
-        if known != NONE and self._entries.may_be(copy, known):  # Fluent Bit has sent it twice
-            self._settle(known)
-            self._put(copy, known)
             return
         after = self.previous
         if after != NONE and self._entries.fits(copy, after + 1, after):
@@ -162,8 +157,6 @@ class Placement:
         self._last = (copy.index, entry)
         self._entries.take(entry)
         self.placed += 1
-        if self._tells(copy):
-            self._ledger.know_copy(entry, copy.digest)
         self._place_at(copy, entry)
 
     def _between(self, copy: Copy, entry: int) -> None:
@@ -249,11 +242,7 @@ class Placement:
         entry = self._previous + 1
         if not self._entries.fits(copy, entry, self._previous):
             return False
-        return not self._tells(copy) or not self._entries.is_taken(entry)
-
-    def _tells(self, copy: Copy) -> bool:
-        """Is what an object has with these bytes, and this date, one and the same record?"""
-        return not self._latest and not self.guessed and self._dates.tells(copy.time_ns)
+        return self._latest or not self._precision.tells(copy.time_ns) or not self._entries.is_taken(entry)
 
     def _backwards(self, rest: list[Copy], index: int, entry: int) -> None:
         """Places the records right before record ``index``, of whom nothing was known, right before its entry."""

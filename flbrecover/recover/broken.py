@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from flbrecover.model import ByteRange, Problem, SourceFile, SourceLog
+from flbrecover.wording import count
 
 
 class Broken:
@@ -32,9 +33,8 @@ class Broken:
     def notes(self) -> Iterator[Problem]:
         """What the reader of a report should know."""
         for path, records in sorted(self._records.items()):
-            joined = f"{records} joined record{'' if records == 1 else 's'}"
-            what = f"Fluent Bit sent {joined} in pieces: its flush timer came before the last line, or it was stopped;"
-            what += " each piece counts as a record"
+            what = f"Fluent Bit sent {count(records, 'joined record')} in pieces: its flush timer came before the last "
+            what += "line, or it was stopped; each piece counts as a record"
             yield Problem(path, what, unreadable=False)
         if self.left_out:
             what = "too many joined records that are missing stand next to records that are in no log; not all of them"

@@ -99,7 +99,7 @@ class Comparer:
             self._survey, self._output, self._style, samples.of_others,
             Ledger(time_resolution_ns=self._format.resolution_ns, new=self._scratch.column),
             window, self._scratch, LogEntries(self._scratch.column), self._reader.broken, problems=[*problems],
-            of_tag=samples.precision,
+            tag_precisions=samples.precision,
         )  # fmt: skip
 
     def _place(self, found: Comparison, peeks: Sequence[Peek], samples: Samples) -> None:

@@ -30,7 +30,8 @@ ESTIMATED = "flbrecover-estimated-dates"  # how many of its records have one
 @dataclass(slots=True)
 class Comparison:
     """One output's records, each with its place. Numbers in ``ledger.stored`` are indexes into ``candidates``. Entries
-    below ``len(logs)`` are those of logs. ``precision`` is that of tags without one of their own in ``of_tag``.
+    below ``len(logs)`` are those of logs. ``tag_precisions`` say how fine the dates are
+    of tags with buffer files, ``precision`` those of others.
 
     ``broken`` says where joined records were found to be in pieces, each of which has an entry. ``denied`` are the
     candidates that could not be read at all: what they hold nobody knows. ``uncompared`` are tags whose keys cannot be
@@ -59,11 +60,11 @@ class Comparison:
     uncompared: set[str] = field(default_factory=set)
     gone: list[Gone] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    of_tag: dict[str, Precision] = field(default_factory=dict)
+    tag_precisions: dict[str, Precision] = field(default_factory=dict)
 
     def precision_of(self, tags: Iterable[str]) -> Precision:
         """How fine the dates are of records that may be of any of these tags."""
-        return strictest(self.of_tag.get(tag, self.precision) for tag in tags)
+        return strictest(self.tag_precisions.get(tag, self.precision) for tag in tags)
 
     def tells(self, holder: Holder) -> bool:
         """Of a buffer file whose records all have the same bytes: is that one record, by its date?"""

@@ -60,7 +60,7 @@ class LeftToAgent:
         run = self._comparison.ledger.runs.of(entry)
         if run not in self._read:
             log_run, survey = self._comparison.logs.run_of(run), self._comparison.survey
-            tail = next(i for i in survey.pipeline.inputs if i.number == log_run.log.input_number)
+            tail = survey.input_of(log_run.log)
             self._read[run] = will_be_read(survey.node, tail, log_run.file, self._now_ns)
         return self._read[run]
 

@@ -20,6 +20,7 @@ from flbrecover.recover.survey import Survey
 
 NODE = "flbrecover-node"
 ORIGIN = "flbrecover-origin"
+_KINDS = {"log": "", "buffer": "b"}
 MOST = 400  # characters: S3 takes 2 KB of metadata in all
 
 
@@ -33,8 +34,9 @@ class Origins:
         self._inodes = {facts.path: facts.inode for facts in files}
 
     def metadata(self, pieces: Sequence[Piece]) -> dict[str, str]:
-        """``INODE:START-END,START-END;INODE:…``, in the order of the records; what is too long for metadata is cut
-        behind a range. Nothing where a file is not among the evidence."""
+        """``INODE:START-END,START-END;bINODE:…`` (``b``: a buffer file, which may lie on another device than the logs),
+        in the order of the records; what is too long for metadata is cut behind a range. Nothing where a file is not
+        among the evidence."""
         said = ""
         for piece in pieces:
             inode = self._inodes.get(piece.path)
@@ -42,7 +44,7 @@ class Origins:
                 break
             for number, span in enumerate(piece.ranges):
                 more = f"{span.start}-{span.end}"
-                more = f"{said and ';'}{inode}:{more}" if number == 0 else f",{more}"
+                more = f"{said and ';'}{_KINDS[piece.kind]}{inode}:{more}" if number == 0 else f",{more}"
                 if len(said) + len(more) > MOST:
                     return {**self._node, ORIGIN: said}
                 said += more
@@ -64,9 +66,8 @@ class OriginEntries:
         object of another node, or of somebody else."""
         if metadata.get(NODE, "") != self._found.survey.node.identity:
             return
-        for inode, span in _read(metadata.get(ORIGIN, "")):
-            yield from self._of_log(inode, span, tags)
-            yield from self._of_buffer(inode, span)
+        for kind, inode, span in _read(metadata.get(ORIGIN, "")):
+            yield from self._of_log(inode, span, tags) if kind == "log" else self._of_buffer(inode, span)
 
     def _of_log(self, inode: int, span: ByteRange, tags: Collection[str]) -> Iterator[int]:
         logs, runs = self._found.logs, self._found.ledger.runs
@@ -89,13 +90,15 @@ def _within(starts: Column, rows: range, span: ByteRange) -> range:
     return rows[first:beyond]
 
 
-def _read(origin: str) -> Iterator[tuple[int, ByteRange]]:
-    """(inode, byte range) as :meth:`Origins.metadata` wrote them, up to what it did not write."""
+def _read(origin: str) -> Iterator[tuple[str, int, ByteRange]]:
+    """(kind, inode, byte range) as :meth:`Origins.metadata` wrote them, up to what it did not write."""
     for piece in origin.split(";"):
-        inode, _, ranges = piece.partition(":")
+        file, _, ranges = piece.partition(":")
+        inode = file.removeprefix(_KINDS["buffer"])
+        kind = "log" if inode == file else "buffer"
         for text in ranges.split(","):
             start, _, end = text.partition("-")
             numbers = (inode, start, end)
             if not all(n.isascii() and n.isdecimal() and len(n) < 20 for n in numbers):
                 return
-            yield int(inode), ByteRange(int(start), int(end))
+            yield kind, int(inode), ByteRange(int(start), int(end))

@@ -197,8 +197,8 @@ class BufferPlacer:
         sizes: list[list[int]] = []  # in the log, of each record; only where something is gone
         copies = self._copies(buffer, records, gone, sizes)
         gap = self._gap if (buffer.tag or "") in self._rules.joining else None
-        precise = found.precision_of([buffer.tag or ""])
-        place_holder(found.ledger, holder, copies, precise=precise, gap=gap)
+        precision = found.precision_of([buffer.tag or ""])
+        place_holder(found.ledger, holder, copies, precision=precision, gap=gap)
         for of_record, entry in zip(sizes, holder.entries, strict=False):
             if entry >= len(found.logs):
                 self._counted.count(gone, of_record)

@@ -77,12 +77,13 @@ class _OneObject:
         self._said: Iterator[int] | None = None  # the entries that the object itself says it has
         self._gone = placer.counted.wanted(self._candidate.tags)
         self._sizes: list[list[int]] = []
+        self._precision = self._found.precision_of(self._candidate.tags)
         self._placement = Placement(
             self._ledger,
             self._place,
             lambda entry: self._ledger.stored[entry] != NONE,
             tags=self._candidate.tags,
-            precise=self._found.precision_of(self._candidate.tags),
+            precision=self._precision,
             take_ambiguous=placer.take_ambiguous,
             gap=None if placer.rules.joining.isdisjoint(self._candidate.tags) else placer.gap,
         )
@@ -122,15 +123,19 @@ class _OneObject:
         if self._gone:
             self._sizes.append(self._placer.counted.sizes(self._gone, record))
             self._placer.counted.count(self._gone, self._sizes[-1])
-        said = NONE if self._said is None else next(self._said, NONE)
-        self._placement.feed(self._placer.rules.copy(index, record, self._rules), said)
+        copy = self._placer.rules.copy(index, record, self._rules)
+        self._placement.feed(copy, self._sent_before(copy) if self._said is None else next(self._said, NONE))
+
+    def _sent_before(self, copy: Copy) -> int:
+        """The entry that another object has the very same on, with its date: Fluent Bit has sent it twice."""
+        entry = self._ledger.of_copy(copy.digest) if self._precision.tells(copy.time_ns) else NONE
+        return NONE if entry != NONE and self._ledger.stored[entry] == self._number else entry
 
     def _begin(self, metadata: Mapping[str, str]) -> None:
         """Before the first record: an object that flbrecover wrote names its tag, and says whether its dates are
         guesses. A guess of ours is no news: the next one is made alike."""
         if self._index < 0:
             self._dated = metadata.get(ESTIMATED, "0") == "0"
-            self._placement.guessed = not self._dated
             names = {ascii_path(tag): tag for tag in self._candidate.tags}
             if own := names.get(metadata.get(TAG, "")):
                 self._tags = (own,)
@@ -144,6 +149,8 @@ class _OneObject:
         if not self._ledger.store(entry, self._number):
             return
         self._learn_time(entry, copy.time_ns)
+        if self._dated and self._precision.tells(copy.time_ns):
+            self._ledger.know_copy(entry, copy.digest)
         if self._current is not None and copy.index == self._index:
             self._learn(entry, self._current.data)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from flbrecover.model import SECOND_NS, Problem
 from flbrecover.recover.comparison import Comparison
 from flbrecover.recover.uploads import UploadCase, UploadState
+from flbrecover.wording import count
 
 WHY: dict[UploadState, str] = {
     "key taken": "an object stands under its key, or another upload is completed to it",
@@ -62,11 +63,10 @@ def _log_starts(comparison: Comparison) -> dict[str, int | None]:
 def _problem(upload: UploadCase) -> Problem:
     url = f"s3://{upload.output.bucket}/{upload.key}"
     where = url if upload.recorded is None else upload.recorded.facts.path
-    parts = _parts(upload)
     size = f" ({upload.size:,} bytes)" if upload.size else ""
     held = "may be" if upload.listed else "may have been"
     what = (
         f"the upload of {url} cannot be completed: {WHY[upload.state]}; "
-        f"its {parts} part{'s'[: parts != 1]}{size} {held} the only copy of records, and nobody can read them"
+        f"its {count(_parts(upload), 'part')}{size} {held} the only copy of records, and nobody can read them"
     )
     return Problem(where, what, way_out=WAY_OUT)

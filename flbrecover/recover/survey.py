@@ -16,7 +16,7 @@ from flbrecover.evidence.tail_db import TailDb
 from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import Pipeline, S3Output, TailInput
 from flbrecover.fluentbit.tail_tag import expand
-from flbrecover.model import BufferFile, Problem, RecordedUpload, SourceLog, TailPosition
+from flbrecover.model import SECOND_NS, BufferFile, Problem, RecordedUpload, SourceLog, TailPosition
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def _without_ignored(
         if started is None or not tail.ignore_older_s:
             yield log
             continue
-        limit = (started - tail.ignore_older_s) * 1_000_000_000
+        limit = (started - tail.ignore_older_s) * SECOND_NS
         too_old = [f for f in log.files if f.position is None and f.facts.mtime_ns < limit]
         ignored = [f for f in too_old if is_followed(tail, f.path)]
         for file in ignored:

@@ -10,14 +10,14 @@ from flbrecover.bucket.listing import objects_of
 from flbrecover.errors import ConfigError
 from flbrecover.fluentbit.key_format import KeyFormat, KeyPattern
 from flbrecover.fluentbit.key_pattern import MOST_PREFIXES
-from flbrecover.model import Problem, StoredObject
+from flbrecover.model import SECOND_NS, Problem, StoredObject
 from flbrecover.recover.candidates import Candidate, Candidates
 from flbrecover.recover.prefix_index import PrefixIndex
 
 __all__ = ["Candidate", "Window", "candidates", "patterns_of"]
 
-SLACK_NS = 15 * 60 * 1_000_000_000  # clocks of node and S3 differ; keys are cut to their format's unit
-CLOCK_NS = 24 * 3600 * 1_000_000_000  # how far ahead of this machine the clock of a record or a key may be
+SLACK_NS = 15 * 60 * SECOND_NS  # clocks of node and S3 differ; keys are cut to their format's unit
+CLOCK_NS = 24 * 3600 * SECOND_NS  # how far ahead of this machine the clock of a record or a key may be
 MOST_LISTS = 2000  # list prefixes of one comparison; fewer and wider ones for many tags
 
 

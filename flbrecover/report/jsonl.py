@@ -8,6 +8,8 @@ from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any, TextIO
 
+from flbrecover.model import SECOND_NS
+
 _EPOCH = datetime(1970, 1, 1)
 
 
@@ -25,7 +27,7 @@ def iso(time_ns: int | None) -> str | None:
     """A time as RFC 3339 in UTC with nanoseconds; None stays None; times out of the calendar become their number."""
     if time_ns is None:
         return None
-    seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
+    seconds, nanoseconds = divmod(time_ns, SECOND_NS)
     try:
         moment = datetime.fromtimestamp(seconds, timezone.utc)
     except (ValueError, OverflowError, OSError):
@@ -42,4 +44,4 @@ def ns(text: str | None) -> int | None:
     if len(text) != 30 or text[10] + text[19] + text[29] != "T.Z" or not text[20:29].isdigit():
         raise ValueError(f"no time: {text[:40]!r}")
     moment = datetime.fromisoformat(text[:19])
-    return (moment - _EPOCH) // timedelta(seconds=1) * 1_000_000_000 + int(text[20:29])
+    return (moment - _EPOCH) // timedelta(seconds=1) * SECOND_NS + int(text[20:29])

@@ -51,7 +51,7 @@ def hold(
         array("q", [NO_TIME] * count),
         array("Q", [own(text(at)) if scanned else 0 for at in range(count)]),
     )
-    place_holder(ledger, holder, [(batch, copy)], precise=ALWAYS if precise else NEVER)
+    place_holder(ledger, holder, [(batch, copy)], precision=ALWAYS if precise else NEVER)
     return holder
 
 

@@ -48,7 +48,7 @@ def place(
         ledger,
         put,
         lambda entry: ledger.stored[entry] != NONE,
-        precise=ALWAYS if precise else NEVER,
+        precision=ALWAYS if precise else NEVER,
         take_ambiguous=take_ambiguous,
     )
     for index, line in enumerate(lines):

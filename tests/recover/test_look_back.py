@@ -8,10 +8,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import pytest
 from evidence.tail_support import make_db
 from faults.proxy import FaultProxy
 from judge import bodies
 from made_node import LOG, TAG, MadeNode, body
+
+from flbrecover.recover.scan_objects import ObjectScans
 
 HOUR_NS = 3600 * 10**9
 
@@ -160,3 +163,18 @@ def test_rotated_files_were_read_before_ignore_older_could_pass_them_over(tmp_pa
     node.log(range(100, 150), hours_old=0.1)
     node.row(hours_old=1)
     assert node.recovered() == lines(range(150))
+
+
+@pytest.mark.parametrize("scanned", [True, False])
+def test_lines_of_one_microsecond_in_one_object_are_as_many_records(
+    tmp_path: Path, moto, monkeypatch: pytest.MonkeyPatch, scanned: bool
+) -> None:
+    """The same line again and again, read so quickly that the dates are the same: nothing of it was sent twice."""
+    if not scanned:
+        monkeypatch.setattr(ObjectScans, "can_scan", lambda _self, _number: False)
+    node = LoggedNode(tmp_path, moto, f"one-microsecond-{scanned}".lower())
+    texts = [0, 1, 1, 1, 1, 2, 3, 3, 3, 4]
+    node.log(texts, hours_old=0.1)
+    node.row(hours_old=12)
+    node.put([node.node.record(n, f"line {n}") for n in texts])
+    assert node.recovered() == lines(texts)
