@@ -85,11 +85,13 @@ def test_another_node_with_the_same_log_is_not_this_one(tmp_path: Path, moto) ->
     machine_id = node.root / MACHINE_ID[1:]
     machine_id.write_text("0123456789abcdef0123456789abcdef\n")
     assert node.run("recover", "--agent", "gone", "--yes").code == 0
-    (rebuilt,) = [
-        found
+    said = [
+        moto.client.head_object(Bucket=node.bucket, Key=key["Key"])["Metadata"]
         for key in moto.client.list_objects_v2(Bucket=node.bucket)["Contents"]
-        if (found := moto.client.head_object(Bucket=node.bucket, Key=key["Key"])["Metadata"]).get("flbrecover-rebuilt")
     ]
+    rebuilt, copied = sorted(said, key=lambda metadata: "flbrecover-rebuilt" not in metadata)
+    (buffer,) = (path for path in (node.root / "var/log/s3").rglob("*-*") if path.is_file())
+    assert copied[ORIGIN].startswith(f"b{buffer.stat().st_ino}:")
     assert len(rebuilt[NODE]) == 16 and rebuilt[NODE] not in machine_id.read_text()
     inode = (node.root / LOG[1:]).stat().st_ino
     assert rebuilt[ORIGIN].startswith(f"{inode}:0-")
