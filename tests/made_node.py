@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
-import sqlite3
 import time
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from chunk_builder import chunk, store_name
 from command import Ended, flbrecover
+from evidence.tail_support import make_db
 
 TAG = "app.log"
 LOG = "/var/log/app.log"
@@ -73,18 +72,14 @@ class MadeNode:
         said = self.config.read_text()
         self.config.write_text(said.replace("    Tag ", "".join(f"    {line}\n" for line in lines) + "    Tag ", 1))
 
-    def write_db(self, *rows: tuple[str, int]) -> None:
-        """A tail DB: files, and how many of their bytes were read. The input is said to have it."""
+    def write_db(self, *rows: tuple[str, int], created_s: int | None = None) -> None:
+        """A tail DB: files, and how many of their bytes were read; Fluent Bit saw them first at the start, or at
+        another time. The input is said to have it."""
         self.tail("DB /var/lib/tail.db")
-        path = self.root / "var/lib/tail.db"
-        path.parent.mkdir(parents=True)
-        names = "id INTEGER PRIMARY KEY, name TEXT, offset INTEGER, inode INTEGER, created INTEGER, rotated INTEGER"
-        with closing(sqlite3.connect(path)) as db, db:
-            db.execute(f"CREATE TABLE in_tail_files ({names})")
-            for number, (name, offset) in enumerate(rows, 1):
-                inode = (self.root / name.lstrip("/")).stat().st_ino
-                row = (number, name, offset, inode, self.start_ns // 10**9, 0)
-                db.execute("INSERT INTO in_tail_files VALUES (?, ?, ?, ?, ?, ?)", row)
+        created = self.start_ns // 10**9 if created_s is None else created_s
+        inodes = [(self.root / name.lstrip("/")).stat().st_ino for name, _ in rows]
+        made = [(n, *row, inode, created, 0) for n, (row, inode) in enumerate(zip(rows, inodes, strict=True), 1)]
+        make_db(self.root / "var/lib/tail.db", made, markers=False)
 
     def write_buffer(self, records: Iterable[bytes], *, number: int = 0, after_s: int = 0, tag: str = TAG) -> str:
         """A buffer file that was begun ``after_s`` after the start. Gives its path inside the root."""

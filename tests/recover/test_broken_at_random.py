@@ -83,9 +83,7 @@ def test_scanning_finds_the_same_pieces(
 
     def answer() -> list[dict[str, object]]:
         ended = made.node.run("diff", "--agent", "gone", "--json")
-        kept = [
-            line for line in ended.lines if line["type"] in ("tag", "log_state", "buffer_state", "stretch", "problem")
-        ]
+        kept = [line for line in ended.lines if line["type"] in KEPT]
         return [{k: v for k, v in line.items() if k != "proof"} for line in kept]
 
     monkeypatch.setattr(scan_objects, "WORTH_A_WORKER", 1 << 62)

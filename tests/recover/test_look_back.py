@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
-from evidence.tail_support import make_db
 from faults.proxy import FaultProxy
 from judge import bodies
 from made_node import LOG, TAG, MadeNode, body
@@ -20,14 +19,12 @@ HOUR_NS = 3600 * 10**9
 
 
 class LoggedNode:
-    """A node with a tail DB, whose lines are numbered."""
+    """A node whose lines are numbered."""
 
     def __init__(self, tmp_path: Path, moto, bucket: str, *, cri: bool = False) -> None:
         self.node = MadeNode(tmp_path / bucket, bucket, moto.endpoint_url, cri=cri)
         self.client = moto.client
         self.client.create_bucket(Bucket=bucket)
-        config = self.node.root / "etc/fluent-bit/fluent-bit.conf"
-        config.write_text(config.read_text().replace("Read_from_Head On", "Read_from_Head On\n    DB /var/log/flb.db"))
         self._stored = 0
 
     def log(self, numbers: Sequence[int], *, older: int = 0, hours_old: float = 0, times: Sequence[int] = ()) -> None:
@@ -38,12 +35,10 @@ class LoggedNode:
         mtime = time.time() - 3600 * hours_old
         os.utime(path, (mtime, mtime))
 
-    def row(self, *, hours_old: float, offset: int | None = None) -> None:
+    def row(self, *, hours_old: float) -> None:
         """The row of the live file, made so many hours ago."""
-        live = (self.node.root / LOG[1:]).stat()
-        created = int(time.time() - 3600 * hours_old)
-        row = (1, LOG, live.st_size if offset is None else offset, live.st_ino, created, 0)
-        make_db(self.node.root / "var/log/flb.db", [row], markers=False)
+        size = (self.node.root / LOG[1:]).stat().st_size
+        self.node.write_db((LOG, size), created_s=int(time.time() - 3600 * hours_old))
 
     def store(self, numbers: Sequence[int], *, hours_old: float, times: Sequence[int] = ()) -> None:
         """Fluent Bit's own object; its key has the time of so many hours ago."""
@@ -134,9 +129,6 @@ def test_times_in_a_zone_ahead_of_the_clock_of_s3(tmp_path: Path, moto) -> None:
     ahead = 8 * HOUR_NS // 1_953_125
     times = [n + ahead for n in range(100)]
     node.log(range(100), times=times)
-    (node.node.root / "etc/fluent-bit/fluent-bit.conf").write_text(
-        (node.node.root / "etc/fluent-bit/fluent-bit.conf").read_text().replace("    DB /var/log/flb.db\n", "")
-    )
     node.store(range(70), hours_old=-6, times=times[:70])
     assert node.recovered() == lines(range(100))
 
@@ -156,8 +148,7 @@ def test_an_object_that_was_sent_twice_is_no_copy_of_other_lines(tmp_path: Path,
 def test_rotated_files_were_read_before_ignore_older_could_pass_them_over(tmp_path: Path, moto) -> None:
     """S3 refused for hours; the only row is that of the live file, and younger than the rotated ones."""
     node = LoggedNode(tmp_path, moto, "ignore-older")
-    config = node.node.root / "etc/fluent-bit/fluent-bit.conf"
-    config.write_text(config.read_text().replace("Read_from_Head On", "Read_from_Head On\n    Ignore_Older 1h"))
+    node.node.tail("Ignore_Older 1h")
     node.log(range(50), older=2, hours_old=5)
     node.log(range(50, 100), older=1, hours_old=3)
     node.log(range(100, 150), hours_old=0.1)

@@ -23,8 +23,7 @@ def made(tmp_path: Path, moto, name: str, *, repeats: int, plain: bool = False) 
     """A log without times whose lines repeat; a buffer file has some of them, an object others, the rest is lost."""
     node = MadeNode(tmp_path / name, name, moto.endpoint_url, cri=False)
     if plain:
-        config = node.root / "etc/fluent-bit/fluent-bit.conf"
-        config.write_text(config.read_text() + "    log_key log\n")
+        node.config.write_text(node.config.read_text() + "    log_key log\n")
     moto.client.create_bucket(Bucket=name)
     texts = [f"line {n % repeats}" for n in range(LINES)]
     records = [text.encode() if plain else node.record(n, text) for n, text in enumerate(texts)]
