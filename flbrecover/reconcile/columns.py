@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 NONE = -1  # no row, no entry
+NO_TIME = -(1 << 63)
 _AT_ONCE = 1 << 16  # numbers
 
 

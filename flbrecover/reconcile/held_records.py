@@ -68,6 +68,10 @@ class HeldRecords:
         """Record ``at`` and those after it have these entries."""
         self.entries.write(at, array("i", entries))
 
+    def high(self, at: int) -> int:
+        """The upper half of a digest."""
+        return self._high[at]
+
     def highs(self, at: int, number: int) -> array[int]:
         """The upper halves of the digests of so many records."""
         return self._high.read(at, at + number)

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from flbrecover.model import BufferFile, ByteRange
 from flbrecover.reconcile.breaks import Gap
-from flbrecover.reconcile.columns import NONE
+from flbrecover.reconcile.columns import NO_TIME, NONE
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.follow import following
 from flbrecover.reconcile.held_records import Halves, HeldRecords
-from flbrecover.reconcile.ledger import NO_TIME, Ledger
+from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.placement import Placement
 from flbrecover.reconcile.precision import MIXED, Precision
 from flbrecover.reconcile.repeated_blocks import NO_BLOCKS, repeated_blocks
@@ -48,6 +48,7 @@ class Holder:
     @classmethod
     def begin(cls, number: int, buffer: BufferFile, ledger: Ledger) -> Holder:
         """A holder whose records are the next ones that the ledger gets."""
+        ledger.begin_file()
         return cls(number, buffer, ledger.records, len(ledger.records))
 
     def __len__(self) -> int:
@@ -195,12 +196,13 @@ def place_by_digest(ledger: Ledger, holder: Holder, batches: Iterable[Batch]) ->
     a record is on the entry that is held with its bytes, or on a new one. One whose date is not fine by chance, or
     because its line was not parsed, is on the entry next to that of its neighbour."""
     run = NONE
+    tag = holder.buffer.tag or ""
+    dated = not holder.buffer.holds_events  # the time of an event need not be in the bytes that are written of it
     for batch in batches:
         holder.learn(batch)
         if run == NONE:
             run = ledger.runs.begin(Run(holder.buffer.path))
-        if ledger.knows_none_of(batch.digests):
-            tag = holder.buffer.tag or ""
+        if ledger.knows_none_of(tag, batch.digests, batch.times, dated=dated):
             ledger.hold_new(run, tag, batch.starts, batch.ends, batch.digests, batch.times, batch.owns)
             holder.grew(len(batch))
             continue
@@ -213,7 +215,7 @@ def place_by_digest(ledger: Ledger, holder: Holder, batches: Iterable[Batch]) ->
                 holder.set_entry(index, held)
                 holder.copies += 1
                 continue
-            entry = ledger.add(run, holder.buffer.tag or "", None, own=batch.owns[n])
+            entry = ledger.add(run, tag, None, own=batch.owns[n])
             holder.set_entry(index, entry)
             ledger.hold(entry, holder.first + index, None if batch.times[n] == NO_TIME else batch.times[n])
     holder.settle()

@@ -15,13 +15,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from flbrecover.reconcile.columns import NONE, NewColumn, end_of_same, in_memory
+from flbrecover.reconcile.columns import NO_TIME, NONE, NewColumn, end_of_same, in_memory
+from flbrecover.reconcile.held_digests import HeldDigests
 from flbrecover.reconcile.held_records import TWO_NUMBERS, Halves, HeldRecords
 from flbrecover.reconcile.key_index import NO_KEY, KeyIndex
 from flbrecover.reconcile.runs import MIXED, Runs
 from flbrecover.reconcile.sorted_index import GrowingIndex
 
-NO_TIME = -(1 << 63)
 FEW = 16  # entries of one key that are looked at one by one
 MOST = 200  # entries of one key that are looked at for one copy
 _NONE = array("i", [NONE]).tobytes()
@@ -48,7 +48,7 @@ class Ledger:
         self._resolution = time_resolution_ns
         self._unread = new("b")
         self._keys = KeyIndex(time_resolution_ns, new)
-        self._digests = GrowingIndex(new)
+        self._digests = HeldDigests(self.records, new)
         self._copies = GrowingIndex(new)  # of entries that carry no time and that no buffer file holds
 
     def __len__(self) -> int:
@@ -90,6 +90,10 @@ class Ledger:
         self.time.extend(times)
         self._keys.extend(keys)
 
+    def begin_file(self) -> None:
+        """What is held from now on is of another buffer file."""
+        self._digests.end_segment()
+
     def hold_new(
         self,
         run: int,
@@ -97,7 +101,7 @@ class Ledger:
         starts: Sequence[int],
         ends: Sequence[int],
         digests: Halves,
-        times: Sequence[int],
+        times: array[int],
         owns: Sequence[int],
     ) -> None:
         """New entries at the end of ``run`` for as many records of a buffer file, which no entry has yet: as
@@ -107,10 +111,13 @@ class Ledger:
         self.add_all(run, (tag,), array("i", bytes(4 * size)), Halves(none, none), times, array("b", bytes(size)), owns)
         self.held.write(first, array("i", range(record, record + size)))
         self.records.add_all(starts, ends, digests, range(first, first + size))
-        self._digests.add_new(digests.high, first)
+        self._digests.add_all(tag, range(first, first + size), record, times)
 
-    def knows_none_of(self, digests: Halves) -> bool:
-        """Are these all different, and none of them held?"""
+    def knows_none_of(self, tag: str, digests: Halves, times: array[int], *, dated: bool) -> bool:
+        """Are these all different, and none of them held under this tag? ``dated``: their times are what their bytes
+        carry."""
+        if dated and self._digests.are_new(tag, digests.high, times):
+            return True
         return self._digests.has_none_of(digests.high)
 
     @property
@@ -180,8 +187,7 @@ class Ledger:
     def hold(self, entry: int, record: int, time_ns: int | None) -> None:
         """A record of a buffer file is the copy that a recovery would upload for ``entry``."""
         self.held[entry] = record
-        high, _ = TWO_NUMBERS.unpack(self.records.digest(record))
-        self._digests.add(high, entry)
+        self._digests.add(self.runs.tag_of(entry), entry, record, time_ns)
         self.learn_time(entry, time_ns)
 
     def hold_all(self, entries: range, record: int, times: array[int]) -> bool:
@@ -190,7 +196,8 @@ class Ledger:
         if self.held.read(entries.start, entries.stop).tobytes() != _NONE * len(entries):
             return False
         self.held.write(entries.start, array("i", range(record, record + len(entries))))
-        self._digests.add_all(self.records.highs(record, len(entries)), entries)
+        for tag in self.runs.tags_of(entries):
+            self._digests.add_all(tag, entries, record, times)
         if not self.runs[self.runs.of(entries.start)].timed:
             known = self.time.read(entries.start, entries.stop)
             learned = (old if new == NO_TIME else new for old, new in zip(known, times, strict=True))
@@ -239,7 +246,7 @@ class Ledger:
 
     def of_digest(self, digest: bytes) -> Sequence[int]:
         """Entries that are held with exactly these bytes."""
-        found = self._digests.find(TWO_NUMBERS.unpack(digest)[0])
+        found = self._digests.find(digest)
         return [e for e in found if self.digest(e) == digest] if found else ()
 
     def know_copy(self, entry: int, digest: bytes) -> None:

@@ -17,10 +17,10 @@ from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.record_split import Lines
 from flbrecover.model import BufferFile, ByteRange, Problem, Record
 from flbrecover.reconcile.breaks import Gap
+from flbrecover.reconcile.columns import NO_TIME
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.held_records import Halves
 from flbrecover.reconcile.holders import Batch, CopyAt, Holder, place_by_digest, place_holder
-from flbrecover.reconcile.ledger import NO_TIME
 from flbrecover.reconcile.match_key import MatchRule, digest_of
 from flbrecover.reconcile.rebuild import MOST_SIBLINGS
 from flbrecover.reconcile.scan import Cut

@@ -14,9 +14,9 @@ from flbrecover.fluentbit.filters import Names, Outcome
 from flbrecover.fluentbit.json_members import Members
 from flbrecover.fluentbit.values import SourceRecord
 from flbrecover.model import Problem, SourceFile
+from flbrecover.reconcile.columns import NO_TIME
 from flbrecover.reconcile.held_records import Halves
 from flbrecover.reconcile.key_index import NO_KEY
-from flbrecover.reconcile.ledger import NO_TIME
 from flbrecover.reconcile.match_key import MatchRule
 from flbrecover.reconcile.scan import Cut, Probe
 from flbrecover.recover.log_reader import LogReader, Peek
