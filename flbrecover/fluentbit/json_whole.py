@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import msgspec
 
 _DECODER = json.JSONDecoder()
-# What raw_decode calls, without its wrapper: it raises StopIteration where no value begins.
-_scan: Callable[[str, int], tuple[object, int]] = vars(_DECODER)["scan_once"]
 _SMALL = 1 << 20  # up to here the standard parser may build the value; it can take 30 times the text's size
 _NEXT = re.compile(rb"[ \t\r\n]*([{}\[\],:\"]|-?[0-9a-zA-Z][0-9a-zA-Z.+-]*)")
 _STRING_STOP = re.compile(rb"[\"\\\x00-\x1f]")
@@ -44,27 +47,41 @@ def is_object(text: bytes) -> bool:
 
 
 def are_objects(texts: Sequence[object]) -> bool:
-    """Whether each of these is bytes and an object for :func:`is_object`, without a NUL byte; in a third of the time.
-    False says nothing: of texts that are not ASCII, and of long ones."""
+    """Whether each of these is bytes and an object for :func:`is_object`, without a NUL byte; in a sixth of the time.
+    False says nothing: of texts that are not ASCII, that hold a newline, or that are JSON only to Fluent Bit."""
     try:
-        joined = b",".join(texts)  # type: ignore[arg-type]
+        lines = b"\n".join(texts)  # type: ignore[arg-type]
     except TypeError:
         return False
-    if not texts or len(joined) > _SMALL or b"\0" in joined or not joined.isascii():
+    # In JSON a closing brace, a newline and an opening brace follow each other only between two values.
+    if (
+        not lines.isascii()
+        or not lines.startswith(b"{")
+        or not lines.endswith(b"}")
+        or lines.count(b"}\n{") != lines.count(b"\n")
+    ):
         return False
-    chars = joined.decode("ascii")
-    at = 0
+    return _objects_in(lines) == len(texts)
+
+
+@lru_cache(maxsize=1)
+def _decoder() -> msgspec.json.Decoder[msgspec.Struct]:
+    import msgspec
+
+    class Anything(msgspec.Struct):
+        """An object whose members are looked at and not kept."""
+
+    return msgspec.json.Decoder(Anything)
+
+
+def _objects_in(lines: bytes) -> int:
+    """How many JSON objects these bytes are, with nothing but white space between them; 0 where they are not that."""
+    import msgspec
+
     try:
-        for text in texts:
-            if chars[at] != "{":
-                return False
-            _, end = _scan(chars, at)
-            at += len(text) + 1  # type: ignore[arg-type]
-            if end != at - 1:
-                return False
-    except (ValueError, RecursionError, StopIteration, IndexError):
-        return False
-    return True
+        return len(_decoder().decode_lines(lines))
+    except (msgspec.MsgspecError, RecursionError):
+        return 0
 
 
 def _is_object_slow(text: bytes) -> bool:

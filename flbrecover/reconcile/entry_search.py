@@ -123,7 +123,7 @@ class EntrySearch:
 
     def _exact(self, copy: Copy) -> Sequence[int]:
         """Entries that are held with the very bytes of the record."""
-        found = self._ledger.of_digest(copy.digest)
+        found = self._ledger.of_digest(copy.digest, copy.only)
         return found if self.tags is None else [e for e in found if self._is_of_tags(e)]
 
     def _by_key(self, copy: Copy) -> list[int]:

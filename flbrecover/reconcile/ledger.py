@@ -244,8 +244,10 @@ class Ledger:
         at = self.held[entry]
         return None if at == NONE else self.records.digest(at)
 
-    def of_digest(self, digest: bytes) -> Sequence[int]:
-        """Entries that are held with exactly these bytes."""
+    def of_digest(self, digest: bytes, only: int = NONE) -> Sequence[int]:
+        """Entries that are held with exactly these bytes; ``only``: no other one is."""
+        if only != NONE:
+            return (only,) if self.digest(only) == digest else ()
         found = self._digests.find(digest)
         return [e for e in found if self.digest(e) == digest] if found else ()
 

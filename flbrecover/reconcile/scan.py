@@ -224,7 +224,7 @@ class Scanner:
                 if strange:
                     yield from self._gap(index + at - strange, strange, held, after, entry)
                     held, strange = [], 0
-                yield Lines(index + at, [block.lines[at]])
+                yield Lines(index + at, [block.lines[at]], entry)
                 found = True
                 after = entry + 1 if entry >= 0 else -1
                 at += 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flbrecover.reconcile.columns import NONE
+
 
 @dataclass(frozen=True, slots=True)
 class Strangers:
@@ -15,10 +17,12 @@ class Strangers:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Lines from number ``index`` on that placement has to look at."""
+    """Lines from number ``index`` on that placement has to look at. ``only`` is the one entry that has the own part of
+    the first of them (NONE: not known)."""
 
     index: int
     lines: list[bytes]
+    only: int = NONE
 
 
 @dataclass(frozen=True, slots=True)

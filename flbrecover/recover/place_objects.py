@@ -118,12 +118,13 @@ class _OneObject:
                     self._found.breathe()
         return records
 
-    def _feed(self, index: int, record: Record) -> None:
+    def _feed(self, index: int, record: Record, only: int = NONE) -> None:
         self._current, self._index = record, index
         if self._gone:
             self._sizes.append(self._placer.counted.sizes(self._gone, record))
             self._placer.counted.count(self._gone, self._sizes[-1])
         copy = self._placer.rules.copy(index, record, self._rules)
+        copy.only = only
         self._placement.feed(copy, self._sent_before(copy) if self._said is None else next(self._said, NONE))
 
     def _sent_before(self, copy: Copy) -> int:
@@ -194,8 +195,10 @@ class _OneObject:
             return True
         if isinstance(segment, Follow):
             return self._follow(segment)
+        # Without logs every entry of these tags is held, and what has the same bytes has the same own part.
+        only = segment.only if not self._rules else NONE
         for index, line in enumerate(segment.lines, segment.index):
-            self._feed(index, Record(line, _NO_SPAN, self._time_of(line)))
+            self._feed(index, Record(line, _NO_SPAN, self._time_of(line)), only if index == segment.index else NONE)
         return True
 
     def _follow(self, segment: Follow) -> bool:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flbrecover.fluentbit import json_whole
@@ -90,13 +90,35 @@ def test_what_is_not_whole(text: bytes) -> None:
 
 PIECES = [
     b"{}", b'{"a":1}', b'{"a":{"b":[1]}}', b'{"a":1},{"b":2}', b'{"a":[{"b":1}', b'{"c":2}]}', b"", b"[1]", b"1",
-    b'{"a":"\0"}', b'{"a":"caf\xc3\xa9"}',
+    b'{"a":1}{"b":2}', b'{"a":[{}', b'{}]}', b'{"a":\n{}', b'{"a":"\0"}', b'{"a":"caf\xc3\xa9"}',
 ]  # fmt: skip
 
 
 @given(texts=st.lists(st.sampled_from(PIECES)))
+@example([b'{"a":', b"1}", b'{"a":1}{"b":2}'])
+@example([b'{"a":1}{"b":', b"{}}"])
+@example([b" {}"])
+@example([b"{}", b"{} "])
+@example([b'{"a":"\xff"}'])
+@example([b'{"a":"\0"}'])
+@example([b'{"a":\n{}}{"b":2}', b"{}"])
 def test_many_at_once_are_whole_only_if_each_is(texts: list[bytes]) -> None:
     if are_objects(texts):
         assert all(map(is_object, texts))
     elif texts and all(text.isascii() and is_object(text) for text in texts):
         raise AssertionError("whole, and not seen to be")
+
+
+JSON_BYTES = b'{}[]",:\\/ \t\r\x01\x7f0123456789.eE+-truefalsnNaiIxu'
+
+
+@settings(max_examples=300)
+@given(value=OBJECTS, data=st.data())
+def test_a_damaged_object_is_not_taken_for_a_whole_one(value: object, data: st.DataObject) -> None:
+    text = bytearray(json.dumps(value, ensure_ascii=True).encode())
+    for _ in range(data.draw(st.integers(1, 2))):
+        at = data.draw(st.integers(1, max(1, len(text) - 1)))
+        end = at + data.draw(st.integers(0, 3))
+        text[at:end] = bytes(data.draw(st.lists(st.sampled_from(JSON_BYTES), max_size=1)))
+    damaged = bytes(text)
+    assert is_object(damaged) or not are_objects([b'{"a":1}', damaged])
