@@ -116,9 +116,9 @@ def test_scanning_is_what_happens(tmp_path: Path, moto, monkeypatch: pytest.Monk
     fed: list[int] = []
     feed = place_objects._OneObject._feed
 
-    def noted(one: place_objects._OneObject, index: int, record: Record) -> None:
+    def noted(one: place_objects._OneObject, index: int, record: Record, only: int) -> None:
         fed.append(index)
-        feed(one, index, record)
+        feed(one, index, record, only)
 
     monkeypatch.setattr(place_objects._OneObject, "_feed", noted)
     ended = node.run("diff", "--agent", "gone", "--json")
