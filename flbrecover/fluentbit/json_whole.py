@@ -11,12 +11,14 @@ import json
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import msgspec
 
 _DECODER = json.JSONDecoder()
+_FIRST, _LAST = itemgetter(0), itemgetter(-1)
 _SMALL = 1 << 20  # up to here the standard parser may build the value; it can take 30 times the text's size
 _NEXT = re.compile(rb"[ \t\r\n]*([{}\[\],:\"]|-?[0-9a-zA-Z][0-9a-zA-Z.+-]*)")
 _STRING_STOP = re.compile(rb"[\"\\\x00-\x1f]")
@@ -48,20 +50,17 @@ def is_object(text: bytes) -> bool:
 
 def are_objects(texts: Sequence[object]) -> bool:
     """Whether each of these is bytes and an object for :func:`is_object`, without a NUL byte; in a sixth of the time.
-    False says nothing: of texts that are not ASCII, that hold a newline, or that are JSON only to Fluent Bit."""
+    False says nothing: of no texts, of some that are not ASCII, or that are JSON only to Fluent Bit."""
     try:
         lines = b"\n".join(texts)  # type: ignore[arg-type]
-    except TypeError:
+        begin, end = bytes(map(_FIRST, texts)), bytes(map(_LAST, texts))  # type: ignore[arg-type]
+    except (TypeError, IndexError):  # not bytes; empty
         return False
-    # In JSON a closing brace, a newline and an opening brace follow each other only between two values.
-    if (
-        not lines.isascii()
-        or not lines.startswith(b"{")
-        or not lines.endswith(b"}")
-        or lines.count(b"}\n{") != lines.count(b"\n")
-    ):
+    # In JSON a closing brace, a newline and an opening brace follow each other only between two values: so each text is
+    # one value at least.
+    if not lines.isascii() or begin.strip(b"{") or end.strip(b"}"):
         return False
-    return _objects_in(lines) == len(texts)
+    return len(texts) > 0 and _objects_in(lines) == len(texts)
 
 
 @lru_cache(maxsize=1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import add
@@ -59,6 +60,10 @@ class RecordStyle:
     def comparable(self, record: bytes) -> bytes:
         """What of a record, buffered or stored, is the same in every copy of it: mostly its very bytes."""
         return comparable(record) if self.format in COLUMNAR else record
+
+    def all_comparable(self, records: Sequence[bytes]) -> Sequence[bytes]:
+        """:meth:`comparable` of each."""
+        return [comparable(record) for record in records] if self.format in COLUMNAR else records
 
 
 def render(

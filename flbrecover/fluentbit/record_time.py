@@ -11,7 +11,6 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
-from operator import add
 
 from flbrecover.fluentbit.pipeline import JsonDateFormat
 from flbrecover.fluentbit.record_json import RecordStyle
@@ -22,7 +21,9 @@ _DATES = {
     "iso8601": re.compile(rb'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{6})Z"'),
     "java_sql_timestamp": re.compile(rb'"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.(\d{6})"'),
 }
-_CLOCK = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+_USUAL = b'"0000-00-00T00:00:00.000000Z"'
+_NO_DIGITS = bytes(char for char in range(256) if not 48 <= char <= 57)
+_DIGITS_AS_ZERO = bytes(char if char in _NO_DIGITS else 48 for char in range(256))
 _INTEGER = re.compile(rb"(\d{1,19})[,}]")
 _DOUBLE = re.compile(rb"(\d{1,19}\.\d{1,22}|\d(?:\.\d{1,17})?e-\d\d)[,}]")
 
@@ -56,25 +57,31 @@ def times_of(records: Sequence[bytes], style: RecordStyle) -> list[int | None]:
 
 def _usual_times(records: Sequence[bytes], style: RecordStyle) -> list[int | None] | None:
     """The times where each record begins as Fluent Bit writes it; None where one does not."""
-    at = len(style.opening) + 1
-    width = at + 28
+    if style.opening.translate(None, _NO_DIGITS):
+        return None
+    width = len(style.opening) + len(_USUAL)
     heads = b"".join([record[:width] for record in records])
-    if len(heads) != width * len(records):
+    if heads.translate(_DIGITS_AS_ZERO) != (style.opening + _USUAL) * len(records):
         return None
-    fixed = dict(enumerate(style.opening + b'"')) | {at + 19: ord("."), at + 26: ord("Z"), at + 27: ord('"')}
-    if any(heads[n::width] != bytes([char]) * len(records) for n, char in fixed.items()):
+    digits = heads.translate(None, _NO_DIGITS)  # 20 of each: YYYYmmddHHMM, and microseconds of that minute
+    minutes = _Minutes()
+    try:
+        return [
+            minutes[digits[at : at + 12]] + 1000 * int(digits[at + 12 : at + 20]) for at in range(0, len(digits), 20)
+        ]
+    except ValueError:
         return None
-    of_records = [record[at : at + 19] for record in records]
-    fractions = [record[at + 20 : at + 26] for record in records]
-    seconds = {second: _seconds_of(second) for second in set(of_records)}
-    if not b"".join(fractions).isdigit() or None in seconds.values():
-        return None
-    known = {second: value * 1_000_000 for second, value in seconds.items() if value is not None}
-    return [1000 * micros for micros in map(add, map(known.__getitem__, of_records), map(int, fractions))]
 
 
-def _seconds_of(text: bytes) -> int | None:
-    return _seconds(text) if _CLOCK.fullmatch(text) else None
+class _Minutes(dict[bytes, int]):
+    """From YYYYmmddHHMM, UTC, to ns since the epoch. Raises ValueError where there is no such minute."""
+
+    def __missing__(self, text: bytes) -> int:
+        minute = _minute(b"%b-%b-%bT%b:%b" % (text[:4], text[4:6], text[6:8], text[8:10], text[10:]))
+        if minute is None:
+            raise ValueError
+        self[text] = found = minute * SECOND_NS
+        return found
 
 
 def _parse_date(text: bytes, date_format: JsonDateFormat) -> int | None:

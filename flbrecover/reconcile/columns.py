@@ -3,8 +3,9 @@ moves to disk when there are too many."""
 
 from __future__ import annotations
 
+import sys
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 NONE = -1  # no row, no entry
@@ -74,6 +75,21 @@ def end_of_same(numbers: array[int] | memoryview, at: int, end: int) -> int:
             break
     return at
 
+
+def limits_of(times: Sequence[int]) -> tuple[int, int] | None:
+    """The first and the last of these times; None where none is known."""
+    known = times if min(times, default=NO_TIME) != NO_TIME else [time_ns for time_ns in times if time_ns != NO_TIME]
+    return (min(known), max(known)) if known else None
+
+
+def are_known(numbers: array[int]) -> bytes:
+    """A byte for each of these 32-bit numbers: 0 for NONE, 1 for one that is none; many in
+    little time."""
+    upper = numbers.tobytes()[3 if sys.byteorder == "little" else 0 :: 4]
+    return upper.translate(_KNOWN)
+
+
+_KNOWN = bytes([1] * 128 + [0] * 128)  # by the upper byte: of the numbers below 0 there is NONE only
 
 NewColumn = Callable[[str], Column]
 """Makes an empty column; the argument is a typecode of :mod:`array`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 
-from flbrecover.reconcile.columns import NO_TIME, NewColumn
+from flbrecover.reconcile.columns import NO_TIME, NewColumn, limits_of
 from flbrecover.reconcile.held_records import TWO_NUMBERS, HeldRecords
 from flbrecover.reconcile.sorted_index import GrowingIndex
 
@@ -62,9 +62,8 @@ class HeldDigests:
         """:meth:`add` for as many entries, ``record`` and those after it (NO_TIME: no time)."""
         self._segment_of(tag)
         self._digests.update(self._records.highs(record, len(entries)))
-        known = times if min(times) != NO_TIME else [time_ns for time_ns in times if time_ns != NO_TIME]
-        if known:
-            self._widen(min(known), max(known))
+        if (limits := limits_of(times)) is not None:
+            self._widen(*limits)
         self._waiting.append((entries, record))
 
     def find(self, digest: bytes) -> list[int]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from flbrecover.model import BufferFile, ByteRange
 from flbrecover.reconcile.breaks import Gap
-from flbrecover.reconcile.columns import NO_TIME, NONE
+from flbrecover.reconcile.columns import NO_TIME, NONE, limits_of
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.follow import following
 from flbrecover.reconcile.held_records import Halves, HeldRecords
@@ -68,10 +68,10 @@ class Holder:
         """What the next records tell of all of them, before they are added."""
         if not self.varied:
             self.varied = batch.digests.differ() or (len(self) > 0 and self.digest(0) != batch.digests.digest(0))
-        known = [t for t in batch.times if t != NO_TIME]
-        if known:
-            self.first_ns = min(known) if self.first_ns is None else min(self.first_ns, *known)
-            self.last_ns = max(known) if self.last_ns is None else max(self.last_ns, *known)
+        if (limits := limits_of(batch.times)) is not None:
+            first, last = limits
+            self.first_ns = first if self.first_ns is None else min(self.first_ns, first)
+            self.last_ns = last if self.last_ns is None else max(self.last_ns, last)
 
     def grew(self, records: int) -> None:
         """The ledger has got so many records of this file."""

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from flbrecover.reconcile.columns import NO_TIME, NONE, NewColumn, end_of_same, in_memory
+from flbrecover.reconcile.columns import NO_TIME, NONE, NewColumn, end_of_same, in_memory, limits_of
 from flbrecover.reconcile.held_digests import HeldDigests
 from flbrecover.reconcile.held_records import TWO_NUMBERS, Halves, HeldRecords
 from flbrecover.reconcile.key_index import NO_KEY, KeyIndex
@@ -84,8 +84,9 @@ class Ledger:
         size = len(numbers)
         self._open.update(self.runs.add_all(run, tags, numbers))
         self._unread.extend(unread)
-        self.stored.extend([NONE] * size)
-        self.held.extend([NONE] * size)
+        none = array("i", [NONE]) * size
+        self.stored.extend(none)
+        self.held.extend(none)
         self.own.extend(owns)
         self.time.extend(times)
         self._keys.extend(keys)
@@ -152,12 +153,9 @@ class Ledger:
         first = last = None
         raw = self.time.raw()
         for start in range(entries.start, entries.stop, _PIECE):
-            known: Sequence[int] = raw[start : min(start + _PIECE, entries.stop)]
-            if min(known) == NO_TIME:
-                known = [t for t in known if t != NO_TIME]
-            if known:
-                first = min(known) if first is None else min(first, min(known))
-                last = max(known) if last is None else max(last, max(known))
+            if (some := limits_of(raw[start : min(start + _PIECE, entries.stop)])) is not None:
+                first = some[0] if first is None else min(first, some[0])
+                last = some[1] if last is None else max(last, some[1])
         return first, last
 
     def times(self, entries: range, width: int) -> Counter[int | None]:

@@ -9,7 +9,7 @@ of the record has to. Values are compared as values, not as spelled, so that two
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -25,6 +25,11 @@ MIN_TEXT = 8  # a text shorter than this identifies nothing
 def digest_of(record: bytes) -> bytes:
     """What stands for the exact bytes of a record: XXH3-128, as 16 bytes."""
     return xxhash.xxh3_128_digest(record)
+
+
+def digests_of(records: Iterable[bytes]) -> Iterator[bytes]:
+    """:func:`digest_of` each."""
+    return map(xxhash.xxh3_128_digest, records)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ always all of a run have one tag.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -73,7 +74,8 @@ class Runs:
         if len(counts) > 1:
             self._tag_of_run[run] = MIXED
         same = len(counts) == 1
-        self._tag.extend([numbers[indexes[0]]] * len(indexes) if same else map(numbers.__getitem__, indexes))
+        some = array("i", [numbers[indexes[0]]]) * len(indexes) if same else map(numbers.__getitem__, indexes)
+        self._tag.extend(some)
         return {numbers[index]: count for index, count in counts.items()}
 
     def _tag_of_new(self, run: int, tag: str) -> int:

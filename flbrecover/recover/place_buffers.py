@@ -21,7 +21,7 @@ from flbrecover.reconcile.columns import NO_TIME
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.held_records import Halves
 from flbrecover.reconcile.holders import Batch, CopyAt, Holder, place_by_digest, place_holder
-from flbrecover.reconcile.match_key import MatchRule, digest_of
+from flbrecover.reconcile.match_key import MatchRule, digests_of
 from flbrecover.reconcile.rebuild import MOST_SIBLINGS
 from flbrecover.reconcile.scan import Cut
 from flbrecover.recover.comparison import Comparison
@@ -184,7 +184,7 @@ class BufferPlacer:
 
     def _batch(self, some: _Together, cut: Cut | None) -> Batch:
         owns = cut.owns(some.lines) if cut is not None else array("Q", bytes(8 * len(some.lines)))
-        digests = Halves.of(map(digest_of, map(self._found.style.comparable, some.lines)))
+        digests = Halves.of(digests_of(self._found.style.all_comparable(some.lines)))
         times = array("q", [NO_TIME if time_ns is None else time_ns for time_ns in some.times])
         return Batch(array("q", some.starts), array("q", some.ends), digests, times, owns)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from flbrecover.reconcile.columns import NONE, end_of_same
+from flbrecover.reconcile.columns import NONE, are_known, end_of_same
 from flbrecover.reconcile.holders import Holder
 from flbrecover.reconcile.states import EntryState, Totals
 from flbrecover.recover.comparison import Comparison
@@ -17,6 +18,7 @@ CODE = {state: number for number, state in enumerate(CODES)}
 
 _STORED, _BUFFERED = CODE["stored"], CODE["buffered"]
 _NOWHERE = 255
+_BY_COPIES = bytes([_NOWHERE, _STORED, _BUFFERED, _STORED])  # by two bits: an object has it, a buffer file has it
 
 
 class States:
@@ -48,8 +50,7 @@ class States:
         ledger = comparison.ledger
         for start in range(entries.start, entries.stop, _AT_ONCE):
             stop = min(start + _AT_ONCE, entries.stop)
-            both = zip(ledger.stored.read(start, stop), ledger.held.read(start, stop), strict=True)
-            codes = bytearray(_STORED if s != NONE else _BUFFERED if h != NONE else _NOWHERE for s, h in both)
+            codes = _codes_of(ledger.stored.read(start, stop), ledger.held.read(start, stop))
             at = -1
             while (at := codes.find(_NOWHERE, at + 1)) >= 0:
                 codes[at] = CODE[self._of_missing(comparison, start + at, read_to, kept, assume_kept)]
@@ -116,3 +117,11 @@ class States:
                 if room < 0:
                     return
             self._codes[entry] = CODE["pending"]
+
+
+def _codes_of(stored: array[int], held: array[int]) -> bytearray:
+    """The codes of entries by the objects and the records of buffer files that hold them: of all at once, as two large
+    numbers with a byte for each."""
+    in_objects, in_buffers = int.from_bytes(are_known(stored), "big"), int.from_bytes(are_known(held), "big")
+    both = (in_objects | in_buffers << 1).to_bytes(len(stored), "big")
+    return bytearray(both.translate(_BY_COPIES.ljust(256, b"\0")))

@@ -104,7 +104,7 @@ PIECES = [
 @example([b'{"a":\n{}}{"b":2}', b"{}"])
 def test_many_at_once_are_whole_only_if_each_is(texts: list[bytes]) -> None:
     if are_objects(texts):
-        assert all(map(is_object, texts))
+        assert texts and all(map(is_object, texts))
     elif texts and all(text.isascii() and is_object(text) for text in texts):
         raise AssertionError("whole, and not seen to be")
 

@@ -35,3 +35,10 @@ def test_of_usual_ones(dates: list[str]) -> None:
     lines = [f'{{"date":"{date}","log":"x"}}'.encode() for date in dates]
     assert times_of(lines, RecordStyle()) == [time_of(line, RecordStyle()) for line in lines]
     assert None not in times_of(lines, RecordStyle())
+
+
+@pytest.mark.parametrize("key", ["d0te", "d4te"])
+def test_a_name_with_a_digit(key: str) -> None:
+    style = RecordStyle(json_date_key=key)
+    lines = [f'{{"{name}":"{date}","log":"x"}}'.encode() for name in ("d0te", "d4te", "d5te") for date in DATES]
+    assert times_of(lines, style) == [time_of(line, style) for line in lines]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flbrecover.reconcile import sorted_index
-from flbrecover.reconcile.columns import MemoryColumn, end_of_same, in_memory
+from flbrecover.reconcile.columns import NO_TIME, NONE, MemoryColumn, are_known, end_of_same, in_memory, limits_of
 from flbrecover.reconcile.filters import Filter
 from flbrecover.reconcile.sorted_index import GrowingIndex, KeySet, SortedIndex
 
@@ -140,3 +140,14 @@ def test_the_end_of_numbers_that_are_the_same(runs: list[tuple[int, int]], data:
     end = data.draw(st.integers(at + 1, len(numbers)))
     same = next((n for n in range(at, end) if numbers[n] != numbers[at]), end)
     assert end_of_same(numbers, at, end) == end_of_same(memoryview(numbers), at, end) == same
+
+
+@given(st.lists(st.just(NONE) | st.integers(0, 2**31 - 1)))
+def test_numbers_that_are_known(numbers: list[int]) -> None:
+    assert list(are_known(array("i", numbers))) == [number != NONE for number in numbers]
+
+
+@given(st.lists(st.just(NO_TIME) | st.integers(-5, 5)))
+def test_limits_are_those_of_the_known_times(times: list[int]) -> None:
+    known = [time_ns for time_ns in times if time_ns != NO_TIME]
+    assert limits_of(array("q", times)) == ((min(known), max(known)) if known else None)
