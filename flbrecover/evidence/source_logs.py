@@ -178,7 +178,7 @@ class _Rereading:
         self._problems: list[Problem] = []
 
     def records(self) -> Iterator[SourceRecord]:
-        start: int | None = self._todo[-1].start if self._todo else None
+        start: int | None = self._before(self._todo[-1].start) if self._todo else None
         while start is not None:
             start = yield from self._from(start)
         if self._active or self._todo:
@@ -200,20 +200,28 @@ class _Rereading:
             if not self._active:
                 if not self._todo:
                     return None
-                if self._jumps and self._todo[-1].start - line.start > NEAR:
-                    return self._todo[-1].start
+                if self._jumps and (begin := self._before(self._todo[-1].start)) - line.start > NEAR:
+                    return begin
             while self._todo and self._todo[-1].start < line.end:
                 wanted = self._todo.pop()
                 self._active.append([wanted.start, wanted.end])
-            made = _made(maker, line, self._breaks)
+            # What waits while something is broken off does not wait any more behind the line.
+            yield from self._wanted(maker.break_off(self._breaks.get(line.start, ())), maker)
+            made = maker.feed(line)
             if maker.guessed:
                 self._jumps = False
                 return 0
             yield from self._wanted(made, maker)
         if lines.complete:
+            yield from self._wanted(maker.break_off(self._breaks.get(self._end, ())), maker)
             yield from self._wanted(maker.finish(), maker)
         self._problems += lines.problems
         return None
+
+    def _before(self, start: int) -> int:
+        """Where to begin to read what begins there: a record that is broken off behind that must not begin anew."""
+        over = [begin for end, starts in self._breaks.items() if start < end for begin in starts if begin < start]
+        return self._before(min(over)) if over else start
 
     def _wanted(self, made: list[Made], maker: TailRecords) -> Iterator[SourceRecord]:
         """Of the records that were made, those that come next in a range: nothing that waits begins before them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from typing import NamedTuple
 
 from flbrecover.fluentbit.values import Fields
@@ -51,7 +51,7 @@ class Made(NamedTuple):
     terminated: bool = True
 
 
-Breaks = Mapping[int, Container[int]]
+Breaks = Mapping[int, Collection[int]]
 """Before the line at which place Fluent Bit broke records off, and where those began."""
 
 

@@ -227,7 +227,8 @@ class MultilineJoiner(LineJoiner):
 
     def break_off(self, starts: Container[int]) -> list[Made]:
         of_all = [(i, group) for i in self._instances for group in i.groups.values()]
-        return [made for i, group in of_all if group.start in starts for made in i.flush(group)]
+        made = [made for i, group in of_all if group.start in starts for made in i.flush(group)]
+        return sorted(made, key=lambda m: m.start)
 
     def waiting(self) -> list[int]:
         return [g.start for instance in self._instances for g in instance.groups.values() if g.start >= 0]

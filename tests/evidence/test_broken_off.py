@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from evidence.test_source_logs import log_of, pipeline, tail
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from flbrecover.evidence.node import Node
@@ -24,6 +24,11 @@ def cri(kinds: list[tuple[str, str]]) -> list[bytes]:
     return [
         (TIME % n) + f" {stream} {flag} part {n} ".encode() + b"\n" for n, (stream, flag) in enumerate(kinds)
     ]  # fmt: skip
+
+
+def of_streams(kinds: str) -> list[bytes]:
+    """o0 is a part of a line of stdout, e1 the last part of one of stderr."""
+    return cri([("stdout" if kind[0] == "o" else "stderr", "PF"[int(kind[1])]) for kind in kinds.split()])
 
 
 def java(kinds: list[bool]) -> list[bytes]:
@@ -56,6 +61,11 @@ JAVA_LINES = st.lists(st.sampled_from([True, False, False]), max_size=25).map(ja
     chosen=st.sets(st.integers(0, 24)),
     wanted=st.sets(st.integers(0, 24)),
 )
+@example(("cri", of_streams("o0 o0 o0 o1 e0 o0 o0")), {6}, {1, 2})  # the last line that is read ends at a break
+@example(("cri", of_streams("o0 o0 o0 o0 e0 o0 o0")), {6}, {1, 2})  # reading begins inside a record that is broken off
+@example(("cri", of_streams("o1 e0 o0 e0 o0")), {4}, {0, 2})  # one inside another one is broken off
+@example(("cri", of_streams("o1 e0 o0 o0 e0")), {3}, {1, 2})  # two at one place
+@example(("cri", of_streams("o0 o0 e0 o0 o0 o0 o0 e0 o0 e1")), {0, 1, 2, 3, 8, 9}, {0, 1, 5})  # and another one ends
 def test_a_log_with_breaks_holds_the_same_text_and_each_record_is_read_again(
     tmp_path: Path, log: tuple[str, list[bytes]], chosen: set[int], wanted: set[int]
 ) -> None:
