@@ -22,7 +22,8 @@ from flbrecover.evidence import bundle_archive as archive
 from flbrecover.evidence import bundle_manifest as manifest
 from flbrecover.evidence.bundle_manifest import Entry
 from flbrecover.evidence.frames import FrameReader
-from flbrecover.evidence.node import Node, Parts
+from flbrecover.evidence.node import Node
+from flbrecover.evidence.path_resolver import Parts
 from flbrecover.model import Problem
 from flbrecover.wording import are, count
 

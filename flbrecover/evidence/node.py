@@ -18,37 +18,17 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from flbrecover.errors import EvidenceError
 from flbrecover.evidence import shell_pattern
+from flbrecover.evidence.path_resolver import Parts, PathResolver, Stat, parts_of
 from flbrecover.model import FileFacts, Problem
 
 MACHINE_ID = "/etc/machine-id"
 _MACHINE_ID_SIZE = 32
-MAX_SYMLINKS = 40  # what Linux allows (MAXSYMLINKS)
 MAX_AGENTS = 2000  # processes called fluent-bit
 _NO_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
-Parts = tuple[str, ...] | list[str]  # of a path inside the root
-
-
-class Stat(Protocol):
-    """What is looked at of ``os.stat_result``."""
-
-    @property
-    def st_mode(self) -> int: ...
-    @property
-    def st_dev(self) -> int: ...
-    @property
-    def st_ino(self) -> int: ...
-    @property
-    def st_uid(self) -> int: ...
-    @property
-    def st_gid(self) -> int: ...
-    @property
-    def st_size(self) -> int: ...
-    @property
-    def st_mtime_ns(self) -> int: ...
 
 
 class Node:
@@ -77,50 +57,17 @@ class Node:
 
         Raises EvidenceError on a symlink loop, on a directory that may not be searched and on what no path can be.
         """
-        if not _can_be_a_path(path):
-            raise EvidenceError(f"{path!r}: no file can have this name")
-        todo = path.split("/")[::-1]
-        done: list[str] = []
-        links = 0
-        while todo:
-            part = todo.pop()
-            if part in ("", "."):
-                continue
-            if part == "..":
-                if done:
-                    done.pop()
-                continue
-            here = [*done, part]
-            try:
-                is_link = stat.S_ISLNK(self.lstat(here).st_mode)
-            except (FileNotFoundError, NotADirectoryError):
-                is_link = False
-            except OSError as e:
-                raise EvidenceError(f"{path}: {e.strerror}") from e
-            if not is_link or self._leads_into_a_process(done, part):
-                done.append(part)
-                continue
-            links += 1
-            if links > MAX_SYMLINKS:
-                raise EvidenceError(f"{path}: too many levels of symbolic links")
-            try:
-                target = self.readlink(here)
-            except OSError as e:
-                raise EvidenceError(f"{path}: {e.strerror}") from e
-            if target.startswith("/"):
-                done = []
-            todo.extend(reversed(target.split("/")))
-        return "/" + "/".join(done)
+        return self._resolver.resolve(path)
 
     def host_path(self, path: str) -> Path:
         """Where ``path`` lies on the machine that runs this process, symlinks resolved inside the root."""
-        return Path(self._host(_parts(self.resolve(path))))
+        return Path(self._host(parts_of(self.resolve(path))))
 
     def facts(self, path: str) -> FileFacts:
         """``stat`` of a path. Raises EvidenceError where there is none or it may not be looked at."""
         real = self.resolve(path)
         try:
-            st = self.lstat(_parts(real))
+            st = self.lstat(parts_of(real))
         except OSError as e:
             raise EvidenceError(f"{path}: {e.strerror}") from e
         return FileFacts(path, real, st.st_dev, st.st_ino, st.st_size, st.st_mtime_ns)
@@ -157,6 +104,11 @@ class Node:
     def stat(self, parts: Parts) -> Stat:
         """``stat`` of a resolved path: another answer than ``lstat`` for ``/proc/PID/root`` alone. Raises OSError."""
         return os.stat(self._host(parts))
+
+    def leads_into_a_process(self, parts: Parts) -> bool:
+        """Does the kernel lead through this symlink into the root of a process?"""
+        in_process = len(parts) == 3 and parts[0] == "proc" and parts[1].isdecimal() and parts[2] in ("root", "cwd")
+        return in_process and self.procfs() is not None
 
     def readlink(self, parts: Parts) -> str:
         return os.readlink(self._host(parts))
@@ -264,7 +216,7 @@ class Node:
         return here if f"{os.major(device)}:{os.minor(device)}".encode() in of_proc else None
 
     def _open(self, path: str, flags: int) -> int:
-        host = self._host(_parts(self.resolve(path)))
+        host = self._host(parts_of(self.resolve(path)))
         flags |= os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             try:
@@ -277,32 +229,21 @@ class Node:
 
     def _mode(self, path: str, look: Callable[[Parts], Stat]) -> int | None:
         try:
-            return look(_parts(self.resolve(path))).st_mode
+            return look(parts_of(self.resolve(path))).st_mode
         except (EvidenceError, OSError):
             return None
 
     def _lstat(self, parts: Parts) -> os.stat_result:
         return os.lstat(self._host(parts)) if parts else os.stat(self.root)  # which may be /proc/PID/root, a link
 
-    def _leads_into_a_process(self, done: list[str], part: str) -> bool:
-        in_process = len(done) == 2 and done[0] == "proc" and done[1].isdecimal() and part in ("root", "cwd")
-        return in_process and self.procfs() is not None
+    @functools.cached_property
+    def _resolver(self) -> PathResolver:
+        return PathResolver(self)
 
     def _host(self, parts: Parts) -> str:
         return f"{self._prefix}/{'/'.join(parts)}" if parts else str(self.root)
 
 
-def _parts(resolved: str) -> list[str]:
-    return resolved.split("/")[1:] if resolved != "/" else []
-
-
 def is_hidden(error: EvidenceError) -> bool:
     """Whether a name could not be looked at: then a file may be there, which is not the same as that there is none."""
     return isinstance(error.__cause__, OSError) and error.__cause__.errno not in _NO_FILE
-
-
-def _can_be_a_path(path: str) -> bool:
-    try:
-        return b"\0" not in path.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return False

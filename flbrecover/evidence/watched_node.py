@@ -13,7 +13,8 @@ from typing import BinaryIO
 
 from flbrecover.errors import EvidenceError
 from flbrecover.evidence.bundle_manifest import Entry, of_stat
-from flbrecover.evidence.node import Node, Parts
+from flbrecover.evidence.node import Node
+from flbrecover.evidence.path_resolver import Parts
 
 
 class WatchedNode(Node):
@@ -96,7 +97,7 @@ class WatchedNode(Node):
         found, parts = self._seen[path], _parts(path)
         if isinstance(found, OSError):
             return Entry(path, "unknown", error=found.errno or 0)
-        if parts and self._leads_into_a_process(parts[:-1], parts[-1]):
+        if self.leads_into_a_process(parts):
             try:
                 return of_stat(path, os.stat(self._host(parts)), listed=self._listed.get(path) is not None)
             except OSError as e:

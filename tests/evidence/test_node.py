@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from flbrecover.errors import EvidenceError
-from flbrecover.evidence.node import MAX_SYMLINKS, Node
+from flbrecover.evidence.node import Node
+from flbrecover.evidence.path_resolver import MAX_SYMLINKS
 
 
 @pytest.fixture
