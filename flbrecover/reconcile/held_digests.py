@@ -54,7 +54,7 @@ class HeldDigests:
         if time_ns is not None:
             self._widen(time_ns, time_ns)
         if self._waiting:
-            self._waiting.append((range(entry, entry + 1), record))
+            self._wait(range(entry, entry + 1), record)
         else:
             self._index.add(high, entry)
 
@@ -64,7 +64,7 @@ class HeldDigests:
         self._digests.update(self._records.highs(record, len(entries)))
         if (limits := limits_of(times)) is not None:
             self._widen(*limits)
-        self._waiting.append((entries, record))
+        self._wait(entries, record)
 
     def find(self, digest: bytes) -> list[int]:
         """The entries that are held with a digest that has the same upper half, in the order in which they were
@@ -75,6 +75,13 @@ class HeldDigests:
     def settle(self) -> None:
         """When all are there: they take less memory then."""
         self._index.settle()
+
+    def _wait(self, entries: range, record: int) -> None:
+        before, first = self._waiting[-1] if self._waiting else (range(0), 0)
+        if before and before.stop == entries.start and first + len(before) == record:
+            self._waiting[-1] = range(before.start, entries.stop), first
+        else:
+            self._waiting.append((entries, record))
 
     def _index_all(self) -> None:
         """Indexes what waits."""
