@@ -68,7 +68,8 @@ def test_what_opening_raises_is_raised_where_it_is_read(moto_bucket: FreshBucket
         moto_bucket.put(key, b"another one")
     ahead = ReadAhead(moto_bucket.s3, candidates)
     ahead.expect(range(3))
-    assert ahead.body(0).size == len(content(0))
+    with ahead.body(0) as body:
+        assert body.size == len(content(0))
     with pytest.raises(ChangedError):
         ahead.body(1)
     ahead.close()  # and 2, which nobody asked for, is no matter
