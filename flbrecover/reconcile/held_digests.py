@@ -36,7 +36,7 @@ class HeldDigests:
         """Do the times that these records carry show that none of them is held with its bytes under this tag, and are
         they all different? False says nothing."""
         self._segment_of(tag)
-        first, last = min(times), max(times)
+        first, last = min(times, default=NO_TIME), max(times, default=NO_TIME)
         if first == NO_TIME or self._meets(self._spans.get(tag, []), first, last):
             return False
         return self._digests.isdisjoint(digests) and len(set(digests)) == len(digests)
