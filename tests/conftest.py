@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from faults.incidents import SmallIncident
 from faults.proxy import FaultProxy
+from hypothesis import settings
 from servers import Moto, Server
 
 from flbrecover.bucket.client import S3
@@ -19,6 +20,9 @@ from flbrecover.demo.seaweedfs import SeaweedFS, credentials
 for _name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[_name]
 os.environ.update(credentials())
+
+settings.register_profile("untimed", settings(), deadline=None)  # no test asks for a time
+settings.load_profile("untimed")
 
 _numbers = itertools.count(1)
 

@@ -62,7 +62,7 @@ def test_snappy_as_its_description_has_it(content: bytes, block: bytes) -> None:
     assert packed([content], "snappy") == block
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.binary(max_size=50), max_size=20), st.integers(1, 300), st.sampled_from(KINDS))
 def test_round_trip(chunks: list[bytes], times: int, kind: Compression) -> None:
     body = packed(chunks * times, kind)

@@ -223,7 +223,7 @@ def test_a_zstd_window_beyond_bounds_is_refused() -> None:
     assert found.good_bytes == 0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.sampled_from(["gzip", "zstd", "deflate level 0"]), st.binary(max_size=3000)), min_size=1),
        st.integers(1, 2000))  # fmt: skip
 def test_rows_of_members(members: list[tuple[str, bytes]], size: int) -> None:
@@ -232,7 +232,7 @@ def test_rows_of_members(members: list[tuple[str, bytes]], size: int) -> None:
     assert whole(body, size) == b"".join(content for _, content in members)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=400), st.booleans(), st.sampled_from([b"", b"\x1f\x8b\x08\0", b"\x28\xb5\x2f\xfd"]))
 def test_any_bytes_end_in_content_or_a_typed_error(body: bytes, maybe_snappy: bool, magic: bytes) -> None:
     with contextlib.suppress(BodyDamaged, BodyFormatError):

@@ -148,7 +148,7 @@ def test_too_many_folders_are_listed_as_before() -> None:
         assert len(server.seen) == 1 + 3 + 14
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     keys=st.sets(st.text("ab/", min_size=1, max_size=8), max_size=4 * PAGE),
     prefix=st.text("ab/", max_size=2),
@@ -168,7 +168,7 @@ def test_folders_give_every_key_once(keys: set[str], prefix: str, kind: str, fir
 PREFIXES = st.text("ab/", max_size=4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     keys=st.sets(st.text("ab/", min_size=1, max_size=6), max_size=3 * PAGE),
     wanted=st.lists(st.tuples(PREFIXES, st.lists(PREFIXES, min_size=1, max_size=3), st.booleans()), max_size=4),

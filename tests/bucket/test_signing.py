@@ -19,7 +19,7 @@ PRINTABLE = st.text(st.sampled_from("abc XYZ019-_.~/:=,;+%"), max_size=20).map(s
 NAMES = st.sampled_from(["prefix", "list-type", "partNumber", "x"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     key=TEXT.filter(bool),
     query=st.lists(st.tuples(NAMES, TEXT), unique_by=lambda pair: pair[0]),

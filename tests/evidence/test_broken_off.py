@@ -55,7 +55,7 @@ CRI_LINES = st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.sampled
 JAVA_LINES = st.lists(st.sampled_from([True, False, False]), max_size=25).map(java)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     log=st.one_of(st.tuples(st.just("cri"), CRI_LINES), st.tuples(st.just("java"), JAVA_LINES)),
     chosen=st.sets(st.integers(0, 24)),

@@ -209,7 +209,7 @@ def test_stale_bytes_are_a_note_and_no_damage(tmp_path: Path) -> None:
     ]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     start=st.integers(START, START + len(CONTENT) - 1), length=st.integers(1, 6000), fill=st.sampled_from([0, 1, 255])
 )
@@ -457,7 +457,7 @@ def test_whole_events_are_read_and_the_rest_is_listed(name: str, tmp_path: Path)
     assert ranges(records) == lost
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=st.integers(0, 8), count=st.integers(1, 4), seed=st.integers(0, 1000))
 def test_zeroed_sectors_give_no_event_that_was_never_written(first: int, count: int, seed: int, tmp_path: Path) -> None:
     rng = random.Random(seed)

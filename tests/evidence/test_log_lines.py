@@ -48,7 +48,7 @@ def test_lines_have_the_span_of_their_bytes(tmp_path):
     assert lines.complete
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.binary(max_size=12).map(lambda b: b.replace(b"\n", b"").lstrip(b"\0")), max_size=30),
     st.booleans(),

@@ -153,7 +153,7 @@ def test_a_value_cannot_grow_without_bound() -> None:
         parse("[INPUT]\n    Name " + "${B}" * 1000 + "\n", env={"B": "x" * 100_000})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(alphabet="[]@#abINPUT \t\n\r${}=:-", max_size=60))
 def test_any_text_is_read_or_refused_with_its_place(text: str) -> None:
     try:
@@ -167,7 +167,7 @@ NO_BLANKS = st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Zs", "
 VALUES = st.text(NO_BLANKS, min_size=1, max_size=20)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.tuples(st.sampled_from(["INPUT", "filter", "Output"]), st.lists(st.tuples(NAMES, VALUES), max_size=5))),
     st.sampled_from([" ", "  ", "    ", "\t"]),

@@ -166,7 +166,7 @@ def test_sections_after_an_include_belong_to_the_including_file() -> None:
 WORDS = st.text("abcxyz_", min_size=1, max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.dictionaries(WORDS, st.text(max_size=20).map(lambda t: t.replace("$", "")), max_size=5))
 def test_quoted_values_come_back(values: dict[str, str]) -> None:
     lines = [f'  {k}: "{"".join(_escaped(c) for c in v)}"\n' for k, v in values.items()]

@@ -25,7 +25,7 @@ def test_a_name_that_was_seen() -> None:
     assert created_ns(named(SEEN), 1795433100 * NS) == 1795433046195312187
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     tag=TAGS,
     seconds=st.integers(1_500_000_000, 4_000_000_000),

@@ -511,7 +511,7 @@ KINDS = st.sampled_from(["service", "filter", "parser", "multiline_parser"])
 SECTIONS = st.builds(Section, KINDS, PROPERTIES, ORIGINS)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(SECTIONS, max_size=5))
 def test_what_is_kept_comes_back_unchanged(sections: list[Section]) -> None:
     assert sections_from_json(json.loads(json.dumps(sections_to_json(sections)))) == sections

@@ -67,7 +67,7 @@ def plain(value):
     return value.decode() if isinstance(value, bytes) else value
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.dictionaries(TEXTS, VALUES), st.booleans())
 def test_round_trip(value, ascii_only):
     assert plain(json_fields.read(json.dumps(value, ensure_ascii=ascii_only).encode())) == value

@@ -16,7 +16,7 @@ FORMATS = (
 MOMENTS = st.integers(1_500_000_000, 1_900_000_000)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.sampled_from(FORMATS),
     st.sampled_from(["a.b", "kube.x-1", "é.%d"]),

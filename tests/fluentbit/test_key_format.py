@@ -95,7 +95,7 @@ def test_a_long_key_is_cut_before_what_has_no_room() -> None:
     assert form("/$TAG%d").render("x" * 1020, NOW, "x", "0") == "x" * 1020 + "23"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.builds(
@@ -280,7 +280,7 @@ PIECES = "/ - a [ . $TAG $TAG[0] $TAG[1] $UUID $INDEX %Y %m %d %H %M %S %F %T %b
 FORMATS = st.lists(st.sampled_from(PIECES.split(" ")), max_size=12).map(lambda pieces: "/" + "".join(pieces))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(FORMATS, TAGS, st.integers(1_000_000_000, 4_000_000_000), st.integers(0, 40))
 @example("/$TAG%Y", "a%%", 10**9, 1)
 def test_what_is_written_is_found_again(key_format: str, tag: str, second: int, days: int) -> None:
@@ -304,7 +304,7 @@ def test_what_is_written_is_found_again(key_format: str, tag: str, second: int, 
 OTHERS = st.lists(st.sampled_from(["/", "a", "7", "-objectabcdefgh", "\n", ".gz", "é"]), max_size=3).map("".join)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(FORMATS, TAGS, st.integers(10**9, 4 * 10**9), st.lists(st.tuples(st.integers(0, 60), OTHERS), max_size=4))
 @example("/$TAG/%Y/$UUID.gz", "t", 10**9, [(13, "/")])
 @example("/$UUID/$TAG/$UUID", "t", 10**9, [(13, "a")])
@@ -349,7 +349,7 @@ def test_no_counter_writes_the_key_of_a_recovery() -> None:
     assert not re.fullmatch("[0-9]+", key)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(FORMATS, st.binary(max_size=1500), st.integers(-(2**70), 2**70), st.booleans(), st.integers(0, 3))
 @example("/$TAG/$UUID", b"\xff" * 400, 0, False, 0)
 @example("/$TAG$TAG", b"\x80\xc2", 0, False, 0)

@@ -31,7 +31,7 @@ def feed(to: MultilineJoiner, lines: list[bytes]) -> list[Made]:
     return made + to.finish()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32), st.integers(1, 30))
 def test_split_messages_of_two_streams_are_joined_again(seed, count):
     """Messages cut into parts as containerd does, the lines of two streams mixed."""

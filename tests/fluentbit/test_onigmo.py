@@ -78,7 +78,7 @@ def test_a_hostile_expression_is_stopped_by_its_timeout() -> None:
         onigmo.compile(r"(.+)(.+)(.+)(.+)\k<x>|(?<x>q)").search(b"a" * 300, timeout=0.05)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(max_size=30).map(lambda t: t.replace("\0", "")))
 def test_an_escaped_text_matches_itself_only(text: str) -> None:
     quoted = "".join(f"\\{c}" if c in r".*+?[](){}|^$\/#" else c for c in text)
@@ -87,7 +87,7 @@ def test_an_escaped_text_matches_itself_only(text: str) -> None:
     assert spans(quoted, b"\xff" + data) == [[1, 1 + len(data)]] or not text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(alphabet="\\()[]{}?*+^$|.a-b<>:=!&n1ké", max_size=12))
 def test_any_text_compiles_or_is_refused(pattern: str) -> None:
     try:
@@ -97,7 +97,7 @@ def test_any_text_compiles_or_is_refused(pattern: str) -> None:
     compiled.search(b"ab\xc3\xa9\n", timeout=5)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=40))
 def test_the_dots_of_any_bytes_are_its_characters(data: bytes) -> None:
     """Python's own decoder is the judge: every character, and every byte that is none, is one dot. Bytes cut off at

@@ -69,14 +69,14 @@ def test_times_that_an_event_can_have(text, time_ns):
 TEXT = st.binary(max_size=20).filter(lambda b: not set(b) & set(b"\n\r"))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.from_regex(rb"[0-9A-Za-z_.-]{1,8}", fullmatch=True), TEXT), min_size=1, max_size=6))
 def test_ltsv_round_trip(pairs):
     pairs = [(k, v.translate(None, b"\x00\t\x0e")) for k, v in pairs]
     assert ltsv.pairs(b"\t".join(k + b":" + v for k, v in pairs)) == pairs
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.tuples(
@@ -98,13 +98,13 @@ def test_logfmt_round_trip(pairs):
     assert [(k, logfmt.value(k, t, q, {}, False)) for k, t, q in found] == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30))
 def test_what_json_escapes_is_unescaped(text):
     assert unescape.escaped_utf8(json.dumps(text)[1:-1].encode()) == text.encode()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=40))
 def test_any_bytes_are_unescaped(text):
     for way in (unescape.escaped, unescape.escaped_utf8, unescape.mysql_quoted):

@@ -131,7 +131,7 @@ def test_a_fraction_that_was_read_before_a_mismatch_is_told():
     assert read.read(b"2017-07-17T20:17:03.25?") == (None, 250_000_000)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.datetimes(datetime(1971, 1, 1), datetime(2105, 1, 1)),
     st.integers(1, 9),
@@ -151,7 +151,7 @@ def test_rfc3339_round_trip(when, digits, minutes, colon):
     assert seconds * S + ns - found in (0, 1)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.from_regex(
         rb"[0-9]{1,4}-[0-9]{1,2}-[0-9]{1,2}T[0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}\.[0-9eE+]{1,10}(Z|[+-][0-9:]{2,5})"
@@ -163,7 +163,7 @@ def test_the_quick_way_reads_as_the_slow_one(text):
     assert quick.read(text) == slow.read(text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(alphabet="%YmdHMSLzZsbBaejpIkEOyCFDTRrcxXnt -:./x", max_size=20), st.binary(max_size=40))
 def test_any_format_and_text_is_read_or_refused(fmt, text):
     for strict in (True, False):

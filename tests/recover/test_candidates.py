@@ -26,7 +26,7 @@ ONE = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(ONE, max_size=20))
 def test_they_are_given_back_sorted(given_in: list[Candidate]) -> None:
     found = Candidates("b")

@@ -198,7 +198,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
 WEIRD = (None, -1, 1 << 70, "x", "", [], {}, [None], {"a": None}, {"a": 1}, 1.5, True, [[]], "\ud800", [1, 2, 3])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(["before.jsonl", "after.jsonl"]), st.integers(0, 30), st.integers(0, 15), st.sampled_from(WEIRD))
 def test_a_field_of_another_kind_never_stops_a_report(
     tmp_path_factory: pytest.TempPathFactory, name: str, number: int, field: int, value: object
