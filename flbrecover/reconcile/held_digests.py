@@ -74,6 +74,7 @@ class HeldDigests:
 
     def settle(self) -> None:
         """When all are there: they take less memory then."""
+        self.end_segment()
         self._index.settle()
 
     def _wait(self, entries: range, record: int) -> None:
