@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from flbrecover.errors import EvidenceError
 from flbrecover.evidence.log_lines import LineRules, LogLines
 from flbrecover.evidence.node import Node
-from flbrecover.fluentbit.log_line import Breaks, LogLine, Made, Remark, Report, breaks_of
+from flbrecover.fluentbit.log_line import Breaks, Made, Remark, Report, breaks_of
 from flbrecover.fluentbit.pipeline import Pipeline, TailInput
 from flbrecover.fluentbit.tail_records import TailRecords
 from flbrecover.fluentbit.values import SourceRecord
@@ -59,7 +59,7 @@ class SourceRecords:
         maker = self._makers.new(file, self.problems)
         breaks = breaks_of(self._broken.get(file.path, ()))
         for line in lines:
-            for made in _made(maker, line, breaks):
+            for made in (*_broken_off(maker, line.start, breaks), *maker.feed(line)):
                 yield self._makers.record(file, made)
         rest = maker.finish()
         for made in rest if lines.complete else ():
@@ -114,15 +114,16 @@ class SpanRecords:
     def broken_off(self, broken: Iterable[ByteRange]) -> dict[int, SourceRecord]:
         """The records by the places where they begin, if those of the spans ``broken`` were broken off."""
         maker, breaks = self._makers.new(self._file, []), breaks_of(broken)
-        made = [made for line in self._lines for made in _made(maker, line, breaks)]
+        made: list[Made] = []
+        for line in self._lines:
+            made += _broken_off(maker, line.start, breaks)
+            made += maker.feed(line)
         return {m.start: self._makers.record(self._file, m) for m in (*made, *maker.finish())}
 
 
-def _made(maker: TailRecords, line: LogLine, breaks: Breaks) -> list[Made]:
-    """The records that the next line completes, and those that were broken off before it."""
-    if line.start not in breaks:
-        return maker.feed(line)
-    return [*maker.break_off(breaks[line.start]), *maker.feed(line)]
+def _broken_off(maker: TailRecords, place: int, breaks: Breaks) -> list[Made]:
+    """The records that are broken off before what is read next, at ``place``."""
+    return maker.break_off(breaks[place]) if place in breaks else []
 
 
 class _Makers:
@@ -178,7 +179,7 @@ class _Rereading:
         self._problems: list[Problem] = []
 
     def records(self) -> Iterator[SourceRecord]:
-        start: int | None = self._before(self._todo[-1].start) if self._todo else None
+        start: int | None = self._read_from(self._todo[-1].start) if self._todo else None
         while start is not None:
             start = yield from self._from(start)
         if self._active or self._todo:
@@ -200,28 +201,32 @@ class _Rereading:
             if not self._active:
                 if not self._todo:
                     return None
-                if self._jumps and (begin := self._before(self._todo[-1].start)) - line.start > NEAR:
-                    return begin
+                following = self._todo[-1].start
+                if self._jumps and following - line.start > NEAR:
+                    begin = self._read_from(following)
+                    if begin - line.start > NEAR:
+                        return begin
             while self._todo and self._todo[-1].start < line.end:
                 wanted = self._todo.pop()
                 self._active.append([wanted.start, wanted.end])
-            # What waits while something is broken off does not wait any more behind the line.
-            yield from self._wanted(maker.break_off(self._breaks.get(line.start, ())), maker)
+            # One after the other: what waits while something is broken off may not wait any more behind the line.
+            yield from self._wanted(_broken_off(maker, line.start, self._breaks), maker)
             made = maker.feed(line)
             if maker.guessed:
                 self._jumps = False
                 return 0
             yield from self._wanted(made, maker)
         if lines.complete:
-            yield from self._wanted(maker.break_off(self._breaks.get(self._end, ())), maker)
+            yield from self._wanted(_broken_off(maker, self._end, self._breaks), maker)
             yield from self._wanted(maker.finish(), maker)
         self._problems += lines.problems
         return None
 
-    def _before(self, start: int) -> int:
-        """Where to begin to read what begins there: a record that is broken off behind that must not begin anew."""
-        over = [begin for end, starts in self._breaks.items() if start < end for begin in starts if begin < start]
-        return self._before(min(over)) if over else start
+    def _read_from(self, start: int) -> int:
+        """Where reading has to begin for a record that begins at ``start``: where a record of another stream began that
+        lies around it and is broken off further on. Read from its middle on, it would not be known there."""
+        around = [begin for end, starts in self._breaks.items() if start < end for begin in starts if begin < start]
+        return self._read_from(min(around)) if around else start
 
     def _wanted(self, made: list[Made], maker: TailRecords) -> Iterator[SourceRecord]:
         """Of the records that were made, those that come next in a range: nothing that waits begins before them."""

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from flbrecover.errors import EvidenceError
 from flbrecover.evidence.bundle_manifest import Entry, of_stat
 from flbrecover.evidence.node import Node
-from flbrecover.evidence.path_resolver import Parts
+from flbrecover.evidence.path_resolver import Parts, parts_of
 
 
 class WatchedNode(Node):
@@ -79,9 +79,9 @@ class WatchedNode(Node):
         self._look([])
         for folder, names in list(self._listed.items()):
             for name in names or ():
-                self._look([*_parts(folder), name])
+                self._look([*parts_of(folder), name])
         for path in list(self._seen):
-            parts = _parts(path)
+            parts = parts_of(path)
             for i in range(len(parts)):
                 self._look(parts[:i])
         return {path: entry for path in sorted(self._seen) if (entry := self._entry(path)) is not None}
@@ -94,7 +94,7 @@ class WatchedNode(Node):
                 return
 
     def _entry(self, path: str) -> Entry | None:
-        found, parts = self._seen[path], _parts(path)
+        found, parts = self._seen[path], parts_of(path)
         if isinstance(found, OSError):
             return Entry(path, "unknown", error=found.errno or 0)
         if self.leads_into_a_process(parts):
@@ -114,10 +114,6 @@ class WatchedNode(Node):
             return self._links.get(path) or os.readlink(self._host(parts))
         except OSError:  # replaced by now: a link to itself leads nowhere
             return path
-
-
-def _parts(path: str) -> list[str]:
-    return [p for p in path.split("/") if p]
 
 
 def _errno_of_listing(host: str) -> int:

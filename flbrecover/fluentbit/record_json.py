@@ -63,7 +63,7 @@ class RecordStyle:
 
     def all_comparable(self, records: Sequence[bytes]) -> Sequence[bytes]:
         """:meth:`comparable` of each."""
-        return [comparable(record) for record in records] if self.format in COLUMNAR else records
+        return list(map(self.comparable, records)) if self.format in COLUMNAR else records
 
 
 def render(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 NONE = -1  # no row, no entry
-NO_TIME = -(1 << 63)
+NO_TIME = -(1 << 63)  # a time that is not known
 _AT_ONCE = 1 << 16  # numbers
 
 
@@ -83,8 +83,7 @@ def limits_of(times: Sequence[int]) -> tuple[int, int] | None:
 
 
 def are_known(numbers: array[int]) -> bytes:
-    """A byte for each of these 32-bit numbers: 0 for NONE, 1 for one that is none; many in
-    little time."""
+    """A byte for each of these 32-bit numbers, all at once: 0 where it is NONE, else 1."""
     upper = numbers.tobytes()[3 if sys.byteorder == "little" else 0 :: 4]
     return upper.translate(_KNOWN)
 

@@ -14,7 +14,33 @@ from flbrecover.reconcile.held_records import TWO_NUMBERS, HeldRecords
 from flbrecover.reconcile.sorted_index import GrowingIndex
 
 SEGMENT = 1 << 16  # records that are told apart by their digests
-MOST_SPANS = 1 << 12  # of one tag
+MOST_SPANS = 1 << 12  # of one tag; fewer and wider ones prove less, and nothing wrong
+
+
+class Spans:
+    """Spans of time: sorted, and none meets another."""
+
+    def __init__(self) -> None:
+        self._all: list[tuple[int, int]] = []
+
+    def meet(self, first: int, last: int) -> bool:
+        """Does one of them meet this one?"""
+        at = bisect_left(self._all, (first, first))
+        return (at > 0 and self._all[at - 1][1] >= first) or (at < len(self._all) and self._all[at][0] <= last)
+
+    def add(self, first: int, last: int) -> None:
+        """One more; those that meet it become one with it."""
+        start = bisect_left(self._all, (first, first))
+        if start and self._all[start - 1][1] >= first:
+            start -= 1
+        end = start
+        while end < len(self._all) and self._all[end][0] <= last:
+            end += 1
+        met = [*self._all[start:end], (first, last)]
+        self._all[start:end] = [(min(a for a, _ in met), max(b for _, b in met))]
+        if len(self._all) > MOST_SPANS:  # every two become one: what lies between them is in it as well
+            pairs = [self._all[n : n + 2] for n in range(0, len(self._all), 2)]
+            self._all = [(some[0][0], some[-1][1]) for some in pairs]
 
 
 class HeldDigests:
@@ -26,7 +52,7 @@ class HeldDigests:
         self._records = records
         self._index = GrowingIndex(new)
         self._waiting: list[tuple[range, int]] = []  # entries, and the first of the records that hold them
-        self._spans: dict[str, list[tuple[int, int]]] = {}  # of each tag's older segments: sorted, none meets another
+        self._spans: dict[str, Spans] = {}  # of each tag's older segments
         self._most = segment
         self._tag = ""  # of the segment at hand
         self._digests: set[int] = set()
@@ -35,9 +61,9 @@ class HeldDigests:
     def are_new(self, tag: str, digests: array[int], times: array[int]) -> bool:
         """Do the times that these records carry show that none of them is held with its bytes under this tag, and are
         they all different? False says nothing."""
-        self._segment_of(tag)
+        self._turn_to(tag)
         first, last = min(times, default=NO_TIME), max(times, default=NO_TIME)
-        if first == NO_TIME or self._meets(self._spans.get(tag, []), first, last):
+        if first == NO_TIME or (tag in self._spans and self._spans[tag].meet(first, last)):
             return False
         return self._digests.isdisjoint(digests) and len(set(digests)) == len(digests)
 
@@ -48,7 +74,7 @@ class HeldDigests:
 
     def add(self, tag: str, entry: int, record: int, time_ns: int | None) -> None:
         """``record``, with the time that its bytes carry, if they carry one, holds an entry."""
-        self._segment_of(tag)
+        self._turn_to(tag)
         high = self._records.high(record)
         self._digests.add(high)
         if time_ns is not None:
@@ -60,7 +86,7 @@ class HeldDigests:
 
     def add_all(self, tag: str, entries: range, record: int, times: array[int]) -> None:
         """:meth:`add` for as many entries, ``record`` and those after it (NO_TIME: no time)."""
-        self._segment_of(tag)
+        self._turn_to(tag)
         self._digests.update(self._records.highs(record, len(entries)))
         if (limits := limits_of(times)) is not None:
             self._widen(*limits)
@@ -92,7 +118,7 @@ class HeldDigests:
                 self._index.add_all(self._records.highs(record + start, len(some)), some)
         self._waiting = []
 
-    def _segment_of(self, tag: str) -> None:
+    def _turn_to(self, tag: str) -> None:
         """Ends the segment at hand where it is full, or of another tag."""
         if tag != self._tag or len(self._digests) >= self._most:
             self.end_segment()
@@ -101,30 +127,9 @@ class HeldDigests:
     def end_segment(self) -> None:
         """What comes next need not follow in time: it is of another file."""
         if self._span is not None:
-            spans = self._spans.setdefault(self._tag, [])
-            self._put(spans, self._span)
-            if len(spans) > MOST_SPANS:  # wider ones hold more than there is, and prove less
-                spans[:] = [(some[0][0], some[-1][1]) for some in (spans[n : n + 2] for n in range(0, len(spans), 2))]
+            self._spans.setdefault(self._tag, Spans()).add(*self._span)
         self._digests, self._span = set(), None
 
     def _widen(self, first: int, last: int) -> None:
         begin, end = self._span or (first, last)
         self._span = min(begin, first), max(end, last)
-
-    @staticmethod
-    def _meets(spans: list[tuple[int, int]], first: int, last: int) -> bool:
-        at = bisect_left(spans, (first, first))
-        return (at > 0 and spans[at - 1][1] >= first) or (at < len(spans) and spans[at][0] <= last)
-
-    @staticmethod
-    def _put(spans: list[tuple[int, int]], span: tuple[int, int]) -> None:
-        """Adds a span, and makes one of those that meet it."""
-        first, last = span
-        start = bisect_left(spans, (first, first))
-        if start and spans[start - 1][1] >= first:
-            start -= 1
-        end = start
-        while end < len(spans) and spans[end][0] <= last:
-            end += 1
-        met = [*spans[start:end], span]
-        spans[start:end] = [(min(a for a, _ in met), max(b for _, b in met))]

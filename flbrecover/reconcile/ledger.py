@@ -189,13 +189,12 @@ class Ledger:
         self.learn_time(entry, time_ns)
 
     def hold_all(self, entries: range, record: int, times: array[int]) -> bool:
-        """:meth:`hold` for entries of one run and the records from ``record`` on, with their times (NO_TIME: none).
-        False, and nothing is done, where one of the entries is held already."""
+        """:meth:`hold` for entries of one run and tag, and the records from ``record`` on, with their times (NO_TIME:
+        none). False, and nothing is done, where one of the entries is held already."""
         if self.held.read(entries.start, entries.stop).tobytes() != _NONE * len(entries):
             return False
         self.held.write(entries.start, array("i", range(record, record + len(entries))))
-        for tag in self.runs.tags_of(entries):
-            self._digests.add_all(tag, entries, record, times)
+        self._digests.add_all(self.runs.tag_of(entries.start), entries, record, times)
         if not self.runs[self.runs.of(entries.start)].timed:
             known = self.time.read(entries.start, entries.stop)
             learned = (old if new == NO_TIME else new for old, new in zip(known, times, strict=True))

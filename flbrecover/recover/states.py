@@ -18,7 +18,8 @@ CODE = {state: number for number, state in enumerate(CODES)}
 
 _STORED, _BUFFERED = CODE["stored"], CODE["buffered"]
 _NOWHERE = 255
-_BY_COPIES = bytes([_NOWHERE, _STORED, _BUFFERED, _STORED])  # by two bits: an object has it, a buffer file has it
+# By two bits, "an object has it" and "a buffer file has it"; as bytes.translate wants it, for all bytes.
+_BY_COPIES = bytes([_NOWHERE, _STORED, _BUFFERED, _STORED]).ljust(256, b"\0")
 
 
 class States:
@@ -124,4 +125,4 @@ def _codes_of(stored: array[int], held: array[int]) -> bytearray:
     numbers with a byte for each."""
     in_objects, in_buffers = int.from_bytes(are_known(stored), "big"), int.from_bytes(are_known(held), "big")
     both = (in_objects | in_buffers << 1).to_bytes(len(stored), "big")
-    return bytearray(both.translate(_BY_COPIES.ljust(256, b"\0")))
+    return bytearray(both.translate(_BY_COPIES))

@@ -15,7 +15,8 @@ from flbrecover.cli.reference import reference
 
 ROOT = Path(__file__).parent.parent.parent
 SLOW = (
-    "boto3", "botocore", "yaml", "sqlite3", "zstandard", "tqdm", "xxhash", "regex", "msgpack", "json.decoder", "jinja2",
+    "boto3", "botocore", "yaml", "sqlite3", "zstandard", "tqdm", "xxhash", "regex", "msgpack", "msgspec",
+    "json.decoder", "jinja2",
 )  # fmt: skip
 
 

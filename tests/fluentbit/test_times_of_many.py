@@ -41,4 +41,8 @@ def test_of_usual_ones(dates: list[str]) -> None:
 def test_a_name_with_a_digit(key: str) -> None:
     style = RecordStyle(json_date_key=key)
     lines = [f'{{"{name}":"{date}","log":"x"}}'.encode() for name in ("d0te", "d4te", "d5te") for date in DATES]
-    assert times_of(lines, style) == [time_of(line, style) for line in lines]
+    shifted = 20 * [
+        f'{{"{key}":"1111-11-11T11:11:11.111111Z"}}'.encode()
+    ]  # with the name's digit before it a date, too
+    for some in (lines, shifted):
+        assert times_of(some, style) == [time_of(line, style) for line in some]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flbrecover.reconcile import held_digests
 from flbrecover.reconcile.columns import NO_TIME, in_memory
-from flbrecover.reconcile.held_digests import HeldDigests
+from flbrecover.reconcile.held_digests import HeldDigests, Spans
 from flbrecover.reconcile.held_records import Halves, HeldRecords
 from flbrecover.reconcile.match_key import digest_of
 
@@ -69,6 +69,19 @@ def test_what_times_show_to_be_new_is_new(
             assert held.find(record) == [n for n, other in enumerate(held.entries) if other == record]
     for record in set(held.entries):
         assert held.find(record) == [n for n, other in enumerate(held.entries) if other == record]
+
+
+SPAN = st.tuples(st.integers(0, 30), st.integers(0, 5)).map(lambda at: (at[0], sum(at)))
+
+
+@given(some=st.lists(SPAN, max_size=12), other=SPAN)
+def test_a_span_meets_what_one_of_those_that_were_added_meets(
+    some: list[tuple[int, int]], other: tuple[int, int]
+) -> None:
+    spans = Spans()
+    for first, last in some:
+        spans.add(first, last)
+    assert spans.meet(*other) == any(first <= other[1] and other[0] <= last for first, last in some)
 
 
 def test_files_in_any_order_of_their_times_are_told_apart_without_an_index() -> None:
