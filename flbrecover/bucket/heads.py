@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http.client import HTTPException, HTTPResponse
 from io import BufferedReader
 
@@ -18,7 +18,7 @@ from flbrecover.bucket.answers import number_of
 
 _LONGEST_LINE = 65_536  # bytes of one line of an answer's head, and how many lines: as http.client has them
 _MOST_LINES = 100
-_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) +([1-9][0-9]{2})(?: .*)?\r?\n")
+_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) +([1-9][0-9]{2})(?: .*)?\r?")
 _NEVER_SENT = re.compile(r"[^\t\x20-\x7e\xa0-\xff]")
 _NO_BODY = (204, 304)
 
@@ -44,8 +44,8 @@ class Response(HTTPResponse):
         """Raises HTTPException, EOFError and OSError for what is no head, or does not say how long the body is."""
         status = 100
         while 100 <= status < 200:
-            lines = _lines_of_head(self.fp)
-            started = _STATUS_LINE.fullmatch(next(lines, b""))
+            first, *lines = _lines_of_head(self.fp) or [b""]
+            started = _STATUS_LINE.fullmatch(first)
             if started is None:
                 raise HTTPException("the answer is no HTTP")
             self.version, status = 10 + int(started[1]), int(started[2])
@@ -80,23 +80,37 @@ def request_head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
     return "\r\n".join((f"{method} {target} HTTP/1.1", "accept-encoding: identity", *lines, "", "")).encode("latin-1")
 
 
-def _lines_of_head(answer: BufferedReader) -> Iterator[bytes]:
-    """The lines of a head up to the empty one."""
-    for _ in range(_MOST_LINES):
+def _lines_of_head(answer: BufferedReader) -> list[bytes]:
+    """The lines of a head before the empty one, without their ends."""
+    there = answer.peek()  # mostly all of it
+    end = there.find(b"\n\r\n")
+    if 0 <= end < _LONGEST_LINE and b"\n\n" not in there[: end + 1]:
+        answer.read(end + 3)
+        lines = there[:end].split(b"\n")
+    else:
+        lines = list(_lines_one_by_one(answer))
+    if len(lines) > _MOST_LINES:
+        raise HTTPException("the head of the answer has too many lines")
+    return lines
+
+
+def _lines_one_by_one(answer: BufferedReader) -> Iterator[bytes]:
+    for _ in range(_MOST_LINES + 1):
         line = answer.readline(_LONGEST_LINE)
         if line in (b"\r\n", b"\n"):
             return
         if not line:
             raise EOFError("the head of the answer ended early")
-        yield line
-    raise HTTPException("the head of the answer has too many lines")
+        if not line.endswith(b"\n"):
+            raise HTTPException("the head of the answer has a line that has no end")
+        yield line[:-1]
 
 
-def _fields_of(lines: Iterator[bytes]) -> dict[str, str]:
+def _fields_of(lines: Iterable[bytes]) -> dict[str, str]:
     fields: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.decode("latin-1").partition(":")
-        if not colon or not name or name[0].isspace() or not line.endswith(b"\n"):
+        if not colon or not name or name[0].isspace():
             raise HTTPException("the head of the answer has a line that is no header")
         name, value = name.lower(), value.strip()
         fields[name] = f"{fields[name]}, {value}" if name in fields else value

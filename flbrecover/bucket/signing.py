@@ -66,7 +66,7 @@ def signed(
     good_for = f"{time[:8]}/{scope.region}/{scope.service}/aws4_request"
     text = f"{_ALGORITHM}\n{time}\n{good_for}\n{hashlib.sha256(request.encode()).hexdigest()}"
     key = _signing_key(keys.secret_key, time[:8], scope.region, scope.service)
-    signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    signature = hmac.digest(key, text.encode(), "sha256").hex()
     all_headers["authorization"] = (
         f"{_ALGORITHM} Credential={keys.access_key}/{good_for}, SignedHeaders={listed}, Signature={signature}"
     )
@@ -77,5 +77,5 @@ def signed(
 def _signing_key(secret_key: str, day: str, region: str, service: str) -> bytes:
     key = f"AWS4{secret_key}".encode()
     for part in (day, region, service, "aws4_request"):
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+        key = hmac.digest(key, part.encode(), "sha256")
     return key

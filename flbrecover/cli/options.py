@@ -147,7 +147,7 @@ APPLY = (
         "--retire", is_flag=True, help="Then move buffer files that S3 has whole into the case: Fluent Bit finds none."
     ),
     click.option(
-        "--jobs", type=click.IntRange(1, 64), default=8, show_default=True, metavar="N", help="Uploads at once."
+        "--jobs", type=click.IntRange(1, 64), default=16, show_default=True, metavar="N", help="Uploads at once."
     ),
 )
 

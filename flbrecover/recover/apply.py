@@ -39,8 +39,8 @@ from flbrecover.recover.watch import Watch, unwatched
 from flbrecover.threads import Pool
 
 IN_MEMORY = 1 << 20  # bytes of a body up to which no file is needed for it
-JOBS = 8  # uploads under way at once
-SMALL = 1 << 20  # bytes of actions of one tag that are noted, and begun, together: each note waits for the disk
+JOBS = 16  # uploads under way at once
+SMALL = 4 << 20  # bytes of actions of one tag that are noted, and begun, together: each note waits for the disk
 MOST_AT_ONCE = 16  # of them
 
 Outcome = Literal["written", "exists", "completed", "already completed", "skipped", "failed"]
@@ -135,7 +135,7 @@ class Apply:
         for index, action in enumerate(actions):
             what = action.key if isinstance(action, CompleteUpload) else action.tag
             lanes.setdefault((action.output, what), deque()).append(index)
-        waiting = deque(lanes.values())
+        waiting = list(lanes.values())
         running: dict[Future[list[Done]], tuple[deque[int], list[int]]] = {}  # with what of its lane was begun
         ended: list[Future[list[Done]]] = []
         with Pool(self._jobs, thread_name_prefix="apply") as pool:
@@ -143,12 +143,13 @@ class Apply:
                 while waiting or running:
                     results = [one for future in ended for one in zip(running[future][1], future.result(), strict=True)]
                     with InterruptsHeld():  # what is noted is under way, and what has ended is noted
-                        for future in reversed(ended):
+                        for future in ended:
                             lane, _ = running[future]
                             if lane:
-                                waiting.appendleft(lane)
+                                waiting.append(lane)
                         free = self._jobs - len(running) + len(ended)
-                        lanes_begun = [waiting.popleft() for _ in range(min(free, len(waiting)))]
+                        waiting.sort(key=len)  # the longest next, so that no single one is left over at the end
+                        lanes_begun = [waiting.pop() for _ in range(min(free, len(waiting)))]
                         begun = [_next_of(lane, actions) for lane in lanes_begun]
                         self._journal.note([done for _, done in results], [actions[i] for some in begun for i in some])
                         for future in ended:

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ from flbrecover.demo.seaweedfs import SeaweedFS, credentials
 
 from .peers import Peers
 
+FIRST_PUTS, PUTS_AT_ONCE = 64, 16  # into a new bucket: no more than these wait
 MEMORY = "4GiB"  # enough for all worlds: a server short of it takes a core from whoever is measured
 _SENT = re.compile(r"^SeaweedFS_s3_bucket_traffic_sent_bytes_total\{[^}]*\} (\S+)$", re.M)
 _ASKED = re.compile(r'^SeaweedFS_s3_request_total\{[^}]*type="(\w+)"\} (\S+)$', re.M)
@@ -95,6 +97,20 @@ class BenchmarkServer:
         """An empty bucket."""
         self.drop_bucket(name)
         self.s3.client.create_bucket(Bucket=name)
+        return name
+
+    def used_bucket(self, name: str) -> str:
+        """An empty bucket that was written to before: SeaweedFS lets the first uploads into a new one wait for a
+        second, until it has files for them. That is no matter of who uploads."""
+        self.fresh_bucket(name)
+        s3 = self.s3.client
+
+        def put(number: int) -> None:
+            s3.put_object(Bucket=name, Key=f"{number}", Body=b"-")
+
+        with ThreadPoolExecutor(PUTS_AT_ONCE) as pool:
+            list(pool.map(put, range(FIRST_PUTS)))
+        self._run("rm", f"s3://{name}/*")
         return name
 
     def drop_bucket(self, name: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import socket
 from http.client import HTTPException, HTTPResponse
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -33,26 +35,40 @@ def answers(draw: st.DrawFn) -> tuple[str, bytes, bytes]:
         fields["Connection"] = draw(st.sampled_from(["close", "keep-alive", "Close", "Keep-Alive"]))
     lines = [f"{version} {status} {draw(VALUES)}", *(f"{n}: {v}" for n, v in fields.items())]
     first = draw(st.sampled_from([b"", b"HTTP/1.1 100 Continue\r\n\r\n"]))
-    head = first + "\r\n".join((*lines, "", "")).encode()
+    ends = st.sampled_from(["\r\n", "\r\n", "\n"])
+    head = first + "".join(line + draw(ends) for line in (*lines, "")).encode()
     return draw(st.sampled_from(["GET", "PUT", "HEAD"])), head, body
 
 
-def read(kind: type[HTTPResponse], method: str, sent: bytes) -> HTTPResponse:
-    here, there = socket.socketpair()
-    with here:
-        with there:
-            there.sendall(sent)
-        response = Response(here, method) if kind is Response else HTTPResponse(here, method=method)
-        with response:
-            response.begin()
-            response.content = response.read()  # type: ignore[attr-defined]
-            return response
+class Connection(io.RawIOBase):
+    """What comes in from a server, at most ``most`` bytes at once."""
+
+    def __init__(self, sent: bytes, most: int) -> None:
+        self._sent, self._most = io.BytesIO(sent), most
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._sent.readinto(memoryview(buffer)[: self._most])
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
 
 
-@given(answers())
-def test_an_answer_is_what_the_standard_library_reads(answer: tuple[str, bytes, bytes]) -> None:
+def read(kind: type[HTTPResponse], method: str, sent: bytes, most: int = 8192) -> HTTPResponse:
+    here = cast("socket.socket", Connection(sent, most))
+    response = Response(here, method) if kind is Response else HTTPResponse(here, method=method)
+    with response:
+        response.begin()
+        response.content = response.read()  # type: ignore[attr-defined]
+        return response
+
+
+@given(answers(), st.integers(1, 300))
+def test_an_answer_is_what_the_standard_library_reads(answer: tuple[str, bytes, bytes], most: int) -> None:
     method, head, body = answer
-    ours, theirs = read(Response, method, head + body), read(HTTPResponse, method, head + body)
+    ours, theirs = read(Response, method, head + body, most), read(HTTPResponse, method, head + body)
     assert isinstance(ours, Response)
     assert ours.fields == {name.lower(): value.strip() for name, value in theirs.getheaders()}
     for name in ("status", "version", "will_close", "content"):
@@ -72,6 +88,13 @@ def test_headers_that_come_twice() -> None:
     found = read(Response, "GET", sent)
     assert isinstance(found, Response)
     assert found.fields == {"a": "1, 2", "content-length": "0"}
+
+
+@pytest.mark.parametrize("most", [1, 8192])
+def test_a_head_ends_with_its_first_empty_line(most: int) -> None:
+    for end, body in (("\n\n", "\r\nb"), ("\r\n\n", "b\n\r\n"), ("\n\r\n", "\n\nb")):
+        found = read(Response, "GET", f"HTTP/1.1 200 OK\nContent-Length: {len(body)}{end}{body}".encode(), most)
+        assert found.content == body.encode()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
