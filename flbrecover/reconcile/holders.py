@@ -181,7 +181,7 @@ def _following(ledger: Ledger, holder: Holder, previous: int, batch: Batch, at: 
     """Entries of log records behind ``previous`` that follow each other as the records from ``at`` on do."""
     if previous == NONE:
         return _NOTHING
-    entries = range(previous + 1, min(ledger.runs.end(previous), ledger.indexed))
+    entries = range(previous + 1, min(ledger.runs.chain(previous).stop, ledger.indexed))
     entries = entries[: following(ledger, batch.owns, at, entries)]
     if not entries or ledger.runs.tags_of(entries) != {holder.buffer.tag or ""}:
         return _NOTHING

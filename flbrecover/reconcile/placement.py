@@ -169,7 +169,7 @@ class Placement:
         if taken or self._last is None or copy.index - self._last[0] != entry - self._last[1]:
             return
         index, before = self._last
-        if before >= entry or self._ledger.runs.of(before) != self._ledger.runs.of(entry):
+        if before >= entry or not self._ledger.runs.are_of_one_chain(before, entry):
             return
         for there in range(before + 1, entry):
             between = strange.get(index + there - before)
@@ -193,13 +193,13 @@ class Placement:
             limit -= 1
             self._put(pending.pop(), limit)
         if before != NONE:
-            end = limit if limit != NONE else self._ledger.runs.end(before)
+            end = limit if limit != NONE else self._ledger.runs.chain(before).stop
             for copy in pending:
                 found = self._entries.first_free(copy, before, end)
                 before = self._put_or_drop(copy, found, before)
         elif anchor != NONE:
             for copy in reversed(pending):
-                found = self._entries.last_free(copy, self._ledger.runs.start(anchor), limit)
+                found = self._entries.last_free(copy, self._ledger.runs.chain(anchor).start, limit)
                 limit = self._put_or_drop(copy, found, limit)
         else:
             self._loose.extend(self._in_company(pending))

@@ -1,7 +1,8 @@
 """Which run and which tag each entry of a ledger belongs to.
 
-Entries lie next to each other because their records do, in a source file or a buffer file: they are a run. Nearly
-always all of a run have one tag.
+Entries lie next to each other because their records do, in a source file or a buffer file: they are a run. Runs of the
+files of one log are a chain: what was written last into one comes right before what was written first into the next.
+Nearly always all of a run have one tag.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ MIXED = -2  # instead of the number of a tag: there are several
 class Run:
     """One source file, or one buffer file. ``not_before_ns`` is the time before which no record of it can have been
     delivered (None: unknown); ``timed`` says that the entries' times come from the records themselves and so have to
-    agree with a copy's time.
+    agree with a copy's time. ``follows``: its first record was written right after the last one of the run before it.
     """
 
     name: str
     not_before_ns: int | None = None
     timed: bool = False
+    follows: bool = False
 
 
 class Runs:
@@ -39,6 +41,7 @@ class Runs:
         self._tag = new("i")  # of each entry
         self._runs: list[Run] = []
         self._starts: list[int] = []
+        self._chain: list[range] = []  # of each run: the runs of its chain
         self._tag_of_run: list[int] = []  # or NONE for a run without entries, or MIXED
 
     def __len__(self) -> int:
@@ -55,10 +58,13 @@ class Runs:
 
     def begin(self, run: Run) -> int:
         """A new run, for the entries that are added next. Gives its number."""
+        number = len(self._runs)
+        chain = range(self._chain[-1].start if run.follows else number, number + 1)
+        self._chain[chain.start :] = [chain] * len(chain)
         self._runs.append(run)
         self._starts.append(self.entry_count)
         self._tag_of_run.append(NONE)
-        return len(self._runs) - 1
+        return number
 
     def add(self, run: int, tag: str) -> int:
         """A new entry at the end of ``run`` (the latest one that was begun). Gives the number of its tag."""
@@ -97,16 +103,17 @@ class Runs:
         end = self._starts[run + 1] if run + 1 < len(self._starts) else self.entry_count
         return range(self._starts[run], end)
 
-    def start(self, entry: int) -> int:
-        """Where the run of an entry begins."""
-        return self.entries(self.of(entry)).start
-
-    def end(self, entry: int) -> int:
-        return self.entries(self.of(entry)).stop
+    def chain(self, entry: int) -> range:
+        """The entries of all runs of an entry's chain."""
+        chain = self._chain[self.of(entry)]
+        return range(self._starts[chain.start], self.entries(chain[-1]).stop)
 
     def are_neighbours(self, first: int, second: int) -> bool:
         """Does ``second`` come right after ``first``?"""
-        return second == first + 1 and 0 <= first < self.entry_count - 1 and self.of(first) == self.of(second)
+        return second == first + 1 and 0 <= first < self.entry_count - 1 and self.are_of_one_chain(first, second)
+
+    def are_of_one_chain(self, first: int, second: int) -> bool:
+        return self._chain[self.of(first)] == self._chain[self.of(second)]
 
     # -- tags --------------------------------------------------------------------------------------------------------
 

@@ -258,4 +258,4 @@ class Scanner:
         """How many lines from ``at`` on have the own parts of ``entry`` and those after it."""
         if entry >= self._size or (not self._cut.whole and entry >= self._logs):
             return 0  # what only buffers hold is compared with its date
-        return following(self._ledger, owns, at, range(entry, self._ledger.runs.end(entry - 1)))
+        return following(self._ledger, owns, at, range(entry, self._ledger.runs.chain(entry - 1).stop))

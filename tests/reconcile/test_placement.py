@@ -166,3 +166,51 @@ def test_consecutive_objects_of_one_log_are_counted_exactly(log: list[str], cuts
     assert not stored - Counter(log[:last])  # nothing counts as stored that is not
     unique = {line for line, n in Counter(log).items() if n == 1}
     assert {line for line in log[:last] if line in unique} <= set(stored)  # and nothing unmistakable is overlooked
+
+
+def logs_of(*files: tuple[list[str], bool]) -> Ledger:
+    """The lines of each file, and whether it goes on where the one before it ended."""
+    ledger = Ledger()
+    for lines, follows in files:
+        number = ledger.runs.begin(Run("a file", follows=follows))
+        for line in lines:
+            ledger.add(number, "app", digest_of(line.encode()))
+    ledger.index_keys()
+    return ledger
+
+
+def test_neighbours_across_a_rotation() -> None:
+    """What only neighbours tell is told beyond the end of a file, forwards and backwards, if nothing lies between."""
+    beats = ["beat"] * 3
+    ledger = logs_of(([*beats, "a"], False), (beats, True), (["b", *beats], True))
+    assert place(ledger, ["a", "beat", "beat"]) == [3, 4, 5]
+    assert place(ledger, ["beat", "b", "beat"], number=1) == [6, 7, 8]
+    ledger = logs_of(([*beats, "a"], False), (beats, False), (["b", *beats], False))
+    assert place(ledger, ["a", "beat", "beat"]) == [3, NONE, NONE]
+    assert place(ledger, ["beat", "b", "beat"], number=1) == [NONE, 7, 8]
+
+
+def test_strangers_across_a_rotation_are_what_lies_between() -> None:
+    """Spelled in another way: as many as there are entries between two that were found."""
+    ledger = logs_of((["a", "b"], False), ([], True), (["c", "d"], True))
+    assert place(ledger, ["a", "B", "C", "d"]) == [0, 1, 2, 3]
+    ledger = logs_of((["a", "b"], False), ([], False), (["c", "d"], True))
+    assert place(ledger, ["a", "B", "C", "d"]) == [0, NONE, NONE, 3]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=8))
+def test_chains(files: list[tuple[int, bool]]) -> None:
+    files = [(size, follows and at > 0) for at, (size, follows) in enumerate(files)]
+    ledger = logs_of(*((["x"] * size, follows) for size, follows in files))
+    chains: list[list[int]] = []
+    entry = 0
+    for size, follows in files:
+        chains += [] if follows else [[]]
+        chains[-1] += range(entry, entry + size)
+        entry += size
+    of = {entry: chain for chain in chains for entry in chain}
+    for first in range(entry):
+        assert list(ledger.runs.chain(first)) == of[first]
+        for second in range(entry):
+            assert ledger.runs.are_of_one_chain(first, second) == (of[first] is of[second])
+            assert ledger.runs.are_neighbours(first, second) == (second == first + 1 and of[first] is of[second])
