@@ -21,6 +21,7 @@ from flbrecover.reconcile.placement import Placement
 from flbrecover.reconcile.precision import MIXED, Precision
 from flbrecover.reconcile.repeated_blocks import NO_BLOCKS, repeated_blocks
 from flbrecover.reconcile.runs import Run
+from flbrecover.reconcile.states import join_ranges
 
 _NOTHING = range(0)
 LOOK_AT = 16  # records that are looked at for one whose bytes tell
@@ -85,6 +86,21 @@ class Holder:
         """Where records that follow each other begin and end, many of them in little time."""
         rows = slice(self.first + indexes.start, self.first + indexes.stop)
         return zip(self.records.starts.raw()[rows], self.records.ends.raw()[rows], strict=True)
+
+    def size(self, indexes: range) -> int:
+        """Bytes of records that follow each other, each with a newline."""
+        rows = slice(self.first + indexes.start, self.first + indexes.stop)
+        return sum(self.records.ends.raw()[rows]) - sum(self.records.starts.raw()[rows]) + len(indexes)
+
+    def ranges(self, indexes: range) -> list[ByteRange]:
+        """Where records that follow each other lie, without the last newline: one range where no other bytes lie
+        between them."""
+        if not indexes:
+            return []
+        whole = ByteRange(self.span(indexes[0]).start, self.span(indexes[-1]).end)
+        if whole.length + 1 == self.size(indexes):
+            return [whole]
+        return join_ranges(self.places(indexes), between=1)
 
     def entry(self, index: int) -> int:
         """The ledger entry of record ``index``."""

@@ -27,6 +27,8 @@ from flbrecover.recover.stuck_uploads import stuck_uploads
 from flbrecover.recover.survey import Survey
 from flbrecover.recover.uploads import UploadCase, find_uploads
 from flbrecover.recover.watch import Watch, unwatched
+from flbrecover.recover.worker import usable_cores
+from flbrecover.threads import Pool
 
 BLOCK = 1 << 20
 VANISHED = "their file could not be read any more when the plan was made"
@@ -169,13 +171,22 @@ def relied_on(node: Node, actions: Collection[Action]) -> tuple[list[Relied], se
             elif ends.get(piece.path, 0) is not None:
                 ends[piece.path] = max(ends.get(piece.path, 0) or 0, piece.ranges[-1].end)
     relied, gone = [], set()
-    for path, end in sorted(ends.items()):
-        try:
-            size = node.facts(path).size if end is None else end
-            relied.append(Relied(path, size, hash_of(node, path, size)))
-        except EvidenceError:
-            gone.add(path)
+    with Pool(usable_cores(), "hashes") as pool:
+        found = pool.map(lambda item: _relied(node, *item), sorted(ends.items()))
+        for path, one in zip(sorted(ends), found, strict=True):
+            if one is None:
+                gone.add(path)
+            else:
+                relied.append(one)
     return relied, gone
+
+
+def _relied(node: Node, path: str, end: int | None) -> Relied | None:
+    try:
+        size = node.facts(path).size if end is None else end
+        return Relied(path, size, hash_of(node, path, size))
+    except EvidenceError:
+        return None
 
 
 def check_evidence(plan: Plan, node: Node, *, aside: Collection[str] = ()) -> None:

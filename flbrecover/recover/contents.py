@@ -190,9 +190,19 @@ class Summed:
     last_ns: int | None
 
 
-def sum_up(contents: Contents, pieces: Sequence[Piece], tag: str, additions: Additions) -> Summed:
+Limits = tuple[int | None, int | None]
+"""The first and the last time of some records, ns since the epoch; None: none has one."""
+
+
+def sum_up(
+    contents: Contents, pieces: Sequence[Piece], tag: str, additions: Additions, limits: Limits | None = None
+) -> Summed:
+    """What the content of an action comes to. ``limits`` are those of its records, where they are known."""
     try:
-        return _summed(contents.format, contents.copied(pieces, tally := Tally()), tally)
+        if limits is None:
+            return _summed(contents.format, contents.copied(pieces, tally := Tally()), tally)
+        known = Tally(sum(piece.records for piece in pieces), *limits)
+        return _summed(contents.format, contents.copied(pieces), known)
     except NotCopiedError:
         return _summed(contents.format, contents.blocks(pieces, tag, additions, tally := Tally()), tally)
 

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 
-def split(
-    wanted: Iterable[range], places: Callable[[range], Iterable[tuple[int, int]]], most: int
-) -> Iterator[list[range]]:
+class Sizes(Protocol):
+    """Records by number, each without its newline: see :class:`~flbrecover.reconcile.holders.Holder`."""
+
+    def size(self, indexes: range) -> int: ...
+
+    def places(self, indexes: range) -> Iterable[tuple[int, int]]: ...
+
+
+def split(wanted: Iterable[range], records: Sizes, most: int) -> Iterator[list[range]]:
     """Groups of records for one object each, of at most ``most`` bytes; never an empty one. What is left over goes with
     the last of them where it is less than half as large: Fluent Bit's own objects outgrow ``total_file_size`` by a
-    chunk, and a file that did so by a record is no two objects. ``places`` tells where records begin and end, each
-    without its newline."""
+    chunk, and a file that did so by a record is no two objects."""
     last: list[range] = []
     group: list[range] = []
     total = 0
     for indexes in wanted:
-        start = indexes.start
-        for index, (first, end) in zip(indexes, places(indexes), strict=True):
+        start, size_of_all = indexes.start, records.size(indexes)
+        if total + size_of_all <= most:
+            group.append(indexes)
+            total += size_of_all
+            continue
+        for index, (first, end) in zip(indexes, records.places(indexes), strict=True):
             size = end - first + 1
             if total and total + size > most:
                 if index > start:

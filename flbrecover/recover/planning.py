@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 
 from flbrecover.model import SECOND_NS, Agent
 from flbrecover.reconcile.holders import Holder
-from flbrecover.reconcile.plan import Action, Additions, CompleteUpload, Piece, PutRecords, SourceKind
+from flbrecover.reconcile.plan import Action, Additions, CompleteUpload, Piece, SourceKind
 from flbrecover.reconcile.states import EntryState, join_ranges
 from flbrecover.recover.comparison import Comparison
-from flbrecover.recover.contents import Contents, sum_up
+from flbrecover.recover.contents import Contents, Limits
+from flbrecover.recover.drafts import Draft, actions_of
 from flbrecover.recover.estimate import Estimator
 from flbrecover.recover.groups import runs_of, split
 from flbrecover.recover.left_to_agent import LeftToAgent
 from flbrecover.recover.log_entries import LogRun
-from flbrecover.recover.object_key import derived_keys
 from flbrecover.recover.states import States
 from flbrecover.recover.uploads import UploadCase
 from flbrecover.wording import are, count
 
-NOTHING = Additions()
 NEEDS: dict[EntryState, SourceKind] = {"buffered": "buffers", "lost": "lost", "unread": "unread", "pending": "lost"}
 
 
@@ -70,6 +68,7 @@ class Planner:
         self._number = first_number
         self._left = LeftToAgent(comparison, now_ns, retire=choice.retire)
         self._planned = Planned()
+        self._drafts: list[Draft] = []
 
     def run(self) -> Planned:
         completed = [u for u in self._uploads if u.state == "can be completed" and self._wants_upload(u)]
@@ -78,6 +77,7 @@ class Planner:
         for holder in self._comparison.holders:
             self._add_holder(holder.number, self._after(completed, holder.buffer.tag or ""))
         self._add_logs(completed)
+        self._planned.actions += actions_of(self._drafts, self._contents, self._comparison.output, self._number + 1)
         return self._planned
 
     def _wants_upload(self, upload: UploadCase) -> bool:
@@ -173,11 +173,13 @@ class Planner:
         reason = "no object holds any of it" if whole else f"{stored:,} of its {all_of_it} {are(stored)} stored"
         if holder.copies and not stored:
             reason = f"{holder.copies:,} of its {all_of_it} {are(holder.copies)} held elsewhere too"
-        for group in split(wanted, holder.places, comparison.output.total_file_size):
-            ranges = tuple(join_ranges(chain.from_iterable(map(holder.places, group)), between=1))
+        for group in split(wanted, holder, comparison.output.total_file_size):
+            spans = ((r.start, r.end) for indexes in group for r in holder.ranges(indexes))
+            ranges = tuple(join_ranges(spans, between=1))
             piece = Piece(holder.buffer.path, "buffer", ranges, sum(map(len, group)))
             fallback = holder.buffer.created_ns or holder.buffer.facts.mtime_ns
-            self._put(holder.buffer.tag or "", (piece,), reason, fallback, after=after)
+            tag, limits = holder.buffer.tag or "", self._limits(holder, group)
+            self._drafts.append(Draft(tag, (piece,), reason, fallback, after, limits=limits))
 
     def _wanted_of_holder(self, holder: Holder) -> Iterator[range]:
         """The records of a buffer file that are to be uploaded, neighbours together; not those that another buffer
@@ -194,6 +196,16 @@ class Planner:
             for index, entry in enumerate(holder.entries)
             if ledger.held[entry] == holder.first + index and self._wanted(entry)
         )
+
+    def _limits(self, holder: Holder, group: Iterable[range]) -> Limits | None:
+        """The first and last time of records of a file that no log shows; None where they are to be read again."""
+        whole, ledger = holder.entry_range, self._comparison.ledger
+        if whole is None or whole.start < len(self._comparison.logs):
+            return None
+        found = [ledger.limits(whole[indexes.start : indexes.stop]) for indexes in group]
+        first = [first for first, _ in found if first is not None]
+        last = [last for _, last in found if last is not None]
+        return min(first, default=None), max(last, default=None)
 
     # -- logs ------------------------------------------------------------------------------------------------------
 
@@ -264,30 +276,7 @@ class Planner:
         }
         reason = "; ".join(reasons[s] for s in sorted(states))
         fallback = times.of(group[0][0], group[0][1][0].start)
-        self._put(tag, tuple(pieces), reason, fallback, after=after, additions=additions, rebuilt=True)
-
-    def _put(
-        self,
-        tag: str,
-        pieces: tuple[Piece, ...],
-        reason: str,
-        fallback_ns: int,
-        *,
-        after: tuple[str, ...],
-        additions: Additions = NOTHING,
-        rebuilt: bool = False,
-    ) -> None:
-        summed = sum_up(self._contents, pieces, tag, additions)
-        first = summed.first_ns if summed.first_ns is not None else fallback_ns
-        last = summed.last_ns if summed.last_ns is not None else first
-        output = self._comparison.output
-        key = next(derived_keys(output, tag, first, pieces, summed.sha256))
-        self._planned.actions.append(
-            PutRecords(
-                self._next(), output.number, output.bucket, tag, key, pieces, summed.records, summed.size,
-                summed.sha256, first, last, reason, rebuilt, additions, after,
-            )
-        )  # fmt: skip
+        self._drafts.append(Draft(tag, tuple(pieces), reason, fallback, after, additions, rebuilt=True))
 
 
 def _append(runs: list[tuple[LogRun, list[range]]], run: LogRun, entries: range) -> None:

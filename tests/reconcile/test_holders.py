@@ -17,6 +17,7 @@ from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.match_key import digest_of
 from flbrecover.reconcile.precision import ALWAYS, NEVER
 from flbrecover.reconcile.runs import Run
+from flbrecover.reconcile.states import join_ranges
 
 
 def a_file(name: str, kind: BufferKind = "data") -> BufferFile:
@@ -154,3 +155,18 @@ def test_places_of_many_records_are_those_of_each() -> None:
         holder.add(span, bytes(16))
     assert [*holder.places(range(3))] == [(0, 4), (5, 5), (9, 12)]
     assert [*holder.places(range(1, 2))] == [(5, 5)] and [holder.span(n) for n in range(3)] == spans
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 5)), max_size=20), st.data())
+def test_records_that_follow_each_other_are_one_range(records: list[tuple[int, int]], data: st.DataObject) -> None:
+    """``records``: the bytes that lie between a record and the one before it besides its newline, and its size."""
+    holder = Holder.begin(0, a_file("f"), Ledger())
+    at = 24
+    for between, size in records:
+        at += between
+        holder.add(ByteRange(at, at + size), digest_of(b""))
+        at += size + 1
+    start = data.draw(st.integers(0, len(records)))
+    some = range(start, data.draw(st.integers(start, len(records))))
+    assert holder.size(some) == sum(records[n][1] + 1 for n in some)
+    assert holder.ranges(some) == join_ranges(holder.places(some), between=1)

@@ -24,7 +24,7 @@ from flbrecover.model import ByteRange
 from flbrecover.reconcile.plan import Piece, PutRecords
 from flbrecover.reconcile.states import join_ranges
 from flbrecover.recover.contents import Contents, NotCopiedError, Ranges, Tally, sum_up
-from flbrecover.recover.planning import NOTHING
+from flbrecover.recover.drafts import NOTHING
 from flbrecover.recover.put_object import body_of
 from flbrecover.recover.survey import Survey, survey
 
@@ -121,7 +121,10 @@ def test_a_copy_of_the_ranges_is_the_content(evidence: Survey) -> None:
     slow = b"".join(contents.blocks([piece], "app.log", NOTHING, tally))
     summed = sum_up(contents, [piece], "app.log", NOTHING)
     assert (slow, summed.sha256) == (expected, hashlib.sha256(expected).hexdigest())
-    assert (summed.records, summed.first_ns, summed.last_ns) == (tally.records, tally.first_ns, tally.last_ns)
+    limits = tally.first_ns, tally.last_ns
+    assert (summed.records, summed.first_ns, summed.last_ns) == (tally.records, *limits)
+    assert sum_up(contents, [piece], "app.log", NOTHING, limits) == summed  # they are not looked for again
+    assert sum_up(contents, [piece], "app.log", NOTHING, (1, 2)) == replace(summed, first_ns=1, last_ns=2)
 
 
 def test_a_zero_where_a_newline_should_be_is_not_copied(tmp_path: Path) -> None:
