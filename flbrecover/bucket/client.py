@@ -13,10 +13,11 @@ from botocore.exceptions import ClientError
 from flbrecover import __version__
 from flbrecover.bucket import site as sites
 from flbrecover.bucket.denied import Place, explained, without_secrets
+from flbrecover.bucket.request import Limits
 from flbrecover.bucket.session import Identity
 from flbrecover.bucket.signing import Keys
 from flbrecover.bucket.site import Site
-from flbrecover.bucket.transport import Limits, Transport
+from flbrecover.bucket.transport import Transport
 from flbrecover.errors import UsageError
 from flbrecover.fluentbit.pipeline import S3Output
 

@@ -44,24 +44,19 @@ class Connections:
         self._idle: list[HTTPConnection] = []
         weakref.finalize(self, _close_all, self._idle)
 
-    def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Sends a request and reads the head of its answer. ``target`` is the quoted path with its query.
+    def begin(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Sent:
+        """Sends a request. ``target`` is the quoted path with its query.
 
-        Raises exceptions of botocore for what kept the answer from coming.
+        Raises exceptions of botocore for what kept it from being sent.
         """
         head = request_head(method, target, headers)
         connection = self._connection()
-        response = None
         try:
             connection.send(head + body)
-            response = Response(connection.sock, method)
-            response.begin()
-            return Reply(self, connection, response)
         except BaseException as e:
-            if response is not None:
-                response.close()
             connection.close()
             raise self.as_botocore(e) from e
+        return Sent(self, connection, method)
 
     def keep(self, connection: HTTPConnection) -> None:
         """Takes a connection back whose answer was read to its end."""
@@ -114,6 +109,28 @@ class Connections:
         # http.client sets TCP_NODELAY: without it the body of a PUT waits 40 ms for the answer to its headers.
         made.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return made
+
+
+class Sent:
+    """A request whose answer is still to be read, once."""
+
+    def __init__(self, connections: Connections, connection: HTTPConnection, method: str) -> None:
+        self._connections = connections
+        self._connection = connection
+        self._method = method
+
+    def reply(self) -> Reply:
+        """Reads the head of the answer. Raises exceptions of botocore for what kept it from coming."""
+        response = None
+        try:
+            response = Response(self._connection.sock, self._method)
+            response.begin()
+            return Reply(self._connections, self._connection, response)
+        except BaseException as e:
+            if response is not None:
+                response.close()
+            self._connection.close()
+            raise self._connections.as_botocore(e) from e
 
 
 class Reply:

@@ -12,9 +12,11 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
 
@@ -30,6 +32,7 @@ from flbrecover.bucket import session as sessions
 from flbrecover.bucket.answers import Answer, BotocoreReply, Reply, error_of, whole_content
 from flbrecover.bucket.connections import MOST_IDLE, Connections
 from flbrecover.bucket.heads import need_sendable
+from flbrecover.bucket.request import Begun, Limits, Request, Tried
 from flbrecover.bucket.retries import ELSEWHERE, EXPIRED, headers_of, is_passing, pause_after
 from flbrecover.bucket.session import Identity
 from flbrecover.bucket.signing import EMPTY_SHA256, Keys, query_string, quoted_key, signed
@@ -42,39 +45,7 @@ LARGE = 1024**2  # bytes of a body from which the server is asked before it is s
 
 _LIST_BY_BYTE = frozenset({"AmazonS3", "MinIO"})
 _SKEWED = "RequestTimeTooSkewed"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Seconds for a connection and between two pieces of an answer; how often one request is sent at most."""
-
-    connect_seconds: float
-    read_seconds: float
-    attempts: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    operation: str
-    method: str
-    bucket: str
-    key: str | None
-    query: str
-    headers: Mapping[str, str]
-    body: bytes | BinaryIO
-    size: int
-    sha256: str
-    stream: bool
-
-
-@dataclass(slots=True)
-class _Tried:
-    """What was done about one request already; each helps once."""
-
-    sent: int = 0
-    refreshed: bool = False
-    redirected: bool = False
-    clock_set: bool = False
+_NO_ANSWER = (HTTPClientError, NotConnectedError, HTTPError)
 
 
 @dataclass(slots=True)
@@ -140,30 +111,51 @@ class Transport:
         body is left to the caller, who closes ``raw``.
         """
         given = {**self._always, **(headers or {})}
-        request = _Request(
+        request = Request(
             operation, method, bucket, key, query_string(query), given, body, size, sha256, stream
         )  # fmt: skip
-        tried = _Tried()
+        return self._until_taken(request, None)
+
+    def begin(
+        self, operation: str, method: str, bucket: str, key: str, *, headers: Mapping[str, str], body: bytes,
+        sha256: str,
+    ) -> Callable[[], Answer]:  # fmt: skip
+        """:meth:`send` in two steps, for bodies that a socket takes at once: the request is under way when this
+        returns, and the call of what it gives does the rest. What cannot be sent now is sent then."""
+        given = {**self._always, **headers}
+        request = Request(operation, method, bucket, key, "", given, body, len(body), sha256, stream=False)
+        keys, site = self._keys(), self._site(bucket)
+        begun = None
+        with suppress(*_NO_ANSWER):
+            begun = Begun(keys, site, self._begin(request, keys, site))
+        return partial(self._until_taken, request, begun)
+
+    def _until_taken(self, request: Request, begun: Begun | None) -> Answer:
+        """Sends a request until S3 takes it; ``begun``, where it was sent already."""
+        tried = Tried()
         while True:
             tried.sent += 1
-            keys, site = self._keys(), self._site(bucket)
+            keys, site = (begun.keys, begun.site) if begun else (self._keys(), self._site(request.bucket))
             try:
-                return self._once(request, keys, site)
+                return self._answer(request, begun.reply if begun else self._begin(request, keys, site))
             except ClientError as e:
                 if self._helped(e, request, keys, site, tried):
-                    continue
-                if not is_passing(e) or tried.sent >= self._limits.attempts:
+                    pause = 0.0
+                elif not is_passing(e) or tried.sent >= self._limits.attempts:
                     raise
-                pause = pause_after(tried.sent, headers_of(e).get("retry-after"))
-            except (HTTPClientError, NotConnectedError, HTTPError):
+                else:
+                    pause = pause_after(tried.sent, headers_of(e).get("retry-after"))
+            except _NO_ANSWER:
                 if tried.sent >= self._limits.attempts:
                     raise
                 pause = pause_after(tried.sent, None)
+            begun = None
             time.sleep(pause)
 
     # -- one attempt -------------------------------------------------------------------------------------------------
 
-    def _once(self, request: _Request, keys: Keys, site: Site) -> Answer:
+    def _begin(self, request: Request, keys: Keys, site: Site) -> Callable[[], Reply]:
+        """Sends a request; what it gives reads the head of the answer."""
         path = site.path if request.key is None else f"{site.path}/{quoted_key(request.key)}"
         now = datetime.now(timezone.utc) + self._way.clock_offset
         headers = signed(
@@ -175,12 +167,13 @@ class Transport:
             headers["content-length"] = str(request.size)
         target = f"{path or '/'}?{request.query}" if request.query else path or "/"
         direct = self._direct(site) if request.size < LARGE else None
-        reply: Reply
-        if direct is not None:
-            body = request.body if isinstance(request.body, bytes) else _read_all(request.body)
-            reply = direct.send(request.method, target, headers, body)
-        else:
-            reply = self._by_botocore(site, request, target, headers)
+        if direct is None:
+            return partial(self._by_botocore, site, request, target, headers)
+        body = request.body if isinstance(request.body, bytes) else _read_all(request.body)
+        return direct.begin(request.method, target, headers, body).reply
+
+    def _answer(self, request: Request, read: Callable[[], Reply]) -> Answer:
+        reply = read()
         self._way.server = reply.headers.get("server", "")
         if not 200 <= reply.status < 300:
             raise error_of(reply, request.operation, request.method)
@@ -198,7 +191,7 @@ class Transport:
                     way.direct[site.root] = _connections(site.root, session, self._limits)
         return way.direct[site.root]
 
-    def _by_botocore(self, site: Site, request: _Request, target: str, headers: dict[str, str]) -> Reply:
+    def _by_botocore(self, site: Site, request: Request, target: str, headers: dict[str, str]) -> Reply:
         """Through a proxy; and large bodies, for which the server is asked before they are sent."""
         need_sendable(headers)
         if request.size >= LARGE:
@@ -244,7 +237,7 @@ class Transport:
 
     # -- what can be done about an error -----------------------------------------------------------------------------
 
-    def _helped(self, error: ClientError, request: _Request, used: Keys, site: Site, tried: _Tried) -> bool:
+    def _helped(self, error: ClientError, request: Request, used: Keys, site: Site, tried: Tried) -> bool:
         """Whether something was changed, so that the same request may be taken now."""
         code = str(error.response["Error"].get("Code", ""))
         if code in EXPIRED and not tried.refreshed:

@@ -8,15 +8,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO, Literal
 
-from flbrecover.bucket import columnar, columnar_writing, pending_uploads
+from flbrecover.bucket import pending_uploads
+from flbrecover.bucket.answers import Answer
 from flbrecover.bucket.client import S3
-from flbrecover.bucket.compressing import compress
 from flbrecover.bucket.denied import (
     ChangedError,
     ConflictError,
@@ -32,8 +32,6 @@ from flbrecover.fluentbit.column_form import COLUMNAR
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.model import UploadPart
 
-__all__ = ["PutResult", "compress", "make_body", "put"]
-
 SINGLE_PUT = 64 * 1024**2  # larger bodies go up in parts: a failure costs one part
 PART = 16 * 1024**2
 MAX_PARTS = 10_000
@@ -41,6 +39,8 @@ _BLOCK = 1024 * 1024
 _CONFLICTS = 3
 _CONFLICT_PAUSE = 1.0  # seconds
 _AT_ONCE = 1024 * 1024  # bytes of a body that is read at once to be sent
+AHEAD = 64 * 1024  # bytes of a body that a socket takes at once, before the server reads it
+_UNLESS_ONE_EXISTS = {"if-none-match": "*"}
 _TRIED_WITH = 8 * 1024**2  # bytes of the largest body that conditions are tried with
 _META = "x-amz-meta-"
 _PARAMETERS = {
@@ -94,41 +94,37 @@ def put(
     It gets the output's content type, encoding, ACL and storage class, and ``metadata`` (ASCII). Bodies above 64 MiB
     go up in parts; our own upload is aborted where it fails. Raises BucketError.
     """
+    return begin(s3, output, key, body, metadata, sha256=sha256)()
+
+
+def begin(
+    s3: S3, output: S3Output, key: str, body: BinaryIO, metadata: Mapping[str, str], *, sha256: str | None = None
+) -> Callable[[], PutResult]:
+    """:func:`put` in two steps: a small body is on its way when this returns, where nothing has to be asked before; the
+    call of what it gives does the rest, with ``body`` still open. Both raise BucketError."""
     headers = _headers(output) | {f"{_META}{name}": value for name, value in metadata.items()}
     headers |= s3.spec.options.on_write
     sums = _sums(body) if sha256 is None else _Sums(body.seek(0, os.SEEK_END), sha256)
     job = _Job(s3, output.bucket, key, body, sums, headers, output.send_content_md5)
-    if s3.learned.conditions_known:
+    begun = None
+    if s3.learned.conditions_known and s3.learned.conditions_kept and sums.size <= AHEAD and not job.send_md5:
+        with explained(s3.place(job.bucket, key)):
+            body.seek(0)
+            begun = s3.transport.begin(
+                "PutObject", "PUT", job.bucket, key, headers={**headers, **_checksum(sums), **_UNLESS_ONE_EXISTS},
+                body=body.read(), sha256=sums.sha256,
+            )  # fmt: skip
+    return partial(_finish, job, begun)
+
+
+def _finish(job: _Job, begun: Callable[[], Answer] | None) -> PutResult:
+    learned = job.s3.learned
+    if learned.conditions_known or begun:
         try:
-            return _guarded(job)
+            return _guarded(job, begun)
         except NotSupportedError:
-            s3.learned.conditions_known = False
+            learned.conditions_known = False
     return _looked_before(job)
-
-
-def make_body(output: S3Output, content: Iterable[bytes], file: BinaryIO) -> str:
-    """Writes what the output would upload for this content to ``file``, which is left at its start. Gives a note, ""
-    for nothing.
-
-    What makes no table stays JSON lines in a columnar output: so does Fluent Bit with it (put_all_chunks in s3.c).
-    Raises ExtraMissingError, and OSError where the file's disk is full.
-    """
-    if output.format not in COLUMNAR:
-        compress(content, output.compression, file)
-        return ""
-    columnar.need_for(output)
-    with tempfile.TemporaryFile(prefix="flbrecover-") as lines:
-        compress(content, "none", lines)
-        try:
-            columnar_writing.write(lines, output.format, output.compression, file)
-            file.seek(0)
-        except columnar_writing.NoTableError as e:
-            file.seek(0)
-            file.truncate()
-            lines.seek(0)
-            compress(_blocks(lines, _BLOCK), "none", file)
-            return f"as JSON lines, for its records make no table: {e}"
-    return ""
 
 
 def _headers(output: S3Output) -> dict[str, str]:
@@ -143,16 +139,18 @@ def _headers(output: S3Output) -> dict[str, str]:
     return {name: value for name, value in named.items() if value}
 
 
-def _guarded(job: _Job) -> PutResult:
-    """With ``If-None-Match: *``, and with a look at the key before until the server has shown that it keeps to it."""
+def _guarded(job: _Job, begun: Callable[[], Answer] | None) -> PutResult:
+    """With ``If-None-Match: *``, and with a look at the key before until the server has shown that it keeps to it.
+    ``begun``: the first request is on its way."""
     learned = job.s3.learned
-    if not learned.conditions_kept or job.sums.size > SINGLE_PUT:
+    if not begun and (not learned.conditions_kept or job.sums.size > SINGLE_PUT):
         stands = _etag_there(job)
         if stands is not None:
             return PutResult("exists", stands)
     for attempt in range(1, _CONFLICTS + 1):
         try:
-            etag = _write(job, if_none_match=True)
+            first, begun = begun, None
+            etag = _begun(job, first) if first else _write(job, if_none_match=True)
             _try_condition(job)
             return PutResult("written", etag, _NOT_GUARDED if learned.conditions_kept is False else "")
         except ChangedError:
@@ -201,20 +199,31 @@ def _etag_there(job: _Job) -> str | None:
 def _write(job: _Job, *, if_none_match: bool) -> str:
     if job.sums.size > SINGLE_PUT:
         return _in_parts(job, if_none_match=if_none_match)
-    condition = {"if-none-match": "*"} if if_none_match else {}
+    condition = _UNLESS_ONE_EXISTS if if_none_match else {}
     try:
         return _put(job, condition | ({"content-md5": _md5_of(job.body)} if job.send_md5 else {}))
     except Md5WantedError:
         return _put(job, condition | {"content-md5": _md5_of(job.body)})
 
 
+def _begun(job: _Job, first: Callable[[], Answer]) -> str:
+    try:
+        with explained(job.s3.place(job.bucket, job.key)):
+            return etag_of(first().headers.get("etag", ""))
+    except Md5WantedError:
+        return _put(job, _UNLESS_ONE_EXISTS | {"content-md5": _md5_of(job.body)})
+
+
+def _checksum(sums: _Sums) -> dict[str, str]:
+    return {"x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(sums.sha256)).decode()}
+
+
 def _put(job: _Job, more: Mapping[str, str]) -> str:
     job.body.seek(0)
     body = job.body.read() if job.sums.size <= _AT_ONCE else job.body
-    checksum = {"x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(job.sums.sha256)).decode()}
     with explained(job.s3.place(job.bucket, job.key)):
         answer = job.s3.transport.send(
-            "PutObject", "PUT", job.bucket, job.key, headers={**job.headers, **checksum, **more},
+            "PutObject", "PUT", job.bucket, job.key, headers={**job.headers, **_checksum(job.sums), **more},
             body=body, size=job.sums.size, sha256=job.sums.sha256,
         )  # fmt: skip
     return etag_of(answer.headers.get("etag", ""))

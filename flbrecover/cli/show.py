@@ -14,7 +14,7 @@ from flbrecover.report.escape import shown
 
 if TYPE_CHECKING:  # who only looks has no need of what uploads and moves
     from flbrecover.recover.analysis import Analysis
-    from flbrecover.recover.apply import Done
+    from flbrecover.recover.done import Done
     from flbrecover.recover.recovery import Proof
     from flbrecover.recover.retire import Moved
 

@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import tempfile
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, Literal, Protocol, cast
+from typing import BinaryIO, Protocol, cast
 
 from flbrecover.bucket import pending_uploads, writing
 from flbrecover.bucket.client import S3
@@ -29,35 +27,19 @@ from flbrecover.reconcile.plan import Action, CompleteUpload, Plan, PutRecords
 from flbrecover.recover.analysis import Connect
 from flbrecover.recover.compare import ESTIMATED, SOURCE, TAG, ascii_path
 from flbrecover.recover.contents import Contents
+from flbrecover.recover.done import Done
 from flbrecover.recover.interrupts import InterruptsHeld
 from flbrecover.recover.object_key import MOST_KEYS, keys_of
 from flbrecover.recover.object_records import holds
 from flbrecover.recover.origin import Origins
 from flbrecover.recover.put_object import body_of
 from flbrecover.recover.survey import Survey
+from flbrecover.recover.turns import Batch, Step, by_thread, in_turns
 from flbrecover.recover.watch import Watch, unwatched
 from flbrecover.threads import Pool
 
 IN_MEMORY = 1 << 20  # bytes of a body up to which no file is needed for it
 JOBS = 16  # uploads under way at once
-SMALL = 4 << 20  # bytes of actions of one tag that are noted, and begun, together: each note waits for the disk
-MOST_AT_ONCE = 16  # of them
-
-Outcome = Literal["written", "exists", "completed", "already completed", "skipped", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What became of one action. ``exists``: the key held this very content already. ``skipped``: there is nothing to
-    upload any more, or the evidence has changed since the plan. ``detail`` says why it was skipped or failed.
-    ``refused`` is the id of an upload that failed and always will: S3 refuses its parts."""
-
-    action: Action
-    outcome: Outcome
-    key: str
-    detail: str = ""
-    etag: str = ""
-    refused: str = ""
 
 
 class Journal(Protocol):
@@ -136,62 +118,55 @@ class Apply:
             what = action.key if isinstance(action, CompleteUpload) else action.tag
             lanes.setdefault((action.output, what), deque()).append(index)
         waiting = list(lanes.values())
-        running: dict[Future[list[Done]], tuple[deque[int], list[int]]] = {}  # with what of its lane was begun
-        ended: list[Future[list[Done]]] = []
+        running: dict[Future[list[list[Done]]], list[Batch]] = {}
+        ended: list[Future[list[list[Done]]]] = []
         with Pool(self._jobs, thread_name_prefix="apply") as pool:
             try:
                 while waiting or running:
-                    results = [one for future in ended for one in zip(running[future][1], future.result(), strict=True)]
+                    results = [one for future in ended for one in _results(running[future], future.result())]
                     with InterruptsHeld():  # what is noted is under way, and what has ended is noted
-                        for future in ended:
-                            lane, _ = running[future]
-                            if lane:
-                                waiting.append(lane)
-                        free = self._jobs - len(running) + len(ended)
+                        waiting += [batch.rest for future in ended for batch in running[future] if batch.rest]
+                        free = self._jobs - sum(len(some) for future, some in running.items() if future not in ended)
                         waiting.sort(key=len)  # the longest next, so that no single one is left over at the end
-                        lanes_begun = [waiting.pop() for _ in range(min(free, len(waiting)))]
-                        begun = [_next_of(lane, actions) for lane in lanes_begun]
-                        self._journal.note([done for _, done in results], [actions[i] for some in begun for i in some])
+                        begun = [Batch.next_of(waiting.pop(), actions) for _ in range(min(free, len(waiting)))]
+                        started = [actions[index] for batch in begun for index in batch.indexes]
+                        self._journal.note([done for _, done in results], started)
                         for future in ended:
                             del running[future]
-                        for lane, some in zip(lanes_begun, begun, strict=True):
-                            steps = [self._step(actions[i], settled) for i in some]
-                            running[pool.submit(self._done_all, steps)] = lane, some
+                        for some in by_thread(begun, actions):
+                            steps = [[self._step(actions[i], settled) for i in batch.indexes] for batch in some]
+                            running[pool.submit(in_turns, steps, self._is_interrupted)] = some
                     yield from results
                     ended = list(wait(running, return_when=FIRST_COMPLETED).done) if running else []
             finally:
                 self._note_rest(running)
 
-    def _note_rest(self, running: Collection[Future[list[Done]]]) -> None:
-        """After an interruption: waits for what is under way and puts it into the journal, if that can be written."""
+    def _note_rest(self, running: Collection[Future[list[list[Done]]]]) -> None:
+        """After an interruption: waits for what is under way and puts it into the journal, if that can be written. No
+        further action is begun: those are in the journal as ones that were cut off."""
         if running:
             self._interrupted = True
             with suppress(FlbrecoverError):  # the error that is on its way up says so already
-                self._journal.note([done for future in running for done in future.result()], ())
+                self._journal.note([done for future in running for lane in future.result() for done in lane], ())
 
-    def _step(self, action: Action, settled: Collection[int]) -> Callable[[], Done]:
+    def _is_interrupted(self) -> bool:
+        return self._interrupted
+
+    def _step(self, action: Action, settled: Collection[int]) -> Step:
         """What carries an action out."""
         try:
             output = self._output(action)
-            return partial(self._done, output, self._connect(output), action, settled=action.number in settled)
+            return self._done(output, self._connect(output), action, settled=action.number in settled)
         except FlbrecoverError as e:
-            return partial(Done, action, "failed", action.key, str(e))
+            return _ended(Done(action, "failed", action.key, str(e)))
 
-    def _done_all(self, steps: Sequence[Callable[[], Done]]) -> list[Done]:
-        """Carries out some actions of one tag, after an interruption no further one: it is in the journal as one that
-        was cut off."""
-        done: list[Done] = []
-        for step in steps:
-            if done and self._interrupted:
-                break
-            done.append(step())
-        return done
-
-    def _done(self, output: S3Output, s3: S3, action: Action, *, settled: bool) -> Done:
+    def _done(self, output: S3Output, s3: S3, action: Action, *, settled: bool) -> Step:
         try:
             if isinstance(action, CompleteUpload):
                 return complete(s3, action)
-            return self._settled(s3, output, action) if settled else self._put(s3, output, action)
+            if settled:
+                return self._settled(s3, output, action)
+            return (yield from self._put(s3, output, action))
         except FlbrecoverError as e:
             return Done(action, "failed", action.key, str(e))
 
@@ -214,7 +189,7 @@ class Apply:
             raise PlanError(f"action {action.number}: the plan's configuration has no such output")
         return output
 
-    def _put(self, s3: S3, output: S3Output, action: PutRecords) -> Done:
+    def _put(self, s3: S3, output: S3Output, action: PutRecords) -> Step:
         contents = self._contents_of(output)
         try:
             with SpooledTemporaryFile(IN_MEMORY, prefix="flbrecover-") as spool:
@@ -226,7 +201,9 @@ class Apply:
                 as_it_is = output.format == "json_lines" and output.compression == "none"
                 sha256 = action.sha256 if as_it_is else None
                 for key in keys_of(output, action):
-                    result = writing.put(s3, output, key, file, self._metadata(action), sha256=sha256)
+                    finish = writing.begin(s3, output, key, file, self._metadata(action), sha256=sha256)
+                    yield
+                    result = finish()
                     if result.outcome == "written":
                         notes = "; ".join(filter(None, (made, result.note)))
                         return Done(action, "written", key, notes, result.etag)
@@ -262,17 +239,14 @@ class Apply:
         return said
 
 
-def _next_of(lane: deque[int], actions: Sequence[Action]) -> list[int]:
-    """Takes the next action from a lane, and with a small one those after it that are small, too."""
-    some = [lane.popleft()]
-    size = _size(actions[some[0]])
-    while lane and len(some) < MOST_AT_ONCE and (size := size + _size(actions[lane[0]])) <= SMALL:
-        some.append(lane.popleft())
-    return some
+def _results(batches: Iterable[Batch], done: Iterable[list[Done]]) -> Iterator[tuple[int, Done]]:
+    for batch, of_lane in zip(batches, done, strict=True):
+        yield from zip(batch.indexes, of_lane, strict=True)
 
 
-def _size(action: Action) -> int:
-    return action.size if isinstance(action, PutRecords) else SMALL
+def _ended(done: Done) -> Step:
+    yield from ()
+    return done
 
 
 def complete(s3: S3, action: CompleteUpload) -> Done:

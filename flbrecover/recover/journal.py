@@ -11,8 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 
 from flbrecover.reconcile.plan import Action, CompleteUpload, Plan
-from flbrecover.recover.apply import Done, Outcome
 from flbrecover.recover.case_db import CaseDb
+from flbrecover.recover.done import Done, Outcome
 
 FINISHED: tuple[Outcome, ...] = ("written", "exists", "completed", "already completed")
 STARTED, RESULT = "started", "result"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import BinaryIO
 
-from flbrecover.bucket import writing
+from flbrecover.bucket.object_body import make_body
 from flbrecover.errors import PlanError
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.reconcile.plan import PutRecords
@@ -17,13 +17,13 @@ _CHANGED = "its records are not what the plan was made with any more: the eviden
 
 
 def body_of(contents: Contents, output: S3Output, action: PutRecords, file: BinaryIO) -> str:
-    """:func:`writing.make_body` for the content that the plan has the hash of. Raises PlanError where it is not there
+    """:func:`make_body` for the content that the plan has the hash of. Raises PlanError where it is not there
     any more."""
     pieces = action.pieces
     for content in (contents.copied(pieces), contents.blocks(pieces, action.tag, action.additions)):
         hasher = content_hash(output.format)
         with suppress(NotCopiedError):  # then the records are read one by one
-            made = writing.make_body(output, _hashed(content, hasher), file)
+            made = make_body(output, _hashed(content, hasher), file)
             if hasher.hexdigest() == action.sha256:
                 return made
         file.seek(0)

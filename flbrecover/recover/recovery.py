@@ -10,7 +10,8 @@ from flbrecover.errors import BucketError
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.reconcile.plan import Plan, PutRecords
 from flbrecover.recover.analysis import Analysis, Connect, analyse, make_plan
-from flbrecover.recover.apply import JOBS, NO_JOURNAL, Apply, Done, Journal
+from flbrecover.recover.apply import JOBS, NO_JOURNAL, Apply, Journal
+from flbrecover.recover.done import Done
 from flbrecover.recover.fresh import appeared
 from flbrecover.recover.object_key import keys_of
 from flbrecover.recover.object_records import holds

@@ -23,7 +23,7 @@ from flbrecover.bucket import columnar, columnar_writing
 from flbrecover.bucket.columnar import ColumnsUnreadError
 from flbrecover.bucket.columnar_writing import NoTableError
 from flbrecover.bucket.decoding import BodyDamaged, decoded
-from flbrecover.bucket.writing import make_body
+from flbrecover.bucket.object_body import make_body
 from flbrecover.errors import FlbrecoverError
 from flbrecover.fluentbit.column_form import comparable
 from flbrecover.fluentbit.pipeline import S3Output

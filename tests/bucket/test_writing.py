@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
@@ -18,7 +20,7 @@ from servers import FaultServer, Server, error_xml, reply
 from flbrecover.bucket import transport, writing
 from flbrecover.bucket.client import S3, RequestOptions, connect
 from flbrecover.bucket.pending_uploads import list_uploads
-from flbrecover.bucket.writing import put
+from flbrecover.bucket.writing import begin, put
 from flbrecover.demo.seaweedfs import READ_ONLY, WRITE_ONLY
 from flbrecover.errors import BucketError
 from flbrecover.fluentbit.pipeline import S3Output
@@ -26,6 +28,8 @@ from flbrecover.fluentbit.pipeline import S3Output
 BODY = b'{"log":"x"}\n'
 NOTE = {"flbrecover": "0.1.0", "flbrecover-plan": "p1"}
 BOTH = pytest.mark.parametrize("kind", ["weed_bucket", "moto_bucket"])
+AHEAD = pytest.mark.parametrize("ahead", [False, True], ids=["looked at first", "sent ahead"])
+"""``ahead``: the server has shown that it keeps to conditions, and small bodies are sent before they are waited for."""
 
 
 @pytest.fixture
@@ -156,11 +160,14 @@ def test_many_threads_put_each_key_once(weed_bucket: FreshBucket) -> None:
 # -- servers that are not like AWS -------------------------------------------------------------------------------------
 
 
-def at(server: FaultServer, attempts: int = 1) -> S3:
-    return connect(S3Output(0, "logs"), endpoint_url=server.endpoint_url, attempts=attempts)
+def at(server: FaultServer, attempts: int = 1, *, ahead: bool = False) -> S3:
+    s3 = connect(S3Output(0, "logs"), endpoint_url=server.endpoint_url, attempts=attempts)
+    s3.learned.conditions_kept = ahead or None
+    return s3
 
 
-def test_a_server_without_conditions_is_asked_first_and_the_result_says_so() -> None:
+@AHEAD
+def test_a_server_without_conditions_is_asked_first_and_the_result_says_so(*, ahead: bool) -> None:
     stands = [False]
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -173,11 +180,11 @@ def test_a_server_without_conditions_is_asked_first_and_the_result_says_so() -> 
             reply(handler, 200, {"ETag": '"new"'})
 
     with FaultServer(answer) as server:
-        result = put_bytes(at(server), output("logs"), "k")
+        result = put_bytes(at(server, ahead=ahead), output("logs"), "k")
         assert (result.outcome, result.etag) == ("written", "new")
         assert "does not know If-None-Match" in result.note
         stands[0] = True
-        assert put_bytes(at(server), output("logs"), "k").outcome == "exists"
+        assert put_bytes(at(server, ahead=ahead), output("logs"), "k").outcome == "exists"
 
 
 def test_a_server_that_overlooks_conditions_is_noticed_and_asked_first() -> None:
@@ -201,7 +208,8 @@ def test_a_server_that_overlooks_conditions_is_noticed_and_asked_first() -> None
     assert sent.count(("PUT", "/logs/b")) == 2  # with the same bytes
 
 
-def test_a_bucket_that_wants_a_content_md5_gets_one() -> None:
+@AHEAD
+def test_a_bucket_that_wants_a_content_md5_gets_one(*, ahead: bool) -> None:
     wanted = (
         "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters"
     )
@@ -215,7 +223,7 @@ def test_a_bucket_that_wants_a_content_md5_gets_one() -> None:
             reply(handler, 200, {"ETag": '"e"'})
 
     with FaultServer(answer) as server:
-        assert put_bytes(at(server), output("logs"), "k").outcome == "written"
+        assert put_bytes(at(server, ahead=ahead), output("logs"), "k").outcome == "written"
     assert server.seen[-1][2]["content-md5"] == base64.b64encode(hashlib.md5(BODY).digest()).decode()
 
 
@@ -253,7 +261,8 @@ def test_encryption_that_was_asked_for_is_sent_with_writes() -> None:
     assert {h["x-amz-expected-bucket-owner"] for _, _, h in server.seen} == {"1"}
 
 
-def test_a_conflict_is_tried_again() -> None:
+@AHEAD
+def test_a_conflict_is_tried_again(*, ahead: bool) -> None:
     puts = []
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -267,11 +276,12 @@ def test_a_conflict_is_tried_again() -> None:
             reply(handler, 200, {"ETag": '"new"'})
 
     with FaultServer(answer) as server:
-        assert put_bytes(at(server), output("logs"), "k").outcome == "written"
+        assert put_bytes(at(server, ahead=ahead), output("logs"), "k").outcome == "written"
     assert len(puts) == 2
 
 
-def test_an_answer_that_was_lost_does_not_write_twice() -> None:
+@AHEAD
+def test_an_answer_that_was_lost_does_not_write_twice(*, ahead: bool) -> None:
     """The first PUT is stored and its answer lost; the condition stops the second."""
     puts = []
 
@@ -287,7 +297,7 @@ def test_an_answer_that_was_lost_does_not_write_twice() -> None:
             reply(handler, 412, {}, error_xml("PreconditionFailed"))
 
     with FaultServer(answer) as server:
-        result = put_bytes(at(server, attempts=3), output("logs"), "k")
+        result = put_bytes(at(server, attempts=3, ahead=ahead), output("logs"), "k")
     assert (result.outcome, result.etag, len(puts)) == ("exists", "e", 2)
 
 
@@ -313,3 +323,59 @@ def test_what_is_sent() -> None:
     assert sent["x-amz-meta-flbrecover-plan"] == "p1"
     assert sent["content-length"] == str(len(BODY))
     assert "content-encoding" not in columnar and "content-md5" not in columnar
+
+
+# -- in two steps -----------------------------------------------------------------------------------------------------
+
+
+def begun(s3: S3, key: str, body: bytes = BODY) -> Callable[[], writing.PutResult]:
+    return begin(s3, output("logs"), key, io.BytesIO(body), NOTE)
+
+
+def test_small_bodies_are_under_way_together() -> None:
+    all_here = threading.Barrier(3)
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        all_here.wait(timeout=30)
+        reply(handler, 200, {"ETag": f'"{handler.path[-1]}"'})
+
+    with FaultServer(answer) as server:
+        s3 = at(server, ahead=True)
+        results = [finish() for finish in [begun(s3, key) for key in "abc"]]
+    assert [(result.outcome, result.etag) for result in results] == [("written", key) for key in "abc"]
+    assert sorted(server.bodies) == [BODY] * 3
+
+
+@pytest.mark.parametrize("body", [b"x" * writing.AHEAD, b"x" * (writing.AHEAD + 1)], ids=["small", "larger"])
+def test_what_a_socket_does_not_take_at_once_is_sent_when_it_is_waited_for(body: bytes) -> None:
+    with FaultServer(lambda handler: reply(handler, 200, {"ETag": '"e"'})) as server:
+        finish = begun(at(server, ahead=True), "k", body)
+        assert finish().outcome == "written"
+    assert server.bodies == [body]
+
+
+def test_before_a_server_is_known_nothing_is_sent_ahead() -> None:
+    with FaultServer(lambda handler: reply(handler, 404 if handler.command == "HEAD" else 200, {})) as server:
+        finish = begun(at(server), "k")
+        assert server.seen == []
+        finish()
+    assert [method for method, _, _ in server.seen] == ["HEAD", "PUT"]
+
+
+def test_what_stands_there_is_said_of_a_body_that_was_sent_ahead() -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        when = {"ETag": '"e"', "Last-Modified": "Mon, 23 Nov 2026 11:40:19 GMT"}
+        reply(handler, *((200, when) if handler.command == "HEAD" else (412, {}, error_xml("PreconditionFailed"))))
+
+    with FaultServer(answer) as server:
+        result = begun(at(server, ahead=True), "k")()
+    assert (result.outcome, result.etag) == ("exists", "e")
+
+
+def test_a_server_that_is_away_when_a_body_is_sent_ahead() -> None:
+    """It may be back when the result is asked for."""
+    with FaultServer(lambda handler: reply(handler, 200, {"ETag": '"e"'})) as server:
+        s3 = at(server, ahead=True)
+    finish = begun(s3, "k")
+    with pytest.raises(BucketError, match="cannot be reached"):
+        finish()

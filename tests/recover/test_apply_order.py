@@ -11,7 +11,8 @@ from servers import Server
 from flbrecover.cli.job import Job
 from flbrecover.reconcile.plan import Action, CompleteUpload, Plan
 from flbrecover.recover import apply
-from flbrecover.recover.apply import Apply, Done
+from flbrecover.recover.apply import Apply
+from flbrecover.recover.done import Done
 
 
 class Noted:

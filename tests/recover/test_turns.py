@@ -1,0 +1,100 @@
+"""Turns: the actions of a tag one after the other, those of several tags at once."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import chain
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flbrecover.bucket.writing import AHEAD
+from flbrecover.reconcile.plan import Additions, CompleteUpload, Piece, PutRecords
+from flbrecover.recover import turns
+from flbrecover.recover.done import Done
+from flbrecover.recover.turns import Batch, Step, by_thread, in_turns
+
+
+def upload(number: int, size: int) -> PutRecords:
+    pieces = (Piece("/buffer", "buffer", (), 1),)
+    return PutRecords(
+        number, 0, "b", "tag", f"{number}", pieces, 1, size, "", 0, 0, "", rebuilt=False, additions=Additions(),
+        after_uploads=(),
+    )  # fmt: skip
+
+
+def completion(number: int) -> CompleteUpload:
+    return CompleteUpload(number, 0, "b", f"{number}", "id", (), "")
+
+
+@given(st.lists(st.lists(st.integers(0, 3), max_size=6), max_size=6), st.integers(0, 20))
+def test_each_lane_in_its_order_and_one_request_of_it_at_a_time(lanes: list[list[int]], most: int) -> None:
+    """``lanes``: how many requests each step makes, one after the other. No step is begun once ``most`` have ended."""
+    under_way: set[int] = set()
+    ended: list[tuple[int, int]] = []
+
+    def step(lane: int, number: int, requests: int) -> Step:
+        assert lane not in under_way
+        under_way.add(lane)
+        for _ in range(requests):
+            yield
+        under_way.remove(lane)
+        ended.append((lane, number))
+        return Done(completion(number), "completed", f"{lane}")
+
+    steps = [[step(at, number, requests) for number, requests in enumerate(lane)] for at, lane in enumerate(lanes)]
+    results = in_turns(steps, lambda: len(ended) >= most)
+    assert not under_way
+    for lane, of_lane in enumerate(results):
+        assert [(done.key, done.action.number) for done in of_lane] == [(f"{lane}", n) for n in range(len(of_lane))]
+        assert len(of_lane) == len([one for one in ended if one[0] == lane])
+    if most > sum(map(len, lanes)):
+        assert [len(of_lane) for of_lane in results] == [len(lane) for lane in lanes]
+
+
+def test_requests_of_all_lanes_are_under_way_before_one_is_waited_for() -> None:
+    said: list[str] = []
+
+    def step(name: str) -> Step:
+        said.append(f"send {name}")
+        yield
+        said.append(f"read {name}")
+        return Done(completion(1), "completed", name)
+
+    in_turns([[step("a1"), step("a2")], [step("b1")]], lambda: False)
+    assert said == ["send a1", "send b1", "read a1", "send a2", "read b1", "read a2"]
+
+
+def test_what_goes_wrong_in_one_step_closes_the_others() -> None:
+    closed: list[str] = []
+
+    def step(name: str) -> Step:
+        try:
+            yield
+            raise MemoryError
+        finally:
+            closed.append(name)
+        return Done(completion(1), "completed", name)
+
+    b = step("b")
+    with pytest.raises(MemoryError):
+        in_turns([[step("a")], [b]], lambda: False)
+    assert closed == ["a", "b"]
+
+
+def test_small_actions_of_a_tag_are_taken_together() -> None:
+    actions = [upload(n, size) for n, size in enumerate([1, 1, turns.SMALL, 5, *[1] * 30])]
+    lane = deque(range(len(actions)))
+    taken = [Batch.next_of(lane, actions) for _ in range(4)]
+    assert [batch.indexes for batch in taken] == [[0, 1], [2], [*range(3, 19)], [*range(19, 34)]]
+    assert not lane and taken[0].rest is lane
+
+
+def test_small_batches_share_a_thread() -> None:
+    actions = [*(upload(n, AHEAD) for n in range(20)), upload(20, AHEAD + 1), completion(21)]
+    batches = [Batch(deque(), [n]) for n in range(22)]
+    together = [[batch.indexes[0] for batch in some] for some in by_thread(batches, actions)]
+    assert sorted(chain.from_iterable(together)) == [*range(22)]
+    assert [20] in together and [21] in together
+    assert max(map(len, together)) == turns.TAGS_A_THREAD
