@@ -107,7 +107,7 @@ def begin(
     sums = _sums(body) if sha256 is None else _Sums(body.seek(0, os.SEEK_END), sha256)
     job = _Job(s3, output.bucket, key, body, sums, headers, output.send_content_md5)
     begun = None
-    if s3.learned.conditions_known and s3.learned.conditions_kept and sums.size <= AHEAD and not job.send_md5:
+    if sums.size <= AHEAD and sends_ahead(s3, output):
         with explained(s3.place(job.bucket, key)):
             body.seek(0)
             begun = s3.transport.begin(
@@ -115,6 +115,13 @@ def begin(
                 body=body.read(), sha256=sums.sha256,
             )  # fmt: skip
     return partial(_finish, job, begun)
+
+
+def sends_ahead(s3: S3, output: S3Output) -> bool | None:
+    """Is a small body (:data:`AHEAD`) sent with :func:`begin`? None: that shows with the second object of a run."""
+    if output.send_content_md5 or not s3.learned.conditions_known:
+        return False
+    return s3.learned.conditions_kept
 
 
 def _finish(job: _Job, begun: Callable[[], Answer] | None) -> PutResult:

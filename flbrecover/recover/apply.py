@@ -11,9 +11,8 @@ cut into the same objects again.
 from __future__ import annotations
 
 import tempfile
-from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, Protocol, cast
@@ -29,12 +28,13 @@ from flbrecover.recover.compare import ESTIMATED, SOURCE, TAG, ascii_path
 from flbrecover.recover.contents import Contents
 from flbrecover.recover.done import Done
 from flbrecover.recover.interrupts import InterruptsHeld
+from flbrecover.recover.lanes import Batch, Lanes
 from flbrecover.recover.object_key import MOST_KEYS, keys_of
 from flbrecover.recover.object_records import holds
 from flbrecover.recover.origin import Origins
 from flbrecover.recover.put_object import body_of
 from flbrecover.recover.survey import Survey
-from flbrecover.recover.turns import Batch, Step, by_thread, in_turns
+from flbrecover.recover.turns import Step, in_turns
 from flbrecover.recover.watch import Watch, unwatched
 from flbrecover.threads import Pool
 
@@ -113,31 +113,27 @@ class Apply:
 
     def _all(self, actions: Sequence[Action], settled: Collection[int]) -> Iterator[tuple[int, Done]]:
         """(index of the action, its result) as they come."""
-        lanes: dict[tuple[int, str], deque[int]] = {}
-        for index, action in enumerate(actions):
-            what = action.key if isinstance(action, CompleteUpload) else action.tag
-            lanes.setdefault((action.output, what), deque()).append(index)
-        waiting = list(lanes.values())
+        lanes = Lanes(actions, lambda action: action.number not in settled and self._is_sent_ahead(action))
         running: dict[Future[list[list[Done]]], list[Batch]] = {}
         ended: list[Future[list[list[Done]]]] = []
         with Pool(self._jobs, thread_name_prefix="apply") as pool:
             try:
-                while waiting or running:
+                while lanes or running:
                     results = [one for future in ended for one in _results(running[future], future.result())]
                     with InterruptsHeld():  # what is noted is under way, and what has ended is noted
-                        waiting += [batch.rest for future in ended for batch in running[future] if batch.rest]
+                        lanes.give_back(batch for future in ended for batch in running[future])
                         free = self._jobs - sum(len(some) for future, some in running.items() if future not in ended)
-                        waiting.sort(key=len)  # the longest next, so that no single one is left over at the end
-                        begun = [Batch.next_of(waiting.pop(), actions) for _ in range(min(free, len(waiting)))]
-                        started = [actions[index] for batch in begun for index in batch.indexes]
+                        begun = lanes.begin(free)
+                        started = [actions[index] for some in begun for batch in some for index in batch.indexes]
                         self._journal.note([done for _, done in results], started)
                         for future in ended:
                             del running[future]
-                        for some in by_thread(begun, actions):
+                        for some in begun:
                             steps = [[self._step(actions[i], settled) for i in batch.indexes] for batch in some]
                             running[pool.submit(in_turns, steps, self._is_interrupted)] = some
                     yield from results
-                    ended = list(wait(running, return_when=FIRST_COMPLETED).done) if running else []
+                    when = ALL_COMPLETED if lanes.learning else FIRST_COMPLETED
+                    ended = list(wait(running, return_when=when).done) if running else []
             finally:
                 self._note_rest(running)
 
@@ -151,6 +147,15 @@ class Apply:
 
     def _is_interrupted(self) -> bool:
         return self._interrupted
+
+    def _is_sent_ahead(self, action: Action) -> bool | None:
+        if not isinstance(action, PutRecords) or action.size > writing.AHEAD:
+            return False
+        try:
+            output = self._output(action)
+            return writing.sends_ahead(self._connect(output), output)
+        except FlbrecoverError:  # its step says so
+            return False
 
     def _step(self, action: Action, settled: Collection[int]) -> Step:
         """What carries an action out."""

@@ -20,7 +20,7 @@ from servers import FaultServer, Server, error_xml, reply
 from flbrecover.bucket import transport, writing
 from flbrecover.bucket.client import S3, RequestOptions, connect
 from flbrecover.bucket.pending_uploads import list_uploads
-from flbrecover.bucket.writing import begin, put
+from flbrecover.bucket.writing import begin, put, sends_ahead
 from flbrecover.demo.seaweedfs import READ_ONLY, WRITE_ONLY
 from flbrecover.errors import BucketError
 from flbrecover.fluentbit.pipeline import S3Output
@@ -352,6 +352,18 @@ def test_what_a_socket_does_not_take_at_once_is_sent_when_it_is_waited_for(body:
         finish = begun(at(server, ahead=True), "k", body)
         assert finish().outcome == "written"
     assert server.bodies == [body]
+
+
+def test_whether_bodies_are_sent_ahead_shows_with_the_second_one(weed_bucket: FreshBucket) -> None:
+    s3, to = weed_bucket.s3, output(weed_bucket.name)
+    known = []
+    for key in "ab":
+        known.append(sends_ahead(s3, to))
+        put_bytes(s3, to, key)
+    assert [*known, sends_ahead(s3, to)] == [None, None, True]
+    assert sends_ahead(s3, replace(to, send_content_md5=True)) is False
+    s3.learned.conditions_known = False
+    assert sends_ahead(s3, to) is False
 
 
 def test_before_a_server_is_known_nothing_is_sent_ahead() -> None:

@@ -19,7 +19,7 @@ from servers import Server
 
 from flbrecover.cli.job import Job
 from flbrecover.reconcile.plan import CompleteUpload
-from flbrecover.recover import apply, interrupts, journal, turns
+from flbrecover.recover import apply, interrupts, journal, lanes
 from flbrecover.recover.apply import Apply
 from flbrecover.recover.case_db import CaseDb
 from flbrecover.recover.done import Done
@@ -105,7 +105,7 @@ def test_small_actions_that_begin_together_end_with_the_one_that_is_under_way(
         return Done(action, "completed", action.key)
 
     monkeypatch.setattr(apply, "complete", completed)
-    monkeypatch.setattr(turns, "size_of", lambda _: 1)
+    monkeypatch.setattr(lanes, "size_of", lambda _: 1)
     db, _ = CaseDb.open(tmp_path)
     with closing(db):
         run = Apply(job.survey, job.connect, plain_lines=False, plan_id="", tool="", journal=CaseJournal(db, 1))

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
-from itertools import chain
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flbrecover.bucket.writing import AHEAD
-from flbrecover.reconcile.plan import Additions, CompleteUpload, Piece, PutRecords
-from flbrecover.recover import turns
+from flbrecover.reconcile.plan import CompleteUpload
 from flbrecover.recover.done import Done
-from flbrecover.recover.turns import Batch, Step, by_thread, in_turns
-
-
-def upload(number: int, size: int) -> PutRecords:
-    pieces = (Piece("/buffer", "buffer", (), 1),)
-    return PutRecords(
-        number, 0, "b", "tag", f"{number}", pieces, 1, size, "", 0, 0, "", rebuilt=False, additions=Additions(),
-        after_uploads=(),
-    )  # fmt: skip
+from flbrecover.recover.turns import Step, in_turns
 
 
 def completion(number: int) -> CompleteUpload:
@@ -81,20 +68,3 @@ def test_what_goes_wrong_in_one_step_closes_the_others() -> None:
     with pytest.raises(MemoryError):
         in_turns([[step("a")], [b]], lambda: False)
     assert closed == ["a", "b"]
-
-
-def test_small_actions_of_a_tag_are_taken_together() -> None:
-    actions = [upload(n, size) for n, size in enumerate([1, 1, turns.SMALL, 5, *[1] * 30])]
-    lane = deque(range(len(actions)))
-    taken = [Batch.next_of(lane, actions) for _ in range(4)]
-    assert [batch.indexes for batch in taken] == [[0, 1], [2], [*range(3, 19)], [*range(19, 34)]]
-    assert not lane and taken[0].rest is lane
-
-
-def test_small_batches_share_a_thread() -> None:
-    actions = [*(upload(n, AHEAD) for n in range(20)), upload(20, AHEAD + 1), completion(21)]
-    batches = [Batch(deque(), [n]) for n in range(22)]
-    together = [[batch.indexes[0] for batch in some] for some in by_thread(batches, actions)]
-    assert sorted(chain.from_iterable(together)) == [*range(22)]
-    assert [20] in together and [21] in together
-    assert max(map(len, together)) == turns.TAGS_A_THREAD
