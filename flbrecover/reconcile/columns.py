@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 NONE = -1  # no row, no entry
@@ -74,6 +74,15 @@ def end_of_same(numbers: array[int] | memoryview, at: int, end: int) -> int:
         else:
             break
     return at
+
+
+def same(numbers: array[int] | memoryview, places: range) -> Iterator[range]:
+    """The places, those together that follow each other and have the same number."""
+    at = places.start
+    while at < places.stop:
+        end = end_of_same(numbers, at, places.stop)
+        yield range(at, end)
+        at = end
 
 
 def limits_of(times: Sequence[int]) -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from flbrecover.reconcile.columns import NO_TIME, NONE, NewColumn, end_of_same, in_memory, limits_of
+from flbrecover.reconcile.columns import NO_TIME, NONE, NewColumn, in_memory, limits_of, same
 from flbrecover.reconcile.held_digests import HeldDigests
 from flbrecover.reconcile.held_records import TWO_NUMBERS, Halves, HeldRecords
 from flbrecover.reconcile.key_index import NO_KEY, KeyIndex
@@ -176,11 +176,8 @@ class Ledger:
 
     def stored_stretches(self) -> Iterator[tuple[int, range]]:
         """Objects (or NONE) with entries that they hold, neighbours together; in the order of the entries."""
-        stored, at = self.stored.raw(), 0
-        while at < len(stored):
-            end = end_of_same(stored, at, len(stored))
-            yield stored[at], range(at, end)
-            at = end
+        stored = self.stored.raw()
+        return ((stored[some.start], some) for some in same(stored, range(len(stored))))
 
     def hold(self, entry: int, record: int, time_ns: int | None) -> None:
         """A record of a buffer file is the copy that a recovery would upload for ``entry``."""

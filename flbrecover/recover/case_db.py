@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import sqlite_utils
-
 from flbrecover.errors import FlbrecoverError
 from flbrecover.sqlite_errors import SQLITE_ERRORS, sqlite_text
 
@@ -60,6 +58,8 @@ class CaseDb:
     was. Raises FlbrecoverError where it cannot be written."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        import sqlite_utils  # a tenth of the start of commands that keep no case
+
         self.path = path
         self._db = sqlite_utils.Database(connection, execute_plugins=False)
 

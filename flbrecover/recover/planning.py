@@ -186,11 +186,15 @@ class Planner:
         file holds as well, and gives."""
         ledger = self._comparison.ledger
         whole = holder.entry_range
-        if whole is not None and self._covers is None and ledger.are_held(whole, holder.first):
-            for state, entries in self._states.stretches(whole):
-                if state == "buffered" and self._wanted(entries.start, len(entries)):
-                    yield range(entries.start - whole.start, entries.stop - whole.start)
-            return
+        if whole is not None and self._covers is None:
+            missing = [entries for state, entries in self._states.stretches(whole) if state == "buffered"]
+            if not missing:
+                return
+            if ledger.are_held(whole, holder.first):
+                for entries in missing:
+                    if self._wanted(entries.start, len(entries)):
+                        yield range(entries.start - whole.start, entries.stop - whole.start)
+                return
         yield from runs_of(
             index
             for index, entry in enumerate(holder.entries)

@@ -6,7 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from flbrecover.reconcile.columns import NONE, are_known, end_of_same
+from flbrecover.reconcile.columns import NONE, are_known, same
 from flbrecover.reconcile.holders import Holder
 from flbrecover.reconcile.states import EntryState, Totals
 from flbrecover.recover.comparison import Comparison
@@ -68,7 +68,7 @@ class States:
         for start in range(entries.start, entries.stop, _AT_ONCE):
             some = bytes(raw[start : min(start + _AT_ONCE, entries.stop)])
             while some:  # the codes of one state after the other are taken away: there are few states
-                others = some.replace(some[:1], b"")
+                others = some.translate(None, some[:1])
                 counts[some[0]] += len(some) - len(others)
                 some = others
         return Totals(tuple(sorted((CODES[code], number) for code, number in counts.items())))
@@ -81,12 +81,7 @@ class States:
     def stretches(self, entries: range) -> Iterator[tuple[EntryState, range]]:
         """Neighbours in the same state, as ranges of entries."""
         raw = self._codes.raw()
-        at = entries.start
-        while at < entries.stop:
-            code = raw[at]
-            end = end_of_same(raw, at, entries.stop)
-            yield CODES[code], range(at, end)
-            at = end
+        return ((CODES[raw[some.start]], some) for some in same(raw, entries))
 
     def __len__(self) -> int:
         return len(self._codes)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flbrecover.reconcile.columns import NONE
+from flbrecover.reconcile.columns import NO_TIME, NONE
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.states import EntryState
 from flbrecover.recover.analysis import OutputAnalysis
@@ -31,6 +31,7 @@ WIDTHS = (
 MOST_BINS = 200  # of one tag
 FEWEST_BINS = 8
 FIRST = 256  # entries that are counted at once
+SAMPLE = 512  # times of a tag that tell how wide its bins become at least
 ALL_BINS = 200_000  # of all tags of an output, so that memory has a limit
 
 
@@ -137,6 +138,8 @@ def coverage(output: OutputAnalysis, objects: Mapping[int, Held]) -> dict[str, T
     ledger, logs = comparison.ledger, comparison.logs
     most = max(FEWEST_BINS, min(MOST_BINS, ALL_BINS // max(1, len(ledger.runs.tags))))
     tags: dict[str, TagCoverage] = {tag: TagCoverage(most) for tag in ledger.runs.tags}
+    for name, tag in tags.items():
+        tag.bins.at_least(least_width(ledger, name, most))
     estimate = Estimator(comparison)
     of_logs = {log.run: log for log in logs.runs}
     for number in range(len(ledger.runs)):
@@ -169,6 +172,19 @@ def coverage(output: OutputAnalysis, objects: Mapping[int, Held]) -> dict[str, T
         if held.first_ns is not None:
             tags[held.tag].bins.add("objects", held.first_ns)
     return tags
+
+
+def least_width(ledger: Ledger, tag: str, most: int) -> int:
+    """The bins of a tag become at least so wide (ns): some of its times need more than ``most`` narrower ones. (They
+    would become so one step after the other, with all that is in them.)"""
+    number = ledger.runs.number_of(tag)
+    runs = [
+        entries for entries in ledger.runs.with_tags((tag,)) if entries and ledger.runs.common_tag(entries) == number
+    ]
+    step = max(1, sum(map(len, runs)) // SAMPLE)
+    times = [ledger.time[entry] for entries in runs for entry in entries[::step]]
+    known = [time_ns for time_ns in times if time_ns != NO_TIME]
+    return next(width for width in WIDTHS if len({time_ns // width for time_ns in known}) <= most)
 
 
 def _times(ledger: Ledger, entries: range, bins: Bins) -> Iterator[tuple[int | None, int]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from flbrecover.errors import UsageError
 from flbrecover.model import ByteRange
-from flbrecover.reconcile.columns import NONE
+from flbrecover.reconcile.columns import NONE, same
 from flbrecover.reconcile.holders import Holder
 from flbrecover.reconcile.plan import CompleteUpload, Plan, PutRecords
 from flbrecover.reconcile.states import Stretch, Totals, stretches
@@ -103,8 +103,13 @@ def stretch_table(analysis: Analysis, asked: str) -> str:
 def stored_in(output: OutputAnalysis, holder_number: int) -> dict[str, int]:
     """The objects that hold records of a buffer file, with how many."""
     comparison = output.comparison
-    stored = comparison.ledger.stored.raw()
-    counts = Counter(map(stored.__getitem__, comparison.holders[holder_number].entries))
+    stored, holder = comparison.ledger.stored.raw(), comparison.holders[holder_number]
+    counts: Counter[int] = Counter()
+    if holder.entry_range is None:
+        counts.update(map(stored.__getitem__, holder.entries))
+    else:
+        for entries in same(stored, holder.entry_range):
+            counts[stored[entries.start]] += len(entries)
     return {comparison.candidates[at].object.key: number for at, number in counts.items() if at != NONE}
 
 

@@ -13,7 +13,9 @@ from command import flbrecover
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flbrecover.report.coverage import MOST_BINS, WIDTHS, Bins
+from flbrecover.reconcile.ledger import Ledger
+from flbrecover.reconcile.runs import Run
+from flbrecover.report.coverage import MOST_BINS, WIDTHS, Bins, least_width
 
 TIMES = st.one_of(
     st.integers(-(1 << 63), (1 << 63) - 1),
@@ -46,6 +48,24 @@ def test_one_record_far_off_does_not_widen_the_others() -> None:
     narrow = bins.width
     bins.add("source", 0)
     assert bins.width == narrow
+
+
+@given(st.lists(st.lists(st.one_of(st.none(), TIMES), max_size=60), min_size=1, max_size=3), st.integers(4, 9))
+def test_bins_that_start_wide_end_as_those_that_start_narrow(runs: list[list[int | None]], most: int) -> None:
+    ledger = Ledger()
+    narrow = Bins(most)
+    for times in runs:
+        run = ledger.runs.begin(Run("file"))
+        for time_ns in times:
+            ledger.add(run, "tag", None, time_ns=time_ns)
+            if time_ns is not None:
+                narrow.add("source", time_ns)
+    wide = Bins(most)
+    wide.at_least(least_width(ledger, "tag", most))
+    assert wide.width <= narrow.width
+    for time_ns in (time_ns for times in runs for time_ns in times if time_ns is not None):
+        wide.add("source", time_ns)
+    assert (wide.width, wide.counts) == (narrow.width, narrow.counts)
 
 
 @pytest.mark.parametrize("name", ["kubernetes-cri", "fluent-bit-1.9", "storage-filesystem", "sigkill-multipart"])
