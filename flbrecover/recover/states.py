@@ -14,6 +14,7 @@ from flbrecover.recover.uploads import UploadCase
 
 CODES: tuple[EntryState, ...] = ("stored", "pending", "buffered", "lost", "unread", "gone", "maybe filtered")
 _AT_ONCE = 1 << 16
+WORTH_KEEPING = 1 << 10  # entries whose first and last time are asked for more than once
 CODE = {state: number for number, state in enumerate(CODES)}
 
 _STORED, _BUFFERED = CODE["stored"], CODE["buffered"]
@@ -32,6 +33,8 @@ class States:
 
     def __init__(self, comparison: Comparison, uploads: Iterable[UploadCase], *, assume_kept: bool) -> None:
         ledger, logs = comparison.ledger, comparison.logs
+        self._ledger = ledger
+        self._limits: dict[tuple[int, int], tuple[int | None, int | None]] = {}
         self._codes = comparison.scratch.column("B")
         kept: Collection[str] = ()
         if logs.reasons:
@@ -72,6 +75,15 @@ class States:
                 counts[some[0]] += len(some) - len(others)
                 some = others
         return Totals(tuple(sorted((CODES[code], number) for code, number in counts.items())))
+
+    def limits(self, entries: range) -> tuple[int | None, int | None]:
+        """:meth:`Ledger.limits`, looked for once: from now on they stay the same."""
+        if len(entries) < WORTH_KEEPING:
+            return self._ledger.limits(entries)
+        known = self._limits.get((entries.start, entries.stop))
+        if known is None:
+            known = self._limits[entries.start, entries.stop] = self._ledger.limits(entries)
+        return known
 
     def totals_of(self, holder: Holder) -> Totals:
         """How many records of a buffer file are in which state."""

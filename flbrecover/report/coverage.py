@@ -123,7 +123,7 @@ def held_by_objects(output: OutputAnalysis) -> dict[int, Held]:
         if held is None:
             held = found[number] = Held(tag=ledger.runs.tag_of(entries.start))
         held.records += len(entries)
-        first, last = ledger.limits(entries)
+        first, last = output.states.limits(entries)
         if first is not None and last is not None:
             held.first_ns = first if held.first_ns is None else min(held.first_ns, first)
             held.last_ns = last if held.last_ns is None else max(held.last_ns, last)

@@ -65,14 +65,14 @@ def file_stretches(output: OutputAnalysis) -> Iterator[tuple[str, str, Stretch]]
     for run in comparison.logs.runs:
         for state, entries in states.stretches(ledger.runs.entries(run.run)):
             span = ByteRange(comparison.logs.span(entries[0]).start, comparison.logs.span(entries[-1]).end)
-            yield "log", run.file.path, Stretch(state, span, len(entries), *ledger.limits(entries))
+            yield "log", run.file.path, Stretch(state, span, len(entries), *states.limits(entries))
     for holder in comparison.holders:
         whole = holder.entry_range
         if whole is not None:
             for state, entries in states.stretches(whole):
                 first, last = entries[0] - whole.start, entries[-1] - whole.start
                 span = ByteRange(holder.span(first).start, holder.span(last).end)
-                stretch = Stretch(state, span, len(entries), *ledger.limits(entries))
+                stretch = Stretch(state, span, len(entries), *states.limits(entries))
                 yield holder.buffer.kind, holder.buffer.path, stretch
             continue
         numbers = range(len(holder))
