@@ -15,7 +15,7 @@ from itertools import islice
 from flbrecover.reconcile.plan import Action, CompleteUpload, PutRecords
 
 SMALL = 4 << 20  # bytes of actions of one tag that are noted, and begun, together: each note waits for the disk
-MOST_AT_ONCE = 16  # of them
+MOST_AT_ONCE = 32  # of them
 TAGS_A_THREAD = 8
 
 SentAhead = Callable[[Action], bool | None]

@@ -35,7 +35,7 @@ def test_small_actions_of_a_tag_are_taken_together() -> None:
         begun = of_tag.begin(1)
         taken += indexes(begun)
         of_tag.give_back(begun[0])
-    assert taken == [[[0, 1]], [[2]], [[*range(3, 19)]], [[*range(19, 34)]]]
+    assert taken == [[[0, 1]], [[2]], [[*range(3, 34)]]]
 
 
 def test_what_is_sent_ahead_shares_a_thread() -> None:
