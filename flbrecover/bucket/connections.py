@@ -31,7 +31,7 @@ MOST_IDLE = 64  # connections that are kept open while nobody uses them
 class Connections:
     """Safe for many threads, each of which has a connection to itself from a request to the end of its answer.
 
-    ``context`` is for https. Seconds as for :class:`transport.Limits`.
+    ``context`` is for https. Seconds as for :class:`request.Limits`.
     """
 
     def __init__(self, root: str, connect_seconds: float, read_seconds: float, context: ssl.SSLContext | None) -> None:

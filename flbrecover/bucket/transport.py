@@ -173,6 +173,7 @@ class Transport:
         return direct.begin(request.method, target, headers, body).reply
 
     def _answer(self, request: Request, read: Callable[[], Reply]) -> Answer:
+        """Raises ClientError where S3 says no, else as :meth:`send` gives it."""
         reply = read()
         self._way.server = reply.headers.get("server", "")
         if not 200 <= reply.status < 300:

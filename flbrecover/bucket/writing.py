@@ -157,7 +157,7 @@ def _guarded(job: _Job, begun: Callable[[], Answer] | None) -> PutResult:
     for attempt in range(1, _CONFLICTS + 1):
         try:
             first, begun = begun, None
-            etag = _begun(job, first) if first else _write(job, if_none_match=True)
+            etag = _write(job, if_none_match=True, begun=first)
             _try_condition(job)
             return PutResult("written", etag, _NOT_GUARDED if learned.conditions_kept is False else "")
         except ChangedError:
@@ -203,22 +203,21 @@ def _etag_there(job: _Job) -> str | None:
     return None if stands is None else stands.etag
 
 
-def _write(job: _Job, *, if_none_match: bool) -> str:
+def _write(job: _Job, *, if_none_match: bool, begun: Callable[[], Answer] | None = None) -> str:
     if job.sums.size > SINGLE_PUT:
         return _in_parts(job, if_none_match=if_none_match)
     condition = _UNLESS_ONE_EXISTS if if_none_match else {}
     try:
+        if begun:
+            return _etag_of(job, begun)
         return _put(job, condition | ({"content-md5": _md5_of(job.body)} if job.send_md5 else {}))
     except Md5WantedError:
         return _put(job, condition | {"content-md5": _md5_of(job.body)})
 
 
-def _begun(job: _Job, first: Callable[[], Answer]) -> str:
-    try:
-        with explained(job.s3.place(job.bucket, job.key)):
-            return etag_of(first().headers.get("etag", ""))
-    except Md5WantedError:
-        return _put(job, _UNLESS_ONE_EXISTS | {"content-md5": _md5_of(job.body)})
+def _etag_of(job: _Job, answer: Callable[[], Answer]) -> str:
+    with explained(job.s3.place(job.bucket, job.key)):
+        return etag_of(answer().headers.get("etag", ""))
 
 
 def _checksum(sums: _Sums) -> dict[str, str]:
@@ -228,12 +227,11 @@ def _checksum(sums: _Sums) -> dict[str, str]:
 def _put(job: _Job, more: Mapping[str, str]) -> str:
     job.body.seek(0)
     body = job.body.read() if job.sums.size <= _AT_ONCE else job.body
-    with explained(job.s3.place(job.bucket, job.key)):
-        answer = job.s3.transport.send(
-            "PutObject", "PUT", job.bucket, job.key, headers={**job.headers, **_checksum(job.sums), **more},
-            body=body, size=job.sums.size, sha256=job.sums.sha256,
-        )  # fmt: skip
-    return etag_of(answer.headers.get("etag", ""))
+    send = partial(
+        job.s3.transport.send, "PutObject", "PUT", job.bucket, job.key,
+        headers={**job.headers, **_checksum(job.sums), **more}, body=body, size=job.sums.size, sha256=job.sums.sha256,
+    )  # fmt: skip
+    return _etag_of(job, send)
 
 
 def _in_parts(job: _Job, *, if_none_match: bool) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 NONE = -1  # no row, no entry
+TimeLimits = tuple[int | None, int | None]  # the first and the last time of some records, ns; None: none has one
 NO_TIME = -(1 << 63)  # a time that is not known
 _AT_ONCE = 1 << 16  # numbers
 
@@ -76,7 +77,7 @@ def end_of_same(numbers: array[int] | memoryview, at: int, end: int) -> int:
     return at
 
 
-def same(numbers: array[int] | memoryview, places: range) -> Iterator[range]:
+def same_stretches(numbers: array[int] | memoryview, places: range) -> Iterator[range]:
     """The places, those together that follow each other and have the same number."""
     at = places.start
     while at < places.stop:

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from flbrecover.reconcile.columns import NO_TIME, NONE, NewColumn, in_memory, limits_of, same
+from flbrecover.reconcile.columns import NO_TIME, NONE, NewColumn, TimeLimits, in_memory, limits_of, same_stretches
 from flbrecover.reconcile.held_digests import HeldDigests
 from flbrecover.reconcile.held_records import TWO_NUMBERS, Halves, HeldRecords
 from flbrecover.reconcile.key_index import NO_KEY, KeyIndex
@@ -148,7 +148,7 @@ class Ledger:
         time_ns = self.time[entry]
         return None if time_ns == NO_TIME else time_ns
 
-    def limits(self, entries: range) -> tuple[int | None, int | None]:
+    def limits(self, entries: range) -> TimeLimits:
         """The first and the last time of these entries; None where none is known."""
         first = last = None
         raw = self.time.raw()
@@ -177,7 +177,7 @@ class Ledger:
     def stored_stretches(self) -> Iterator[tuple[int, range]]:
         """Objects (or NONE) with entries that they hold, neighbours together; in the order of the entries."""
         stored = self.stored.raw()
-        return ((stored[some.start], some) for some in same(stored, range(len(stored))))
+        return ((stored[some.start], some) for some in same_stretches(stored, range(len(stored))))
 
     def hold(self, entry: int, record: int, time_ns: int | None) -> None:
         """A record of a buffer file is the copy that a recovery would upload for ``entry``."""

@@ -41,7 +41,6 @@ class Runs:
         self._tag = new("i")  # of each entry
         self._runs: list[Run] = []
         self._starts: list[int] = []
-        self._chain: list[range] = []  # of each run: the runs of its chain
         self._tag_of_run: list[int] = []  # or NONE for a run without entries, or MIXED
 
     def __len__(self) -> int:
@@ -58,13 +57,10 @@ class Runs:
 
     def begin(self, run: Run) -> int:
         """A new run, for the entries that are added next. Gives its number."""
-        number = len(self._runs)
-        chain = range(self._chain[-1].start if run.follows else number, number + 1)
-        self._chain[chain.start :] = [chain] * len(chain)
         self._runs.append(run)
         self._starts.append(self.entry_count)
         self._tag_of_run.append(NONE)
-        return number
+        return len(self._runs) - 1
 
     def add(self, run: int, tag: str) -> int:
         """A new entry at the end of ``run`` (the latest one that was begun). Gives the number of its tag."""
@@ -105,15 +101,20 @@ class Runs:
 
     def chain(self, entry: int) -> range:
         """The entries of all runs of an entry's chain."""
-        chain = self._chain[self.of(entry)]
-        return range(self._starts[chain.start], self.entries(chain[-1]).stop)
+        first = last = self.of(entry)
+        while self._runs[first].follows:
+            first -= 1
+        while last + 1 < len(self._runs) and self._runs[last + 1].follows:
+            last += 1
+        return range(self._starts[first], self.entries(last).stop)
 
     def are_neighbours(self, first: int, second: int) -> bool:
         """Does ``second`` come right after ``first``?"""
         return second == first + 1 and 0 <= first < self.entry_count - 1 and self.are_of_one_chain(first, second)
 
     def are_of_one_chain(self, first: int, second: int) -> bool:
-        return self._chain[self.of(first)] == self._chain[self.of(second)]
+        low, high = sorted((self.of(first), self.of(second)))
+        return low == high or all(run.follows for run in self._runs[low + 1 : high + 1])
 
     # -- tags --------------------------------------------------------------------------------------------------------
 

@@ -170,18 +170,13 @@ def relied_on(node: Node, actions: Collection[Action]) -> tuple[list[Relied], se
                 ends[piece.path] = None
             elif ends.get(piece.path, 0) is not None:
                 ends[piece.path] = max(ends.get(piece.path, 0) or 0, piece.ranges[-1].end)
-    relied, gone = [], set()
     with Pool(usable_cores(), "hashes") as pool:
-        found = pool.map(lambda item: _relied(node, *item), sorted(ends.items()))
-        for path, one in zip(sorted(ends), found, strict=True):
-            if one is None:
-                gone.add(path)
-            else:
-                relied.append(one)
-    return relied, gone
+        relied = [*filter(None, pool.map(lambda item: _relied(node, *item), sorted(ends.items())))]
+    return relied, ends.keys() - {one.path for one in relied}
 
 
 def _relied(node: Node, path: str, end: int | None) -> Relied | None:
+    """A file up to ``end`` (None: all of it); None where it is not there any more."""
     try:
         size = node.facts(path).size if end is None else end
         return Relied(path, size, hash_of(node, path, size))

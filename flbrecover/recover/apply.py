@@ -11,7 +11,7 @@ cut into the same objects again.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from tempfile import SpooledTemporaryFile
@@ -48,6 +48,9 @@ class Journal(Protocol):
 
     def note(self, ended: Sequence[Done], started: Sequence[Action]) -> None: ...
 
+    def withdraw(self, never_begun: Sequence[Action]) -> None:
+        """Takes back that these were started: they were told of with others, and nothing was asked for them."""
+
     def finished(self, plan: Plan) -> dict[int, Done]:
         """What earlier runs have done of a plan, by the number of the action."""
 
@@ -56,6 +59,9 @@ class NoJournal:
     """For those who keep none."""
 
     def note(self, ended: Sequence[Done], started: Sequence[Action]) -> None:
+        pass
+
+    def withdraw(self, never_begun: Sequence[Action]) -> None:
         pass
 
     def finished(self, plan: Plan) -> dict[int, Done]:  # noqa: ARG002
@@ -135,15 +141,18 @@ class Apply:
                     when = ALL_COMPLETED if lanes.learning else FIRST_COMPLETED
                     ended = list(wait(running, return_when=when).done) if running else []
             finally:
-                self._note_rest(running)
+                self._note_rest(running, actions)
 
-    def _note_rest(self, running: Collection[Future[list[list[Done]]]]) -> None:
+    def _note_rest(self, running: Mapping[Future[list[list[Done]]], list[Batch]], actions: Sequence[Action]) -> None:
         """After an interruption: waits for what is under way and puts it into the journal, if that can be written. No
-        further action is begun: those are in the journal as ones that were cut off."""
-        if running:
-            self._interrupted = True
-            with suppress(FlbrecoverError):  # the error that is on its way up says so already
-                self._journal.note([done for future in running for lane in future.result() for done in lane], ())
+        further action is begun, and the journal says of none that it was."""
+        if not running:
+            return
+        self._interrupted = True
+        with suppress(FlbrecoverError):  # the error that is on its way up says so already
+            rest = [one for future, some in running.items() for one in zip(some, future.result(), strict=True)]
+            self._journal.note([done for _, of_lane in rest for done in of_lane], ())
+            self._journal.withdraw([actions[i] for batch, of_lane in rest for i in batch.indexes[len(of_lane) :]])
 
     def _is_interrupted(self) -> bool:
         return self._interrupted
@@ -250,6 +259,7 @@ def _results(batches: Iterable[Batch], done: Iterable[list[Done]]) -> Iterator[t
 
 
 def _ended(done: Done) -> Step:
+    """A step that asks for nothing."""
     yield from ()
     return done
 

@@ -132,6 +132,10 @@ class CaseDb:
         with _explained(self.path):
             self._db.table(table).update(number, _bound(row))
 
+    def delete(self, table: str, where: str, values: dict[str, Any]) -> None:
+        with _explained(self.path):
+            self._db.table(table).delete_where(where, values)
+
     def rows(self, table: str, where: str | None = None, values: dict[str, Any] | None = None) -> Iterator[Any]:
         """Rows as dicts, in the order of their primary key."""
         key = TABLES[table][1]

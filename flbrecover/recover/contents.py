@@ -17,6 +17,7 @@ from flbrecover.fluentbit.pipeline import RecordFormat, S3Output
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.fluentbit.record_split import LineSplitter
 from flbrecover.model import ByteRange, Record, SourceFile, SourceLog
+from flbrecover.reconcile.columns import TimeLimits
 from flbrecover.reconcile.plan import Additions, Dates, Piece
 from flbrecover.reconcile.rebuild import add
 from flbrecover.recover.content_hash import content_hash
@@ -190,12 +191,8 @@ class Summed:
     last_ns: int | None
 
 
-Limits = tuple[int | None, int | None]
-"""The first and the last time of some records, ns since the epoch; None: none has one."""
-
-
 def sum_up(
-    contents: Contents, pieces: Sequence[Piece], tag: str, additions: Additions, limits: Limits | None = None
+    contents: Contents, pieces: Sequence[Piece], tag: str, additions: Additions, limits: TimeLimits | None = None
 ) -> Summed:
     """What the content of an action comes to. ``limits`` are those of its records, where they are known."""
     try:

@@ -10,14 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from flbrecover.fluentbit.pipeline import S3Output
+from flbrecover.reconcile.columns import TimeLimits
 from flbrecover.reconcile.plan import Additions, Piece, PutRecords
-from flbrecover.recover.contents import Contents, Limits, Summed, sum_up
+from flbrecover.recover.contents import Contents, Summed, sum_up
 from flbrecover.recover.object_key import derived_keys
 from flbrecover.recover.worker import usable_cores
 from flbrecover.threads import Pool
 
 NOTHING = Additions()
-TOGETHER = 16
+TOGETHER = 16  # drafts, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Draft:
     after: tuple[str, ...]
     additions: Additions = NOTHING
     rebuilt: bool = False
-    limits: Limits | None = None
+    limits: TimeLimits | None = None
 
 
 def actions_of(

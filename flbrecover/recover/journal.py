@@ -33,6 +33,14 @@ class CaseJournal:
         if rows:
             self._db.insert_all("journal", rows)
 
+    def withdraw(self, never_begun: Sequence[Action]) -> None:
+        """Takes the starts of these actions out again. A run that is killed before leaves them: they look cut off, and
+        are done again as those are."""
+        if never_begun:
+            numbers = ", ".join(str(action.number) for action in never_begun)
+            of_them = f"run = :run AND event = :event AND action IN ({numbers})"
+            self._db.delete("journal", of_them, {"run": self._run, "event": STARTED})
+
     def finished(self, plan: Plan) -> dict[int, Done]:
         """The actions of the plan whose last result is that they are finished, by number."""
         actions = {action.number: action for action in plan.actions}

@@ -88,7 +88,7 @@ class LogPlacer:
 
     def _start_run(self, peek: Peek, file: SourceFile) -> int:
         at, runs = peek.log.files.index(file), self._found.logs.runs
-        follows = bool(at and runs) and (runs[-1].log, runs[-1].file) == (peek.log, peek.log.files[at - 1])
+        follows = bool(at and runs) and runs[-1].file == peek.log.files[at - 1]
         run = self._found.ledger.runs.begin(Run(file.path, not_before(file, peek), peek.timed, follows))
         runs.append(LogRun(run, peek.log, file))
         return run

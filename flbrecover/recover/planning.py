@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from flbrecover.model import SECOND_NS, Agent
+from flbrecover.reconcile.columns import TimeLimits
 from flbrecover.reconcile.holders import Holder
 from flbrecover.reconcile.plan import Action, Additions, CompleteUpload, Piece, SourceKind
 from flbrecover.reconcile.states import EntryState, join_ranges
 from flbrecover.recover.comparison import Comparison
-from flbrecover.recover.contents import Contents, Limits
+from flbrecover.recover.contents import Contents
 from flbrecover.recover.drafts import Draft, actions_of
 from flbrecover.recover.estimate import Estimator
 from flbrecover.recover.groups import runs_of, split
@@ -174,8 +176,7 @@ class Planner:
         if holder.copies and not stored:
             reason = f"{holder.copies:,} of its {all_of_it} {are(holder.copies)} held elsewhere too"
         for group in split(wanted, holder, comparison.output.total_file_size):
-            spans = ((r.start, r.end) for indexes in group for r in holder.ranges(indexes))
-            ranges = tuple(join_ranges(spans, between=1))
+            ranges = tuple(chain.from_iterable(map(holder.ranges, group)))  # what is not wanted lies between them
             piece = Piece(holder.buffer.path, "buffer", ranges, sum(map(len, group)))
             fallback = holder.buffer.created_ns or holder.buffer.facts.mtime_ns
             tag, limits = holder.buffer.tag or "", self._limits(holder, group)
@@ -201,15 +202,14 @@ class Planner:
             if ledger.held[entry] == holder.first + index and self._wanted(entry)
         )
 
-    def _limits(self, holder: Holder, group: Iterable[range]) -> Limits | None:
+    def _limits(self, holder: Holder, group: Iterable[range]) -> TimeLimits | None:
         """The first and last time of records of a file that no log shows; None where they are to be read again."""
         whole, ledger = holder.entry_range, self._comparison.ledger
         if whole is None or whole.start < len(self._comparison.logs):
             return None
-        found = [ledger.limits(whole[indexes.start : indexes.stop]) for indexes in group]
-        first = [first for first, _ in found if first is not None]
-        last = [last for _, last in found if last is not None]
-        return min(first, default=None), max(last, default=None)
+        found = (time for indexes in group for time in ledger.limits(whole[indexes.start : indexes.stop]))
+        known = [time_ns for time_ns in found if time_ns is not None]
+        return min(known, default=None), max(known, default=None)
 
     # -- logs ------------------------------------------------------------------------------------------------------
 

@@ -17,8 +17,8 @@ _CHANGED = "its records are not what the plan was made with any more: the eviden
 
 
 def body_of(contents: Contents, output: S3Output, action: PutRecords, file: BinaryIO) -> str:
-    """:func:`make_body` for the content that the plan has the hash of. Raises PlanError where it is not there
-    any more."""
+    """:func:`make_body` for the content that the plan has the hash of. Raises PlanError where it is not there any
+    more."""
     pieces = action.pieces
     for content in (contents.copied(pieces), contents.blocks(pieces, action.tag, action.additions)):
         hasher = content_hash(output.format)

@@ -6,7 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from flbrecover.reconcile.columns import NONE, are_known, same
+from flbrecover.reconcile.columns import NONE, TimeLimits, are_known, same_stretches
 from flbrecover.reconcile.holders import Holder
 from flbrecover.reconcile.states import EntryState, Totals
 from flbrecover.recover.comparison import Comparison
@@ -34,7 +34,7 @@ class States:
     def __init__(self, comparison: Comparison, uploads: Iterable[UploadCase], *, assume_kept: bool) -> None:
         ledger, logs = comparison.ledger, comparison.logs
         self._ledger = ledger
-        self._limits: dict[tuple[int, int], tuple[int | None, int | None]] = {}
+        self._limits: dict[tuple[int, int], TimeLimits] = {}
         self._codes = comparison.scratch.column("B")
         kept: Collection[str] = ()
         if logs.reasons:
@@ -76,7 +76,7 @@ class States:
                 some = others
         return Totals(tuple(sorted((CODES[code], number) for code, number in counts.items())))
 
-    def limits(self, entries: range) -> tuple[int | None, int | None]:
+    def limits(self, entries: range) -> TimeLimits:
         """:meth:`Ledger.limits`, looked for once: from now on they stay the same."""
         if len(entries) < WORTH_KEEPING:
             return self._ledger.limits(entries)
@@ -93,7 +93,7 @@ class States:
     def stretches(self, entries: range) -> Iterator[tuple[EntryState, range]]:
         """Neighbours in the same state, as ranges of entries."""
         raw = self._codes.raw()
-        return ((CODES[raw[some.start]], some) for some in same(raw, entries))
+        return ((CODES[raw[some.start]], some) for some in same_stretches(raw, entries))
 
     def __len__(self) -> int:
         return len(self._codes)

@@ -8,12 +8,13 @@ time is many years off takes one bin and leaves the others as they are.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flbrecover.reconcile.columns import NO_TIME, NONE
 from flbrecover.reconcile.ledger import Ledger
+from flbrecover.reconcile.runs import MIXED
 from flbrecover.reconcile.states import EntryState
 from flbrecover.recover.analysis import OutputAnalysis
 from flbrecover.recover.estimate import Estimator
@@ -138,8 +139,8 @@ def coverage(output: OutputAnalysis, objects: Mapping[int, Held]) -> dict[str, T
     ledger, logs = comparison.ledger, comparison.logs
     most = max(FEWEST_BINS, min(MOST_BINS, ALL_BINS // max(1, len(ledger.runs.tags))))
     tags: dict[str, TagCoverage] = {tag: TagCoverage(most) for tag in ledger.runs.tags}
-    for name, tag in tags.items():
-        tag.bins.at_least(least_width(ledger, name, most))
+    for number, runs in _runs_of_tags(ledger).items():
+        tags[ledger.runs.tags[number]].bins.at_least(least_width(ledger, runs, most))
     estimate = Estimator(comparison)
     of_logs = {log.run: log for log in logs.runs}
     for number in range(len(ledger.runs)):
@@ -174,17 +175,23 @@ def coverage(output: OutputAnalysis, objects: Mapping[int, Held]) -> dict[str, T
     return tags
 
 
-def least_width(ledger: Ledger, tag: str, most: int) -> int:
-    """The bins of a tag become at least so wide (ns): some of its times need more than ``most`` narrower ones. (They
-    would become so one step after the other, with all that is in them.)"""
-    number = ledger.runs.number_of(tag)
-    runs = [
-        entries for entries in ledger.runs.with_tags((tag,)) if entries and ledger.runs.common_tag(entries) == number
-    ]
+def least_width(ledger: Ledger, runs: Sequence[range], most: int) -> int:
+    """Bins of these entries become at least so wide (ns): some of their times need more than ``most`` narrower ones.
+    (They would become so one step after the other, with all that is in them.)"""
     step = max(1, sum(map(len, runs)) // SAMPLE)
     times = [ledger.time[entry] for entries in runs for entry in entries[::step]]
     known = [time_ns for time_ns in times if time_ns != NO_TIME]
     return next(width for width in WIDTHS if len({time_ns // width for time_ns in known}) <= most)
+
+
+def _runs_of_tags(ledger: Ledger) -> dict[int, list[range]]:
+    """The entries of all runs that have one tag, by its number."""
+    found: dict[int, list[range]] = {}
+    for number in range(len(ledger.runs)):
+        if entries := ledger.runs.entries(number):
+            found.setdefault(ledger.runs.common_tag(entries), []).append(entries)
+    found.pop(MIXED, None)
+    return found
 
 
 def _times(ledger: Ledger, entries: range, bins: Bins) -> Iterator[tuple[int | None, int]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from flbrecover.errors import UsageError
 from flbrecover.model import ByteRange
-from flbrecover.reconcile.columns import NONE, same
+from flbrecover.reconcile.columns import NONE, same_stretches
 from flbrecover.reconcile.holders import Holder
 from flbrecover.reconcile.plan import CompleteUpload, Plan, PutRecords
 from flbrecover.reconcile.states import Stretch, Totals, stretches
@@ -108,7 +108,7 @@ def stored_in(output: OutputAnalysis, holder_number: int) -> dict[str, int]:
     if holder.entry_range is None:
         counts.update(map(stored.__getitem__, holder.entries))
     else:
-        for entries in same(stored, holder.entry_range):
+        for entries in same_stretches(stored, holder.entry_range):
             counts[stored[entries.start]] += len(entries)
     return {comparison.candidates[at].object.key: number for at, number in counts.items() if at != NONE}
 

@@ -18,6 +18,7 @@ from conftest import FreshBucket
 from servers import FaultServer, Server, error_xml, reply
 
 from flbrecover.bucket import transport, writing
+from flbrecover.bucket.answers import Answer
 from flbrecover.bucket.client import S3, RequestOptions, connect
 from flbrecover.bucket.pending_uploads import list_uploads
 from flbrecover.bucket.writing import begin, put, sends_ahead
@@ -346,12 +347,20 @@ def test_small_bodies_are_under_way_together() -> None:
     assert sorted(server.bodies) == [BODY] * 3
 
 
-@pytest.mark.parametrize("body", [b"x" * writing.AHEAD, b"x" * (writing.AHEAD + 1)], ids=["small", "larger"])
-def test_what_a_socket_does_not_take_at_once_is_sent_when_it_is_waited_for(body: bytes) -> None:
+def test_what_a_socket_does_not_take_at_once_is_sent_when_it_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent_ahead: list[int] = []
+    real = transport.Transport.begin
+
+    def watched(self: transport.Transport, *args: Any, **given: Any) -> Callable[[], Answer]:
+        sent_ahead.append(len(given["body"]))
+        return real(self, *args, **given)
+
+    monkeypatch.setattr(transport.Transport, "begin", watched)
     with FaultServer(lambda handler: reply(handler, 200, {"ETag": '"e"'})) as server:
-        finish = begun(at(server, ahead=True), "k", body)
-        assert finish().outcome == "written"
-    assert server.bodies == [body]
+        for size in (writing.AHEAD, writing.AHEAD + 1):
+            assert begun(at(server, ahead=True), "k", b"x" * size)().outcome == "written"
+    assert [len(body) for body in server.bodies] == [writing.AHEAD, writing.AHEAD + 1]
+    assert sent_ahead == [writing.AHEAD]
 
 
 def test_whether_bodies_are_sent_ahead_shows_with_the_second_one(weed_bucket: FreshBucket) -> None:

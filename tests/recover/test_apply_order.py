@@ -24,6 +24,9 @@ class Noted:
     def note(self, _ended: Sequence[Done], started: Sequence[Action]) -> None:
         self.begun += [[action.key for action in started]] if started else []
 
+    def withdraw(self, never_begun: Sequence[Action]) -> None:
+        assert not never_begun
+
     def finished(self, _plan: Plan) -> dict[int, Done]:
         return {}
 

@@ -23,6 +23,7 @@ def test_each_lane_in_its_order_and_one_request_of_it_at_a_time(lanes: list[list
 
     def step(lane: int, number: int, requests: int) -> Step:
         assert lane not in under_way
+        assert number == 0 or len(ended) < most
         under_way.add(lane)
         for _ in range(requests):
             yield

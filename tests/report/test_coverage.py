@@ -61,7 +61,7 @@ def test_bins_that_start_wide_end_as_those_that_start_narrow(runs: list[list[int
             if time_ns is not None:
                 narrow.add("source", time_ns)
     wide = Bins(most)
-    wide.at_least(least_width(ledger, "tag", most))
+    wide.at_least(least_width(ledger, [ledger.runs.entries(run) for run in range(len(runs))], most))
     assert wide.width <= narrow.width
     for time_ns in (time_ns for times in runs for time_ns in times if time_ns is not None):
         wide.add("source", time_ns)
