@@ -6,9 +6,9 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
 from flbrecover.report import jsonl
@@ -20,7 +20,7 @@ FILES = (*LINES, "plan.json")
 LARGEST_FACTS = 1 << 20
 MOST_BUCKETS = 100
 
-_ATTEMPT = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
+_ATTEMPT = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{6}Z-[0-9a-f]{8}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -49,8 +49,9 @@ class Facts:
 
 
 def new_attempt() -> str:
-    """A name for a run: later ones sort behind earlier ones."""
-    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
+    """A name for a run: its start (UTC, to the microsecond) and a random part. Later ones sort behind earlier ones, of
+    which there can be several in one second: a pod that ends at once is started again at once."""
+    return f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}"
 
 
 def is_attempt(name: str) -> bool:

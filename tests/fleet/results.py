@@ -10,7 +10,7 @@ from case_builder import START, CaseBuilder, Tag
 
 from flbrecover.fleet.facts import FILES, Facts, FileSum, to_json
 
-FIRST, SECOND, THIRD = (f"20261123T1200{n:02}Z-0000000{n}" for n in (1, 2, 3))
+FIRST, SECOND, THIRD = (f"20261123T1200{n:02}.000000Z-0000000{n}" for n in (1, 2, 3))
 
 
 def recovered(name: str = "app") -> CaseBuilder:

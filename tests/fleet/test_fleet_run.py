@@ -8,7 +8,7 @@ import pytest
 from cases import config, footprint, keys, load, stored, unpack, written
 from command import Ended, flbrecover, one_line
 
-from flbrecover.fleet.facts import from_json
+from flbrecover.fleet.facts import from_json, is_attempt, new_attempt
 
 NAME = "sigkill-put-gzip"
 TO = "s3://results/fleet/case-1"
@@ -58,6 +58,11 @@ def test_a_pod_that_is_started_again_has_one_result(node: Path, moto) -> None:
     ended = flbrecover("fleet", "report", TO, "--format", "json", "--endpoint-url", moto.endpoint_url)
     said = ended.one("fleet_node")
     assert (ended.code, said["runs"], said["records"], said["status"]) == (0, 3, len(written(NAME)), "complete")
+
+
+def test_runs_of_one_second_keep_their_order() -> None:
+    names = [new_attempt() for _ in range(200)]
+    assert names == sorted(names) and all(map(is_attempt, names))
 
 
 def test_a_recovery_that_fails_leaves_its_exit_code(node: Path, moto) -> None:
