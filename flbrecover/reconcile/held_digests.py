@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 
-from flbrecover.reconcile.columns import NO_TIME, NewColumn, limits_of
+from flbrecover.reconcile.columns import NewColumn
 from flbrecover.reconcile.held_records import TWO_NUMBERS, HeldRecords
 from flbrecover.reconcile.sorted_index import GrowingIndex
 
@@ -58,12 +58,11 @@ class HeldDigests:
         self._digests: set[int] = set()
         self._span: tuple[int, int] | None = None
 
-    def are_new(self, tag: str, digests: array[int], times: array[int]) -> bool:
-        """Do the times that these records carry show that none of them is held with its bytes under this tag, and are
-        they all different? False says nothing."""
+    def are_new(self, tag: str, digests: array[int], dates: tuple[int, int]) -> bool:
+        """Do the times that these records carry, the first and the last of which ``dates`` are, show that none of them
+        is held with its bytes under this tag, and are they all different? False says nothing."""
         self._turn_to(tag)
-        first, last = min(times, default=NO_TIME), max(times, default=NO_TIME)
-        if first == NO_TIME or (tag in self._spans and self._spans[tag].meet(first, last)):
+        if tag in self._spans and self._spans[tag].meet(*dates):
             return False
         return self._digests.isdisjoint(digests) and len(set(digests)) == len(digests)
 
@@ -84,12 +83,13 @@ class HeldDigests:
         else:
             self._index.add(high, entry)
 
-    def add_all(self, tag: str, entries: range, record: int, times: array[int]) -> None:
-        """:meth:`add` for as many entries, ``record`` and those after it (NO_TIME: no time)."""
+    def add_all(self, tag: str, entries: range, record: int, dates: tuple[int, int] | None) -> None:
+        """:meth:`add` for as many entries, ``record`` and those after it; ``dates`` are the first and the last of their
+        times (None: there is none)."""
         self._turn_to(tag)
         self._digests.update(self._records.highs(record, len(entries)))
-        if (limits := limits_of(times)) is not None:
-            self._widen(*limits)
+        if dates is not None:
+            self._widen(*dates)
         self._wait(entries, record)
 
     def find(self, digest: bytes) -> list[int]:

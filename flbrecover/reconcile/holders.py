@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from flbrecover.model import BufferFile, ByteRange
+from flbrecover.reconcile.batch import Batch
 from flbrecover.reconcile.breaks import Gap
-from flbrecover.reconcile.columns import NO_TIME, NONE, limits_of
+from flbrecover.reconcile.columns import NO_TIME, NONE
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.follow import following
-from flbrecover.reconcile.held_records import Halves, HeldRecords
+from flbrecover.reconcile.held_records import HeldRecords
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.placement import Placement
 from flbrecover.reconcile.precision import MIXED, Precision
@@ -69,8 +70,8 @@ class Holder:
         """What the next records tell of all of them, before they are added."""
         if not self.varied:
             self.varied = batch.digests.differ() or (len(self) > 0 and self.digest(0) != batch.digests.digest(0))
-        if (limits := limits_of(batch.times)) is not None:
-            first, last = limits
+        if batch.limits is not None:
+            first, last = batch.limits
             self.first_ns = first if self.first_ns is None else min(self.first_ns, first)
             self.last_ns = last if self.last_ns is None else max(self.last_ns, last)
 
@@ -126,21 +127,6 @@ class Holder:
 
     def digest(self, index: int) -> bytes:
         return self.records.digest(self.first + index)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Records of a buffer file that follow each other: where each begins and ends, its digest, its time (NO_TIME:
-    none), and the hash of its own part. In columns: a process can send them to another one in little time."""
-
-    starts: array[int]
-    ends: array[int]
-    digests: Halves
-    times: array[int]
-    owns: array[int]
-
-    def __len__(self) -> int:
-        return len(self.starts)
 
 
 CopyAt = Callable[[int], Copy]
@@ -218,8 +204,8 @@ def place_by_digest(ledger: Ledger, holder: Holder, batches: Iterable[Batch]) ->
         holder.learn(batch)
         if run == NONE:
             run = ledger.runs.begin(Run(holder.buffer.path))
-        if ledger.knows_none_of(tag, batch.digests, batch.times, dated=dated):
-            ledger.hold_new(run, tag, batch.starts, batch.ends, batch.digests, batch.times, batch.owns)
+        if ledger.knows_none_of(tag, batch, dated=dated):
+            ledger.hold_new(run, tag, batch)
             holder.grew(len(batch))
             continue
         for n in range(len(batch)):

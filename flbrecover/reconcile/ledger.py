@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+from flbrecover.reconcile.batch import Batch
 from flbrecover.reconcile.columns import NO_TIME, NONE, NewColumn, TimeLimits, in_memory, limits_of, same_stretches
 from flbrecover.reconcile.held_digests import HeldDigests
 from flbrecover.reconcile.held_records import TWO_NUMBERS, Halves, HeldRecords
@@ -95,31 +96,24 @@ class Ledger:
         """What is held from now on is of another buffer file."""
         self._digests.end_segment()
 
-    def hold_new(
-        self,
-        run: int,
-        tag: str,
-        starts: Sequence[int],
-        ends: Sequence[int],
-        digests: Halves,
-        times: array[int],
-        owns: Sequence[int],
-    ) -> None:
+    def hold_new(self, run: int, tag: str, batch: Batch) -> None:
         """New entries at the end of ``run`` for as many records of a buffer file, which no entry has yet: as
-        :meth:`HeldRecords.add`, :meth:`add` and :meth:`hold` for each, many at a time. ``times`` may be NO_TIME."""
-        first, record, size = len(self), len(self.records), len(starts)
+        :meth:`HeldRecords.add`, :meth:`add` and :meth:`hold` for each, many at a time."""
+        first, record, size = len(self), len(self.records), len(batch)
         none = array("Q", bytes(8 * size))
-        self.add_all(run, (tag,), array("i", bytes(4 * size)), Halves(none, none), times, array("b", bytes(size)), owns)
+        keys, unread = Halves(none, none), array("b", bytes(size))
+        self.add_all(run, (tag,), array("i", bytes(4 * size)), keys, batch.times, unread, batch.owns)
         self.held.write(first, array("i", range(record, record + size)))
-        self.records.add_all(starts, ends, digests, range(first, first + size))
-        self._digests.add_all(tag, range(first, first + size), record, times)
+        self.records.add_all(batch.starts, batch.ends, batch.digests, range(first, first + size))
+        self._digests.add_all(tag, range(first, first + size), record, batch.limits)
 
-    def knows_none_of(self, tag: str, digests: Halves, times: array[int], *, dated: bool) -> bool:
+    def knows_none_of(self, tag: str, batch: Batch, *, dated: bool) -> bool:
         """Are these all different, and none of them held under this tag? ``dated``: their times are what their bytes
         carry."""
-        if dated and self._digests.are_new(tag, digests.high, times):
+        dates = batch.limits if dated and batch.all_timed else None
+        if dates is not None and self._digests.are_new(tag, batch.digests.high, dates):
             return True
-        return self._digests.has_none_of(digests.high)
+        return self._digests.has_none_of(batch.digests.high)
 
     @property
     def indexed(self) -> int:
@@ -191,7 +185,7 @@ class Ledger:
         if self.held.read(entries.start, entries.stop).tobytes() != _NONE * len(entries):
             return False
         self.held.write(entries.start, array("i", range(record, record + len(entries))))
-        self._digests.add_all(self.runs.tag_of(entries.start), entries, record, times)
+        self._digests.add_all(self.runs.tag_of(entries.start), entries, record, limits_of(times))
         if not self.runs[self.runs.of(entries.start)].timed:
             known = self.time.read(entries.start, entries.stop)
             learned = (old if new == NO_TIME else new for old, new in zip(known, times, strict=True))

@@ -7,7 +7,7 @@ is numbers; a second process reads the next ones, and sends them, while the one 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import add
@@ -16,11 +16,12 @@ from flbrecover.evidence.buffer_records import BufferRecords
 from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.record_split import Lines
 from flbrecover.model import BufferFile, ByteRange, Problem, Record
+from flbrecover.reconcile.batch import Batch
 from flbrecover.reconcile.breaks import Gap
 from flbrecover.reconcile.columns import NO_TIME
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.held_records import Halves
-from flbrecover.reconcile.holders import Batch, CopyAt, Holder, place_by_digest, place_holder
+from flbrecover.reconcile.holders import CopyAt, Holder, place_by_digest, place_holder
 from flbrecover.reconcile.match_key import MatchRule, digests_of
 from flbrecover.reconcile.rebuild import MOST_SIBLINGS
 from flbrecover.reconcile.scan import Cut
@@ -35,15 +36,13 @@ MOST_SENT = 16 << 20  # bytes of a buffer file whose numbers are held and sent a
 ASKED = 4  # files that the worker is asked for at once: it goes on while its last answers wait
 MOST_HELD = 3  # files that are read here before it is their turn
 AT_ONCE = 512  # records that come one by one and are placed together
-_Question = tuple[BufferFile, int]  # the file, and how many of its first records are wanted as they are
 
 
 @dataclass(frozen=True, slots=True)
 class ReadBuffer:
-    """All that reading a buffer file to its end told, for placing by digest. ``siblings`` are its first records."""
+    """All that reading a buffer file to its end told, for placing by digest."""
 
     batches: list[Batch]
-    siblings: list[bytes]
     problems: list[Problem]
     content_length: int
     content_crc32: int
@@ -85,6 +84,7 @@ class BufferPlacer:
         self._counted = counted
         self._fine = fine
         self._format = format_of(found.style)
+        self._logged = frozenset(found.ledger.runs.tags)  # the tags of log records
         self.sums: dict[int, ContentSums | None] = {}
 
     def add_all(self, buffers: Sequence[BufferFile]) -> Iterator[BufferFile]:
@@ -100,21 +100,19 @@ class BufferPlacer:
             if by_two:
                 by_two.close()
 
-    def question(self, buffer: BufferFile) -> _Question | None:
-        """What :meth:`read` is asked for the numbers of a file; None where it is not placed by them, or too large."""
-        if buffer.content.length > MOST_SENT or not self._by_digest(buffer):
-            return None
-        return buffer, max(0, MOST_SIBLINGS - self._found.siblings_of(buffer.tag or "").seen)
+    def is_readable(self, buffer: BufferFile) -> bool:
+        """Can :meth:`read` be asked for the numbers of a file? Not where it is not placed by them, or too large."""
+        return buffer.content.length <= MOST_SENT and self._by_digest(buffer)
 
-    def forked(self) -> Worker[_Question, ReadBuffer]:
-        """A second process that answers questions."""
+    def forked(self) -> Worker[BufferFile, ReadBuffer]:
+        """A second process that reads files."""
         with self._found.scratch.still():
             return Worker(self.read)
 
     def _by_digest(self, buffer: BufferFile) -> bool:
         tags = [buffer.tag or ""]
         plain = buffer.path in self._fine and self._found.style.format == "json_lines"
-        return plain and not self._rules.of(tags) and not self._counted.wanted(tags)
+        return plain and self._logged.isdisjoint(tags) and not self._rules.of(tags) and not self._counted.wanted(tags)
 
     def _add(self, buffer: BufferFile, read: ReadBuffer | None) -> None:
         found = self._found
@@ -122,48 +120,30 @@ class BufferPlacer:
         told: ReadContent
         if read is not None:
             told = read
-            self._place_read(holder, read)
+            place_by_digest(found.ledger, holder, read.batches)
+            found.breathe()
         else:
             told = records = BufferRecords(found.survey.node, buffer, found.style)
             if self._by_digest(buffer):
-                place_by_digest(found.ledger, holder, self._batches(records, buffer.tag or "", self._feed(buffer)))
+                place_by_digest(found.ledger, holder, self._batches(records, buffer.tag or ""))
             else:
                 self._place(holder, records)
         found.problems.extend(told.problems)
         self.sums[holder.number] = sums_of(holder, told)
         found.holders.append(holder)
 
-    def _feed(self, buffer: BufferFile) -> Callable[[bytes], None]:
-        """What takes a record of a tag without logs for what it carries."""
-        siblings = self._found.siblings_of(buffer.tag or "")
-        return lambda line: siblings.feed(line, ())
-
     # -- records of a tag without logs -----------------------------------------------------------------------------
 
-    def _place_read(self, holder: Holder, read: ReadBuffer) -> None:
-        """Places what :meth:`read` told."""
-        for line in read.siblings:
-            self._feed(holder.buffer)(line)
-        place_by_digest(self._found.ledger, holder, read.batches)
-        self._found.breathe()
-
-    def read(self, question: _Question) -> ReadBuffer:
+    def read(self, buffer: BufferFile) -> ReadBuffer:
         """All that is to be known of a buffer file; it needs no ledger, and either process may do it."""
-        buffer, wanted = question
         records = BufferRecords(self._found.survey.node, buffer, self._found.style)
-        siblings: list[bytes] = []
-        batches = list(self._batches(records, buffer.tag or "", siblings.append))
-        del siblings[wanted:]
-        return ReadBuffer(batches, siblings, records.problems, records.content_length, records.content_crc32)
+        batches = list(self._batches(records, buffer.tag or ""))
+        return ReadBuffer(batches, records.problems, records.content_length, records.content_crc32)
 
-    def _batches(self, records: BufferRecords, tag: str, feed: Callable[[bytes], None]) -> Iterator[Batch]:
-        """The records of a buffer file, many at a time; the first ones go to ``feed`` as well."""
+    def _batches(self, records: BufferRecords, tag: str) -> Iterator[Batch]:
+        """The records of a buffer file, many at a time."""
         cut = self._rules.cut_of((tag,))
-        fed = 0
         for some in self._together(records):
-            for line in some.lines[: max(0, MOST_SIBLINGS - fed)]:
-                feed(line)
-            fed += len(some.lines)
             self._found.breathe()
             yield self._batch(some, cut)
 
@@ -185,7 +165,8 @@ class BufferPlacer:
     def _batch(self, some: _Together, cut: Cut | None) -> Batch:
         owns = cut.owns(some.lines) if cut is not None else array("Q", bytes(8 * len(some.lines)))
         digests = Halves.of(digests_of(self._found.style.all_comparable(some.lines)))
-        times = array("q", [NO_TIME if time_ns is None else time_ns for time_ns in some.times])
+        known = some.times
+        times = known if isinstance(known, array) else array("q", [NO_TIME if t is None else t for t in known])
         return Batch(array("q", some.starts), array("q", some.ends), digests, times, owns)
 
     # -- records of a tag with logs --------------------------------------------------------------------------------
@@ -251,11 +232,10 @@ class _ByTwo:
     def close(self) -> None:
         self._worker.close()
 
-    def _unread(self, number: int) -> tuple[int, _Question] | None:
+    def _unread(self, number: int) -> tuple[int, BufferFile] | None:
         """The next file behind this one that nobody reads yet, if it is one that can be read now."""
         at = max(self._next, number + 1)
-        question = self._placer.question(self._buffers[at]) if at < len(self._buffers) else None
-        if question is None:
+        if at >= len(self._buffers) or not self._placer.is_readable(self._buffers[at]):
             return None
         self._next = at + 1
-        return at, question
+        return at, self._buffers[at]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flbrecover.reconcile import held_digests
-from flbrecover.reconcile.columns import NO_TIME, in_memory
+from flbrecover.reconcile.columns import NO_TIME, in_memory, limits_of
 from flbrecover.reconcile.held_digests import HeldDigests, Spans
 from flbrecover.reconcile.held_records import Halves, HeldRecords
 from flbrecover.reconcile.match_key import digest_of
@@ -31,14 +30,15 @@ class Held:
     def add(self, tag: str, some: Sequence[Dated]) -> tuple[bool, bool]:
         """(Do the times show that all are new, are they?)"""
         halves = Halves.of(map(bytes_of, some))
-        times = array("q", [NO_TIME if date is None else date for date, _ in some])
-        said = self.digests.are_new(tag, halves.high, times)
+        dates = limits_of([NO_TIME if date is None else date for date, _ in some])
+        all_dated = dates is not None and all(date is not None for date, _ in some)
+        said = dates is not None and all_dated and self.digests.are_new(tag, halves.high, dates)
         new = len(set(some)) == len(some) and not set(some) & set(self.of[tag])
         first, count = len(self.records), len(self.entries)
         entries = range(count, count + len(some))
         self.records.add_all(range(len(some)), range(len(some)), halves, entries)
         if said:
-            self.digests.add_all(tag, entries, first, times)
+            self.digests.add_all(tag, entries, first, dates)
         for at, entry in enumerate(() if said else entries):
             self.digests.add(tag, entry, first + at, some[at][0])
         self.of[tag] += some

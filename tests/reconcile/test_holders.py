@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flbrecover.model import BufferFile, BufferKind, ByteRange, FileFacts
+from flbrecover.reconcile.batch import Batch
 from flbrecover.reconcile.columns import NO_TIME, NONE
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.held_records import Halves
-from flbrecover.reconcile.holders import Batch, Holder, place_holder
+from flbrecover.reconcile.holders import Holder, place_holder
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.match_key import digest_of
 from flbrecover.reconcile.precision import ALWAYS, NEVER
