@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from flbrecover.fluentbit.log_line import LineJoiner, LogLine, Made, Remark, Report
 from flbrecover.fluentbit.multiline import MAX_JOINED, TOO_LONG
-from flbrecover.fluentbit.parsers import NO_EVENT_TIME, ParserFunction
+from flbrecover.fluentbit.parsers import ParserFunction
 from flbrecover.fluentbit.values import Fields
 from flbrecover.model import ByteRange
 
@@ -73,7 +73,7 @@ class FirstLineJoiner(LineJoiner):
                 if b"" in (last, *lines):
                     return []  # an empty text there is an error of the encoder, which loses the record
                 out[-1] = (fields[-1][0], b"\n".join([last, *lines]))
-        if not any(fields for fields, _ in maps) or self._time_ns == NO_EVENT_TIME:
+        if not any(fields for fields, _ in maps):
             return []
         return [Made(tuple(out), self._time_ns, self._start, self._end, True, self._terminated)]
 

@@ -64,7 +64,7 @@ class Format(Protocol):
     def time_of(self, record: bytes) -> int | None:
         """The time (ns) that a record carries, None where it carries none."""
 
-    def times_of(self, records: Sequence[bytes]) -> list[int | None]:
+    def times_of(self, records: Sequence[bytes]) -> Sequence[int | None]:
         """The times that these records carry."""
 
     def members(self, record: bytes) -> Members | None:
@@ -126,7 +126,7 @@ class JsonLines:
     def time_of(self, record: bytes) -> int | None:
         return record_time.time_of(record, self.style)
 
-    def times_of(self, records: Sequence[bytes]) -> list[int | None]:
+    def times_of(self, records: Sequence[bytes]) -> Sequence[int | None]:
         return record_time.times_of(records, self.style)
 
     def members(self, record: bytes) -> Members | None:
@@ -179,7 +179,7 @@ class OtlpJson:
     def time_of(self, record: bytes) -> int | None:
         return otlp_json.time_of(record)
 
-    def times_of(self, records: Sequence[bytes]) -> list[int | None]:
+    def times_of(self, records: Sequence[bytes]) -> Sequence[int | None]:
         return [otlp_json.time_of(record) for record in records]
 
     def members(self, record: bytes) -> Members | None:

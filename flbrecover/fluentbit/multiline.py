@@ -122,10 +122,10 @@ class _Instance:
             fields = _replaced(fields, self._content_key or b"", joined)
         elif fields is None and joined:
             fields = ((self._content_key or b"log", joined),)
-        if fields and group.time_ns == NO_EVENT_TIME:
-            group.context = None  # the record is lost, and its text stays in front of the next one's
-            return []
         made = [Made(fields, group.time_ns, group.start, group.end, parsed, group.terminated)] if fields else []
+        if made and group.time_ns == NO_EVENT_TIME:
+            group.context = None  # the record is lost, and its text stays in front of the next one's
+            return made
         group.parts, group.size, group.context = [], 0, None
         group.start, group.end, group.terminated = -1, -1, True
         return made

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
 
+from flbrecover.fluentbit.iso_times import times_of_iso
 from flbrecover.fluentbit.pipeline import JsonDateFormat
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.model import SECOND_NS
@@ -21,9 +22,7 @@ _DATES = {
     "iso8601": re.compile(rb'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{6})Z"'),
     "java_sql_timestamp": re.compile(rb'"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.(\d{6})"'),
 }
-_USUAL = b'"0000-00-00T00:00:00.000000Z"'
-_NO_DIGITS = bytes(char for char in range(256) if not 48 <= char <= 57)
-_DIGITS_AS_ZERO = bytes(char if char in _NO_DIGITS else 48 for char in range(256))
+_WRITABLE = range(SECOND_NS << 32)  # seconds of an event are 32 bits: flb_time_append_to_mpack in src/flb_time.c
 _INTEGER = re.compile(rb"(\d{1,19})[,}]")
 _DOUBLE = re.compile(rb"(\d{1,19}\.\d{1,22}|\d(?:\.\d{1,17})?e-\d\d)[,}]")
 
@@ -49,43 +48,22 @@ def time_of(record: bytes, style: RecordStyle) -> int | None:
     return _parse_date(text.encode("utf-8") + b",", style.json_date_format)
 
 
-def times_of(records: Sequence[bytes], style: RecordStyle) -> list[int | None]:
-    """:func:`time_of` of each record; in a sixth of the time where all begin with a date in ISO 8601."""
-    usual = style.json_date_format == "iso8601" and style.json_date_key is not None and style.log_key is None
-    return (_usual_times(records, style) if usual else None) or [time_of(record, style) for record in records]
-
-
-def _usual_times(records: Sequence[bytes], style: RecordStyle) -> list[int | None] | None:
-    """The times where each record begins as Fluent Bit writes it; None where one does not."""
-    if style.opening.translate(None, _NO_DIGITS):
-        return None
-    width = len(style.opening) + len(_USUAL)
-    heads = b"".join([record[:width] for record in records])
-    if heads.translate(_DIGITS_AS_ZERO) != (style.opening + _USUAL) * len(records):
-        return None
-    digits = heads.translate(None, _NO_DIGITS)  # 20 of each: YYYYmmddHHMM, and microseconds of that minute
-    minutes = _Minutes()
-    try:
-        return [
-            minutes[digits[at : at + 12]] + 1000 * int(digits[at + 12 : at + 20]) for at in range(0, len(digits), 20)
-        ]
-    except ValueError:
-        return None
-
-
-class _Minutes(dict[bytes, int]):
-    """From YYYYmmddHHMM, UTC, to ns since the epoch. Raises ValueError where there is no such minute."""
-
-    def __missing__(self, text: bytes) -> int:
-        minute = _minute(b"%b-%b-%bT%b:%b" % (text[:4], text[4:6], text[6:8], text[8:10], text[10:]))
-        if minute is None:
-            raise ValueError
-        self[text] = found = minute * SECOND_NS
-        return found
+def times_of(records: Sequence[bytes], style: RecordStyle) -> Sequence[int | None]:
+    """:func:`time_of` of each record; in a tenth of the time where all begin with a date in ISO 8601, of one day."""
+    if style.json_date_format == "iso8601" and style.json_date_key is not None and style.log_key is None:
+        times = times_of_iso(records, style.opening)
+        if times is not None and max(times) in _WRITABLE:
+            return times
+    return [time_of(record, style) for record in records]
 
 
 def _parse_date(text: bytes, date_format: JsonDateFormat) -> int | None:
-    """The time in the value at the start of ``text``."""
+    """The time in the value at the start of ``text``; None for one that Fluent Bit cannot write."""
+    found = _value_of(text, date_format)
+    return found if found is not None and found in _WRITABLE else None
+
+
+def _value_of(text: bytes, date_format: JsonDateFormat) -> int | None:
     if date_format in _DATES:
         found = _DATES[date_format].match(text)
         if found is None:

@@ -16,6 +16,7 @@ from flbrecover.fluentbit.pipeline import Parser, Pipeline, TailInput
 from flbrecover.fluentbit.values import Fields
 from flbrecover.model import ByteRange
 
+_DROPS = "Fluent Bit drops records with a time before 1970 or after February 2106, so S3 is not to hold them"
 _BINARY_SIZE = re.compile(r"([0-9]{1,12})\.?[0-9]*(?:([kmg]?)(?:i?b)?)", re.IGNORECASE)
 
 
@@ -46,6 +47,8 @@ class TailRecords:
         self._path: Fields = () if tail.path_key is None else ((_bytes(tail.path_key), _bytes(path)),)
         self._offset_key = None if tail.offset_key is None else _bytes(tail.offset_key)
         self._end = 0
+        self._dropped: list[ByteRange] = []  # the first and the last record that no event can be made of
+        self._drops = 0
         self._parser: ParserFunction | None = None
         self._joiner: LineJoiner | None = None
         self._core = False
@@ -59,6 +62,9 @@ class TailRecords:
 
     def feed(self, line: LogLine) -> list[Made]:
         """The records that a line completes."""
+        return self._events(self._feed(line))
+
+    def _feed(self, line: LogLine) -> list[Made]:
         self._end = line.end
         if line.cut:
             before = self._joiner.finish() if isinstance(self._joiner, FirstLineJoiner) else []
@@ -71,8 +77,13 @@ class TailRecords:
         return [self._with_keys(m, line.start if m.end == line.end else m.end) for m in made]
 
     def finish(self) -> list[Made]:
-        """What waits for more lines at the end of the file; and ``report`` hears of expressions that took too long."""
-        made = self._joiner.finish() if self._joiner else []
+        """What waits for more lines at the end of the file; and ``report`` hears of expressions that took too long, and
+        of records that Fluent Bit drops."""
+        made = self._events(self._joiner.finish() if self._joiner else [])
+        if self._dropped:
+            where = ByteRange(self._dropped[0].start, self._dropped[-1].end)
+            self._report(Remark(f"{_DROPS}: {self._drops} here", where, unreadable=False))
+            self._dropped, self._drops = [], 0
         for expression in self._expressions:
             if expression.unfinished:
                 what = f"{expression.owner}: its regular expression did not finish in {parsers.MATCH_SECONDS:g} s for"
@@ -82,8 +93,16 @@ class TailRecords:
 
     def break_off(self, starts: Container[int]) -> list[Made]:
         """What waits for more lines and began at one of these places, ended before the next line."""
-        made = self._joiner.break_off(starts) if self._joiner else []
+        made = self._events(self._joiner.break_off(starts) if self._joiner else [])
         return [self._with_keys(m, m.end) for m in made] if self._core else made
+
+    def _events(self, made: list[Made]) -> list[Made]:
+        """Those of these records that have a time which an event can hold."""
+        events = [m for m in made if m.time_ns != NO_EVENT_TIME]
+        if len(events) < len(made):
+            self._drops += len(made) - len(events)
+            self._dropped[1:] = [ByteRange(m.start, m.end) for m in made if m.time_ns == NO_EVENT_TIME]
+        return events
 
     def waiting(self) -> list[int]:
         """Where the records that wait for more lines begin."""
@@ -157,8 +176,6 @@ class TailRecords:
         found = self._parser(text)
         if found is None:
             return [self._plain(raw, line, parsed=False)]
-        if found.time_ns == NO_EVENT_TIME:
-            return []
         fields = (*found.fields, *self._path, *self._offset(line.start + line.nuls))
         return [Made(fields, found.time_ns, line.start, line.end, True, line.terminated)]
 
