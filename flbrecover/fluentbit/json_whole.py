@@ -67,7 +67,7 @@ def are_objects(texts: Sequence[object]) -> bool:
 def _decoder() -> msgspec.json.Decoder[msgspec.Struct]:
     import msgspec
 
-    class Anything(msgspec.Struct):
+    class Anything(msgspec.Struct, gc=False):
         """An object whose members are looked at and not kept."""
 
     return msgspec.json.Decoder(Anything)

@@ -88,7 +88,10 @@ def same_stretches(numbers: array[int] | memoryview, places: range) -> Iterator[
 
 def limits_of(times: Sequence[int]) -> tuple[int, int] | None:
     """The first and the last of these times; None where none is known."""
-    known = times if min(times, default=NO_TIME) != NO_TIME else [time_ns for time_ns in times if time_ns != NO_TIME]
+    first = min(times, default=NO_TIME)
+    if first != NO_TIME:
+        return first, max(times)
+    known = [time_ns for time_ns in times if time_ns != NO_TIME]
     return (min(known), max(known)) if known else None
 
 

@@ -145,9 +145,8 @@ class Ledger:
     def limits(self, entries: range) -> TimeLimits:
         """The first and the last time of these entries; None where none is known."""
         first = last = None
-        raw = self.time.raw()
         for start in range(entries.start, entries.stop, _PIECE):
-            if (some := limits_of(raw[start : min(start + _PIECE, entries.stop)])) is not None:
+            if (some := limits_of(self.time.read(start, min(start + _PIECE, entries.stop)))) is not None:
                 first = some[0] if first is None else min(first, some[0])
                 last = some[1] if last is None else max(last, some[1])
         return first, last
@@ -155,9 +154,8 @@ class Ledger:
     def times(self, entries: range, width: int) -> Counter[int | None]:
         """How many of these entries are in which multiple of ``width`` ns; None: have no known time."""
         counts: Counter[int | None] = Counter()
-        raw = self.time.raw()
         for start in range(entries.start, entries.stop, _PIECE):
-            some = sorted(raw[start : min(start + _PIECE, entries.stop)])  # quick: they are nearly in order already
+            some = sorted(self.time.read(start, min(start + _PIECE, entries.stop)))  # nearly in order: quick
             at = bisect_right(some, NO_TIME)
             if at:
                 counts[None] += at

@@ -61,18 +61,24 @@ class FewOwnParts:
 
     def __init__(self, ledger: Ledger, ranges: Iterable[range]) -> None:
         self._entries: dict[int, int] = {}
-        for entries in ranges:
-            for start in range(entries.start, entries.stop, PIECE):
-                some = range(start, min(start + PIECE, entries.stop))
+        pieces = [
+            range(start, min(start + PIECE, entries.stop))
+            for entries in ranges
+            for start in range(entries.start, entries.stop, PIECE)
+        ]
+        for some in pieces:
+            self._entries.update(zip(ledger.own.read(some.start, some.stop), some, strict=True))
+        if len(self._entries) < sum(map(len, pieces)):  # some come twice
+            self._entries.clear()
+            for some in pieces:
                 self._add(ledger.own.read(some.start, some.stop), some)
 
     def _add(self, owns: Sequence[int], entries: range) -> None:
-        new = dict(zip(owns, entries, strict=True))
-        if len(new) == len(owns) and self._entries.keys().isdisjoint(new):
-            self._entries.update(new)
-            return
-        for own, entry in zip(owns, entries, strict=True):
-            self._entries[own] = NONE if own in self._entries else entry
+        found = list(map(self._entries.setdefault, owns, entries))
+        if found != list(entries):
+            for own, entry, there in zip(owns, entries, found, strict=True):
+                if there != entry:
+                    self._entries[own] = NONE
 
     def hits(self, owns: Sequence[int]) -> list[int]:
         if self._entries.keys().isdisjoint(owns):

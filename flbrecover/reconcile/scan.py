@@ -146,6 +146,14 @@ class _Block:
     def lines(self) -> list[bytes]:
         return self.text[:-1].split(b"\n")
 
+    def line(self, at: int) -> bytes:
+        """One of the lines; the first and the last one are found without the others."""
+        if at == 0:
+            return self.text[: self.text.index(b"\n")]
+        if at == len(self) - 1:
+            return self.text[self.text.rfind(b"\n", 0, -1) + 1 : -1]
+        return self.lines[at]
+
     @cached_property
     def owns(self) -> array[int]:
         return array("Q", self.found)
@@ -203,10 +211,10 @@ class Scanner:
                 if after >= 0 and not strange:
                     count = self._following(block.owns, at, after)
                     if count:
-                        lines, entries = block.lines, range(after, after + count)
-                        some = tuple(lines[at : at + min(count, self._siblings)])
+                        entries = range(after, after + count)
+                        some = tuple(block.lines[at : at + min(count, self._siblings)]) if self._siblings else ()
                         self._siblings -= len(some)
-                        yield Follow(index + at, entries, lines[at], lines[at + count - 1], some)
+                        yield Follow(index + at, entries, block.line(at), block.line(at + count - 1), some)
                         after, at = after + count, at + count
                         continue
                 end = self._strangers(block, at)
@@ -224,7 +232,7 @@ class Scanner:
                 if strange:
                     yield from self._gap(index + at - strange, strange, held, after, entry)
                     held, strange = [], 0
-                yield Lines(index + at, [block.lines[at]], entry)
+                yield Lines(index + at, [block.line(at)], entry)
                 found = True
                 after = entry + 1 if entry >= 0 else -1
                 at += 1
