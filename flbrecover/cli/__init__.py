@@ -34,7 +34,7 @@ COMMANDS = {
     "demo": "Show a whole incident and its recovery on this machine, no account needed.",
 }
 
-YOUNG = 20_000  # objects between two looks for cycles, of which we make few: at 700 they take a tenth of a listing
+YOUNG = 100_000  # objects between two looks for cycles, of which we make few: at 700 they take a tenth of a listing
 SCARCE = 64 << 20  # bytes of addresses that are left
 OUT_OF_MEMORY = (
     "out of memory; what was done is safe, the same command goes on from here: give it more "

@@ -59,7 +59,8 @@ class ObjectRecords:
                 self.metadata = body.metadata
                 for block in decoded(body):
                     end = block.rfind(b"\n") + 1
-                    text, held = (held + block[:end], block[end:]) if end else (b"", held + block)
+                    text = b"".join((held, memoryview(block)[:end])) if end else b""  # one copy, not two
+                    held = block[end:] if end else held + block
                     longest = max(map(len, text.split(b"\n"))) if len(text) > LONGEST_LINE else 0
                     if max(len(held), longest) > LONGEST_LINE:
                         self.too_long = True
