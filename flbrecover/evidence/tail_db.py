@@ -154,6 +154,9 @@ def _collect(con: sqlite3.Connection, query: str, rows: dict[int, TailRow], bad:
     return None
 
 
+_SECONDS = range(1 << 32)  # no clock shows others
+
+
 def _row(cells: tuple[object, ...]) -> TailRow | str:
     """A row as Fluent Bit would take it, or what is wrong with it."""
     row_id, name, offset, inode, created, rotated, marker, marker_size = cells
@@ -168,7 +171,7 @@ def _row(cells: tuple[object, ...]) -> TailRow | str:
         name=name,
         offset=offset,
         inode=inode % (1 << 64),  # stored as a signed number
-        created_s=created if isinstance(created, int) else 0,
+        created_s=created if isinstance(created, int) and created in _SECONDS else 0,
         rotated=bool(rotated) if isinstance(rotated, int) else False,
         marker=marker if isinstance(marker, int) else 0,
         marker_size=marker_size if isinstance(marker, int) and isinstance(marker_size, int) else 0,

@@ -108,6 +108,14 @@ def test_a_row_without_its_name_and_other_odd_cells(tmp_path: Path) -> None:
     assert problem.what.endswith("(and 1 more row like it)")
 
 
+@pytest.mark.parametrize("created", [-1, 1 << 32, (1 << 63) - 1, -(1 << 63)])
+def test_a_time_that_no_clock_shows_is_not_known(tmp_path: Path, created: int) -> None:
+    """A `recover` that dated lines by it ended in a traceback."""
+    make_db(tmp_path / "a.db", [(1, "/app.log", 5, 9, created, 0, 0, 0)])
+    (found,) = tail_db.read(Node(tmp_path), "/a.db").rows
+    assert found.created_s == 0
+
+
 def problem_of(tmp_path: Path) -> str:
     db = tail_db.read(Node(tmp_path), "/a.db")
     assert (db.rows, db.schema) == ((), "unknown")

@@ -17,6 +17,7 @@ HERE = Path(__file__).parent.parent.parent
     [
         ("kills --trials 6 --workers 1", r"\n6 trials in "),
         ("fuzz --kind note --kind database --count 300", r"\ndatabase +300 +0 "),
+        ("damage --trials 6", r"\n6 trials, 0 wrong, in "),
         ("s3_faults --fault SlowDown --every 20", r"\n[1-9]\d* trials, 0 wrong, in "),
     ],
 )
