@@ -18,6 +18,7 @@ from flbrecover.fluentbit.engine_chunk import HALF, Event, EventDecoder, final_n
 from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.fluentbit.record_split import Lines, LineSplitter, Piece, Unread
+from flbrecover.fluentbit.values import EVENT_TIMES
 from flbrecover.model import BufferFile, ByteRange, Problem, Record
 
 MAX_RANGES = 1000  # of damaged bytes that are listed one by one
@@ -204,7 +205,8 @@ class BufferRecords:
             start = event.span.start + number - 1
             end = event.span.end if number == len(lines) else start + 1
             time_ns = self._format.time_of(line)
-            time_ns = event.time_ns if time_ns is None else time_ns
+            if time_ns is None and event.time_ns in EVENT_TIMES:  # that of an old event is a number of any size
+                time_ns = event.time_ns
             yield Record(line, ByteRange(start, end), time_ns, self._format.envelope)
 
     def _events_behind(self, file: BinaryIO) -> Iterator[Record]:

@@ -18,7 +18,7 @@ from decimal import Decimal
 from flbrecover.fluentbit import json_members
 from flbrecover.fluentbit.json_members import Members
 from flbrecover.fluentbit.record_json import MAX_DEPTH
-from flbrecover.fluentbit.values import Ext, Fields, JsonKey, Value
+from flbrecover.fluentbit.values import EVENT_TIMES, Ext, Fields, JsonKey, Value
 from flbrecover.model import Envelope, Record
 
 BODY_KEYS = (b"log", b"message")  # the first of them that a record has becomes its body, and nothing else is written
@@ -151,9 +151,10 @@ def _real(value: float, lenient: bool) -> bytes:
 
 
 def time_of(record: bytes) -> int | None:
-    """``timeUnixNano`` of a record."""
+    """``timeUnixNano`` of a record; None for one that no event can have."""
     found = _TIME.match(record)
-    return int(found[1]) if found else None
+    time_ns = int(found[1]) if found else -1
+    return time_ns if time_ns in EVENT_TIMES else None
 
 
 def members(record: bytes) -> Members | None:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from flbrecover.fluentbit.iso_times import times_of_iso
 from flbrecover.fluentbit.pipeline import JsonDateFormat
 from flbrecover.fluentbit.record_json import RecordStyle
+from flbrecover.fluentbit.values import EVENT_TIMES
 from flbrecover.model import SECOND_NS
 
 _LARGEST_PARSED = 1 << 20  # a record is parsed as a whole only for a date that does not come first
@@ -22,7 +23,6 @@ _DATES = {
     "iso8601": re.compile(rb'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{6})Z"'),
     "java_sql_timestamp": re.compile(rb'"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.(\d{6})"'),
 }
-_WRITABLE = range(SECOND_NS << 32)  # seconds of an event are 32 bits: flb_time_append_to_mpack in src/flb_time.c
 _INTEGER = re.compile(rb"(\d{1,19})[,}]")
 _DOUBLE = re.compile(rb"(\d{1,19}\.\d{1,22}|\d(?:\.\d{1,17})?e-\d\d)[,}]")
 
@@ -52,15 +52,15 @@ def times_of(records: Sequence[bytes], style: RecordStyle) -> Sequence[int | Non
     """:func:`time_of` of each record; in a tenth of the time where all begin with a date in ISO 8601, of one day."""
     if style.json_date_format == "iso8601" and style.json_date_key is not None and style.log_key is None:
         times = times_of_iso(records, style.opening)
-        if times is not None and max(times) in _WRITABLE:
+        if times is not None and max(times) in EVENT_TIMES:
             return times
     return [time_of(record, style) for record in records]
 
 
 def _parse_date(text: bytes, date_format: JsonDateFormat) -> int | None:
-    """The time in the value at the start of ``text``; None for one that Fluent Bit cannot write."""
+    """The time in the value at the start of ``text``; None for one that is not possible."""
     found = _value_of(text, date_format)
-    return found if found is not None and found in _WRITABLE else None
+    return found if found is not None and found in EVENT_TIMES else None
 
 
 def _value_of(text: bytes, date_format: JsonDateFormat) -> int | None:

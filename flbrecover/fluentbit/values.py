@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple, Union
 
-from flbrecover.model import ByteRange
+from flbrecover.model import SECOND_NS, ByteRange
+
+EVENT_TIMES = range(SECOND_NS << 32)
+"""The times (ns) that an event can have: it has 32 bits of seconds (flb_time_append_to_mpack in src/flb_time.c)."""
 
 
 class Ext(bytes):

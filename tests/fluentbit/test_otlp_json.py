@@ -90,6 +90,7 @@ def test_without_a_time() -> None:
     assert otlp_json.render(((b"log", b"x"),), 0) == b'{"body":{"stringValue":"x"}}'
     assert otlp_json.time_of(b'{"body":{"stringValue":"x"}}') is None
     assert otlp_json.time_of(b'{"timeUnixNano":"0","body":{"stringValue":"x"}}') is None
+    assert otlp_json.time_of(b'{"timeUnixNano":"18446744073709551615","body":{"stringValue":"x"}}') is None
 
 
 @pytest.mark.parametrize("value", [Ext(b"x"), ((b"a", Ext(b"x")),), [Ext(b"x")], ((JsonKey(b"1"), b"x"),)])

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from chunk_builder import chunk, old_event, put
 from judge import bodies
-from made_node import MadeNode
+from made_node import TAG, MadeNode
 
+META = b"\xf1\x77\x00\x00" + TAG.encode()
 FAR = [
     "0001-01-01T00:00:00.000000Z",
     "9999-12-31T23:59:59.999999Z",
@@ -43,3 +45,17 @@ def test_a_line_of_a_log_with_a_far_date_is_told_of(tmp_path: Path, moto, far: s
     told = b"Fluent Bit drops records with a time before 1970 or after February 2106" in done.out
     uploaded = b"".join(content for _, content in bodies(moto.client, [node.bucket]))
     assert (uploaded.count(b"\n"), told) == ((20, False) if far[:4] in ("1970", "2105") else (19, True))
+
+
+@pytest.mark.parametrize("when", [253_402_300_000, 1e10, 0], ids=str)
+def test_an_event_of_an_engine_chunk_with_a_far_time_is_uploaded(tmp_path: Path, moto, when: float) -> None:
+    """Old events have their time as a number, of any size."""
+    node = MadeNode(tmp_path / "node", f"far-events-{abs(int(when))}", moto.endpoint_url, cri=False)
+    moto.client.create_bucket(Bucket=node.bucket)
+    node.config.write_text("[SERVICE]\n    storage.path /var/storage\n" + node.config.read_text())
+    events = [old_event(time, {"log": f"line {n}"}) for n, time in enumerate((node.start_ns // 10**9, when))]
+    put(node.root, "/var/storage/tail.0/1-1795434087.195128701.flb", chunk(META, b"".join(events)))
+    done = node.run("recover", "--agent", "gone", "--yes")
+    assert done.code == 0, done.err
+    uploaded = b"".join(content for _, content in bodies(moto.client, [node.bucket]))
+    assert uploaded.count(b"\n") == 2
