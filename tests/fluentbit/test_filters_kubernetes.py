@@ -145,6 +145,8 @@ def test_merge_parser():
     assert outcome.fields == fields(level=b"2026-01-01", m=b"hello")
     assert outcome.time_ns is None  # such a record has the time at which it was merged
     assert kube("Merge_Log On\nMerge_Parser untimed", fields(log=b"one")).time_ns == 1_000
+    far = kube("Merge_Log On\nMerge_Parser timed", fields(log=b"9999-01-01 hello"))  # no event can have that time
+    assert (far.fields, far.time_ns) == (fields(log=b"9999-01-01 hello"), 1_000)
 
 
 def test_a_merge_parser_that_is_not_defined():

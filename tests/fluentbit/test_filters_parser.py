@@ -62,6 +62,16 @@ def test_the_time_of_the_line():
     assert one(made, fields(log=b'{"m":"x"}')).time_ns == 1_000  # no time in the line: the record keeps its own
 
 
+@pytest.mark.parametrize("when", ["0001-01-01T00:00:00Z", "9999-12-31T00:00:00Z"])
+@pytest.mark.parametrize("name", ["log", "$log"])
+def test_a_time_that_no_event_can_have(when: str, name: str):
+    """The encoder refuses it: the record is left out, and passes as it was where it is alone in its chunk."""
+    own = fields(log=f'{{"t":"{when}","m":"x"}}'.encode())
+    outcome = one(chain(f"Name parser\nKey_Name {name}\nParser timed", parsers=PARSERS), own)
+    assert (outcome.fields, outcome.time_ns) == (own, 1_000)
+    assert (outcome.fate, outcome.by) == ("maybe dropped", "parser")
+
+
 def test_a_time_without_a_year_needs_to_know_when():
     own = record(fields(log=b"Nov 23 11:38:28 hello"))
     made = pipeline("Name parser\nKey_Name log\nParser yearless", parsers=PARSERS)

@@ -15,6 +15,7 @@ import regex
 from flbrecover.fluentbit import json_fields
 from flbrecover.fluentbit.filters.event import Event, Step, Unknown, search
 from flbrecover.fluentbit.filters.options import Options, ParserFunction, name_of, pattern
+from flbrecover.fluentbit.parsers import NO_EVENT_TIME
 from flbrecover.fluentbit.values import Fields, Value
 
 TAG_PREFIX = "kube.var.log.containers."
@@ -142,7 +143,9 @@ class _Merging:
         if self.parse is None:
             return json_fields.read(text), event
         parsed = self.parse(text)
-        return (None, event) if parsed is None else (parsed.fields, event._replace(time_ns=parsed.time_ns))
+        if parsed is None or parsed.time_ns == NO_EVENT_TIME:  # of the latter: the chunk stays as it was
+            return None, event
+        return parsed.fields, event._replace(time_ns=parsed.time_ns)
 
     def _with(self, event: Event, fields: Fields, members: Fields) -> Event:
         if self.under is None:

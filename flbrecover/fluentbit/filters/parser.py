@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from flbrecover.fluentbit.filters.event import Event, Step
 from flbrecover.fluentbit.filters.names import NO_NAMES
 from flbrecover.fluentbit.filters.options import Options, ParserFunction, name_of
-from flbrecover.fluentbit.parsers import Parsed
+from flbrecover.fluentbit.parsers import NO_EVENT_TIME, Parsed
 from flbrecover.fluentbit.record_accessor import KeyPath, parse_path
 from flbrecover.fluentbit.values import Fields
 
@@ -27,8 +27,13 @@ def build(options: Options) -> Step:
         if event.has(name) is None:
             return (event.blurred(),)
         if path is not None:
-            return (_at_path(event, path, parsers, reserve),)
-        return (_at_name(event, name, parsers, reserve, preserve),)
+            parsed = _at_path(event, path, parsers, reserve)
+        else:
+            parsed = _at_name(event, name, parsers, reserve, preserve)
+        if parsed.time_ns == NO_EVENT_TIME:
+            # Fluent Bit leaves it out of the chunk, but a chunk with nothing left stays as it was.
+            return (event.maybe_dropped("parser"),)
+        return (parsed,)
 
     return step
 
