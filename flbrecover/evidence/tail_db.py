@@ -16,7 +16,8 @@ from typing import Literal
 from flbrecover.errors import EvidenceError
 from flbrecover.evidence.node import Node
 from flbrecover.evidence.snapshot import scratch_error, snapshot
-from flbrecover.model import Problem, TailRow
+from flbrecover.fluentbit.values import EVENT_TIMES
+from flbrecover.model import SECOND_NS, Problem, TailRow
 from flbrecover.sqlite_errors import SQLITE_ERRORS, sqlite_text
 from flbrecover.wording import count
 
@@ -154,9 +155,6 @@ def _collect(con: sqlite3.Connection, query: str, rows: dict[int, TailRow], bad:
     return None
 
 
-_SECONDS = range(1 << 32)  # no clock shows others
-
-
 def _row(cells: tuple[object, ...]) -> TailRow | str:
     """A row as Fluent Bit would take it, or what is wrong with it."""
     row_id, name, offset, inode, created, rotated, marker, marker_size = cells
@@ -171,7 +169,7 @@ def _row(cells: tuple[object, ...]) -> TailRow | str:
         name=name,
         offset=offset,
         inode=inode % (1 << 64),  # stored as a signed number
-        created_s=created if isinstance(created, int) and created in _SECONDS else 0,
+        created_s=created if isinstance(created, int) and created * SECOND_NS in EVENT_TIMES else 0,
         rotated=bool(rotated) if isinstance(rotated, int) else False,
         marker=marker if isinstance(marker, int) else 0,
         marker_size=marker_size if isinstance(marker, int) and isinstance(marker_size, int) else 0,

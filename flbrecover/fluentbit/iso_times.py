@@ -27,10 +27,10 @@ _YEARS = range(1970, 2200)  # their ns since the epoch are such a number
 def times_of_iso(records: Sequence[bytes], opening: bytes) -> array[int] | None:
     """The times (ns since the epoch) of records that all begin with ``opening`` and a date, and all of one day, UTC;
     None where they do not, or where it is no day of this age."""
+    if not records or opening.translate(None, _NO_DIGITS):  # a digit of the name would look like one of the date
+        return None
     width = len(opening) + len(_DATE)
     heads = b"".join([record[:width] for record in records])
-    if not records or opening.translate(None, _NO_DIGITS):
-        return None
     if heads.translate(_DIGITS_AS_ZERO) != (opening + _DATE) * len(records):
         return None
     pairs = _pairs(heads.translate(None, _NO_DIGITS))

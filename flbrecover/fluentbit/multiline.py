@@ -26,7 +26,8 @@ MAX_GROUPS = 6  # FLB_ML_MAX_GROUPS
 
 @dataclass(slots=True)
 class _Group:
-    """What waits for more lines: the first line's other fields and time, and the content joined so far."""
+    """What waits for more lines: the first line's other fields and time, and the content joined so far. ``grew``: a
+    line came since a record was made of it, or lost."""
 
     parts: list[bytes] = field(default_factory=list)
     size: int = 0
@@ -37,6 +38,7 @@ class _Group:
     start: int = -1
     end: int = -1
     terminated: bool = True
+    grew: bool = False
 
     def add(self, content: bytes, line: LogLine) -> None:
         if content:
@@ -46,6 +48,7 @@ class _Group:
             self.start = line.start
         self.end = line.end
         self.terminated = self.terminated and line.terminated
+        self.grew = True
 
     def newline(self) -> None:
         if self.parts and not self.parts[-1].endswith(b"\n"):
@@ -122,10 +125,11 @@ class _Instance:
             fields = _replaced(fields, self._content_key or b"", joined)
         elif fields is None and joined:
             fields = ((self._content_key or b"log", joined),)
+        grew, group.grew = group.grew, False
         made = [Made(fields, group.time_ns, group.start, group.end, parsed, group.terminated)] if fields else []
         if made and group.time_ns == NO_EVENT_TIME:
             group.context = None  # the record is lost, and its text stays in front of the next one's
-            return made
+            return made if grew else []
         group.parts, group.size, group.context = [], 0, None
         group.start, group.end, group.terminated = -1, -1, True
         return made

@@ -153,8 +153,7 @@ def _real(value: float, lenient: bool) -> bytes:
 def time_of(record: bytes) -> int | None:
     """``timeUnixNano`` of a record; None for one that no event can have."""
     found = _TIME.match(record)
-    time_ns = int(found[1]) if found else -1
-    return time_ns if time_ns in EVENT_TIMES else None
+    return int(found[1]) if found and int(found[1]) in EVENT_TIMES else None
 
 
 def members(record: bytes) -> Members | None:

@@ -15,7 +15,7 @@ from flbrecover.errors import ConfigError
 from flbrecover.fluentbit import decoders, field_types, json_fields, logfmt, ltsv, onigmo, time_format
 from flbrecover.fluentbit.pipeline import Origin, Parser
 from flbrecover.fluentbit.time_format import TimeReader
-from flbrecover.fluentbit.values import Fields, Value
+from flbrecover.fluentbit.values import EVENT_TIMES, Fields, Value
 
 MATCH_SECONDS = 1.0  # what one expression may take for one line
 GIVE_UP_AFTER = 30  # lines that an expression did not finish
@@ -219,6 +219,6 @@ _KINDS: dict[str, type[ParserFunction]] = {"json": _Json, "regex": _Regex, "logf
 def _stored(seconds: int, fraction_ns: int) -> int | None:
     """An event has 32 bits of seconds and less than a second of nanoseconds (flb_log_event_encoder_set_timestamp).
     Parsers with ``Time_Strict off`` make other times of texts that are none. The epoch itself is no time at all."""
-    if not 0 <= seconds < 2**32 or fraction_ns >= _NS:
+    if seconds * _NS not in EVENT_TIMES or fraction_ns >= _NS:
         return NO_EVENT_TIME
     return seconds * _NS + fraction_ns or None

@@ -58,7 +58,7 @@ def times_of(records: Sequence[bytes], style: RecordStyle) -> Sequence[int | Non
 
 
 def _parse_date(text: bytes, date_format: JsonDateFormat) -> int | None:
-    """The time in the value at the start of ``text``; None for one that is not possible."""
+    """The time in the value at the start of ``text``; None for one that no event can have."""
     found = _value_of(text, date_format)
     return found if found is not None and found in EVENT_TIMES else None
 

@@ -15,8 +15,9 @@ from flbrecover.fluentbit.parsers import NO_EVENT_TIME, Expression, ParserFuncti
 from flbrecover.fluentbit.pipeline import Parser, Pipeline, TailInput
 from flbrecover.fluentbit.values import Fields
 from flbrecover.model import ByteRange
+from flbrecover.wording import count
 
-_DROPS = "Fluent Bit drops records with a time before 1970 or after February 2106, so S3 is not to hold them"
+_DROPPED = "with a time before 1970 or after February 2106: Fluent Bit drops such a record, and it is not recovered"
 _BINARY_SIZE = re.compile(r"([0-9]{1,12})\.?[0-9]*(?:([kmg]?)(?:i?b)?)", re.IGNORECASE)
 
 
@@ -47,7 +48,7 @@ class TailRecords:
         self._path: Fields = () if tail.path_key is None else ((_bytes(tail.path_key), _bytes(path)),)
         self._offset_key = None if tail.offset_key is None else _bytes(tail.offset_key)
         self._end = 0
-        self._dropped: list[ByteRange] = []  # the first and the last record that no event can be made of
+        self._dropped: ByteRange | None = None  # from the first to the last record that no event can be made of
         self._drops = 0
         self._parser: ParserFunction | None = None
         self._joiner: LineJoiner | None = None
@@ -81,9 +82,8 @@ class TailRecords:
         of records that Fluent Bit drops."""
         made = self._events(self._joiner.finish() if self._joiner else [])
         if self._dropped:
-            where = ByteRange(self._dropped[0].start, self._dropped[-1].end)
-            self._report(Remark(f"{_DROPS}: {self._drops} here", where, unreadable=False))
-            self._dropped, self._drops = [], 0
+            self._report(Remark(f"{count(self._drops, 'record')} {_DROPPED}", self._dropped, unreadable=False))
+            self._dropped, self._drops = None, 0
         for expression in self._expressions:
             if expression.unfinished:
                 what = f"{expression.owner}: its regular expression did not finish in {parsers.MATCH_SECONDS:g} s for"
@@ -98,11 +98,11 @@ class TailRecords:
 
     def _events(self, made: list[Made]) -> list[Made]:
         """Those of these records that have a time which an event can hold."""
-        events = [m for m in made if m.time_ns != NO_EVENT_TIME]
-        if len(events) < len(made):
-            self._drops += len(made) - len(events)
-            self._dropped[1:] = [ByteRange(m.start, m.end) for m in made if m.time_ns == NO_EVENT_TIME]
-        return events
+        for m in made:
+            if m.time_ns == NO_EVENT_TIME:
+                self._drops += 1
+                self._dropped = ByteRange(self._dropped.start if self._dropped else m.start, m.end)
+        return [m for m in made if m.time_ns != NO_EVENT_TIME]
 
     def waiting(self) -> list[int]:
         """Where the records that wait for more lines begin."""

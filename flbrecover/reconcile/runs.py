@@ -71,7 +71,9 @@ class Runs:
     def add_all(self, run: int, tags: Sequence[str], indexes: Sequence[int]) -> dict[int, int]:
         """:meth:`add` for many: ``indexes`` are those of their tags in ``tags``. Gives how many were added, by the
         numbers of the tags."""
-        counts = Counter(indexes) if len(tags) > 1 else Counter({0: len(indexes)} if indexes else {})
+        if not indexes:
+            return {}
+        counts = Counter(indexes) if len(tags) > 1 else {0: len(indexes)}
         numbers = {index: self._tag_of_new(run, tags[index]) for index in counts}
         if len(counts) > 1:
             self._tag_of_run[run] = MIXED

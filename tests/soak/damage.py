@@ -3,9 +3,10 @@
     python -m tests.soak.damage --trials 2000
 
 Each trial damages one to three files of the node (buffers, notes of uploads, the tail DB or its rows, logs, the
-configuration) or bodies of objects, and runs `diff`, `recover` and `recover` again. Right is: every command ends with a
-code of the contract and no exception; the node is as it was, and no object is gone or another; what one `recover` that
-ended with 0, 3 or 4 has left needs no upload of the next one. Prints what was wrong, with what repeats it.
+configuration), their names and times, or bodies of objects, and runs `diff`, `recover`, `recover` again and `report`.
+Right is: every command ends with a code of the contract and no exception; the node is as it was, and no object is gone
+or another; after a `recover` that ended with 0, 3 or 4 the next one uploads nothing. Prints what was wrong, with what
+repeats it.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ import multiprocessing
 import os
 import random
 import re
+import shutil
 import sqlite3
 import sys
 import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
@@ -144,7 +145,7 @@ class Trial:
         self.done.append(str(path.relative_to(self._incident.root)))
 
     def _damage_name(self, path: Path, kind: float) -> None:
-        """Another name, another time, or no file; another name or time of an object beside it."""
+        """Another name, another time, or no file."""
         name = os.fsencode(path.name)
         said = f"{path.relative_to(self._incident.root)}"
         if kind < 0.1:
@@ -174,27 +175,18 @@ def trials(numbers: range, seed: int, name: str, files: str) -> tuple[Counter[st
             for number in numbers:
                 place = folder / str(number)
                 place.mkdir()
-                incident = _incident(name, place, moto.client)
+                small = name == "small"
+                incident = SmallIncident(place, moto.client) if small else CapturedIncident(name, place, moto.client)
                 trial = Trial(incident, moto.client, random.Random(f"{seed}/{number}"), files)
                 trial.run(moto.endpoint_url, place)
                 ended[", ".join(map(str, trial.codes))] += 1
                 if trial.said:
-                    wrong.append(f"WRONG: {name} --seed {seed} --first {number} ({', '.join(trial.done)}): ")
-                    wrong[-1] += "; ".join(trial.said)
+                    again = f"--incident {name} --files '{files}' --seed {seed} --first {number} --trials 1"
+                    wrong.append(f"WRONG: {again} ({', '.join(trial.done)}): {'; '.join(trial.said)}")
                     print(wrong[-1], flush=True)
-                _remove(place)
+                shutil.rmtree(place)
         os.chdir("/")
     return ended, wrong
-
-
-def _incident(name: str, folder: Path, s3: Any) -> Incident:
-    return SmallIncident(folder, s3) if name == "small" else CapturedIncident(name, folder, s3)
-
-
-def _remove(folder: Path) -> None:
-    from shutil import rmtree
-
-    rmtree(folder, ignore_errors=True)
 
 
 def main() -> int:
@@ -214,10 +206,9 @@ def main() -> int:
     shares = [range(start, min(start + size, last)) for start in range(given.first, last, size)]
     ended: Counter[str] = Counter()
     wrong: list[str] = []
-    run: Callable[..., Any] = trials
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         same = ([value] * len(shares) for value in (given.seed, given.incident, given.files))
-        for codes, said in pool.map(run, shares, *same):
+        for codes, said in pool.map(trials, shares, *same):
             ended += codes
             wrong += said
     for codes_of, number in ended.most_common():

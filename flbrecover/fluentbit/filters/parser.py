@@ -27,13 +27,13 @@ def build(options: Options) -> Step:
         if event.has(name) is None:
             return (event.blurred(),)
         if path is not None:
-            parsed = _at_path(event, path, parsers, reserve)
+            changed = _at_path(event, path, parsers, reserve)
         else:
-            parsed = _at_name(event, name, parsers, reserve, preserve)
-        if parsed.time_ns == NO_EVENT_TIME:
+            changed = _at_name(event, name, parsers, reserve, preserve)
+        if changed.time_ns == NO_EVENT_TIME:
             # Fluent Bit leaves it out of the chunk, but a chunk with nothing left stays as it was.
             return (event.maybe_dropped("parser"),)
-        return (parsed,)
+        return (changed,)
 
     return step
 
