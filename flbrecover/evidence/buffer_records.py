@@ -200,7 +200,7 @@ class BufferRecords:
         if text is None:
             self._unwritten += 1
             return
-        lines = [text] if self._style.is_json else text.split(b"\n")
+        lines = self._style.records_in(text)
         for number, line in enumerate(lines, 1):
             start = event.span.start + number - 1
             end = event.span.end if number == len(lines) else start + 1

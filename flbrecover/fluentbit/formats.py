@@ -14,7 +14,7 @@ from flbrecover.fluentbit.otlp_split import LogRecordSplitter
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.fluentbit.record_split import LineSplitter, Splitter
 from flbrecover.fluentbit.values import Fields
-from flbrecover.model import SECOND_NS, Envelope, Record
+from flbrecover.model import Envelope, Record
 
 MILLISECOND_NS = 1_000_000
 MICROSECOND_NS = 1000
@@ -26,10 +26,6 @@ class Format(Protocol):
     @property
     def date_name(self) -> str | None:
         """The name of the member that is the record's time."""
-
-    @property
-    def resolution_ns(self) -> int:
-        """The finest step in which the time of a record differs from that of another."""
 
     @property
     def envelope(self) -> Envelope | None:
@@ -67,6 +63,9 @@ class Format(Protocol):
     def times_of(self, records: Sequence[bytes]) -> Sequence[int | None]:
         """The times that these records carry."""
 
+    def moment(self, time_ns: int) -> int:
+        """The same for times (ns) that are written as one and the same, and another one for all others."""
+
     def members(self, record: bytes) -> Members | None:
         """A record's names and raw values; None where it has none that can be read."""
 
@@ -99,10 +98,6 @@ class JsonLines:
         return self.style.json_date_key
 
     @property
-    def resolution_ns(self) -> int:
-        return {"epoch": SECOND_NS, "epoch_ms": MILLISECOND_NS}.get(self.style.json_date_format, MICROSECOND_NS)
-
-    @property
     def unwritten(self) -> str:
         return f"have no {self.style.log_key}: the output does not write them"
 
@@ -129,6 +124,9 @@ class JsonLines:
     def times_of(self, records: Sequence[bytes]) -> Sequence[int | None]:
         return record_time.times_of(records, self.style)
 
+    def moment(self, time_ns: int) -> int:
+        return record_time.moment(time_ns, self.style.json_date_format)
+
     def members(self, record: bytes) -> Members | None:
         return json_members.members(record)
 
@@ -154,7 +152,6 @@ class OtlpJson:
     """``otlp_json``: log records inside documents. Dates and keys of the configuration have no part in it."""
 
     date_name: str = otlp_json.TIME
-    resolution_ns: int = MICROSECOND_NS  # as fine as Fluent Bit reads times from lines
     envelope: Envelope = otlp_json.PLAIN
     unwritten: str = "come from OpenTelemetry or nest too deep: flbrecover cannot write them as otlp_json"
     unwritten_is_missed: bool = True
@@ -181,6 +178,9 @@ class OtlpJson:
 
     def times_of(self, records: Sequence[bytes]) -> Sequence[int | None]:
         return [otlp_json.time_of(record) for record in records]
+
+    def moment(self, time_ns: int) -> int:
+        return time_ns // MICROSECOND_NS  # as fine as Fluent Bit reads times from lines
 
     def members(self, record: bytes) -> Members | None:
         return otlp_json.members(record)

@@ -19,7 +19,7 @@ from flbrecover.fluentbit.column_form import COLUMNAR, comparable
 from flbrecover.fluentbit.json_members import Members
 from flbrecover.fluentbit.json_string import is_plain, write_string
 from flbrecover.fluentbit.pipeline import JsonDateFormat, RecordFormat, S3Output, Service
-from flbrecover.fluentbit.values import Constant, Ext, Fields, JsonKey, Value
+from flbrecover.fluentbit.values import Constant, Ext, Fields, JsonKey, Offset, Value
 from flbrecover.model import SECOND_NS
 
 MAX_DEPTH = 32  # of maps and lists: MSGPACK_EMBED_STACK_SIZE, beyond which Fluent Bit cannot read its own records
@@ -56,6 +56,10 @@ class RecordStyle:
     def is_json(self) -> bool:
         """Whether each record is a JSON object; with ``log_key`` it is whatever the value was."""
         return self.log_key is None
+
+    def records_in(self, rendered: bytes) -> list[bytes]:
+        """With ``log_key`` a value of several lines is several records for whoever reads the object."""
+        return rendered.split(b"\n") if self.log_key is not None else [rendered]
 
     def comparable(self, record: bytes) -> bytes:
         """What of a record, buffered or stored, is the same in every copy of it: mostly its very bytes."""
@@ -115,7 +119,12 @@ def value_text(value: Value, escape_unicode: bool = True) -> bytes:
 
 
 _BYTES = frozenset({bytes})
-_SIMPLE = frozenset({bytes, Constant, int, bool, type(None)})  # values whose JSON every reader takes
+_SIMPLE = frozenset({bytes, Constant, int, Offset, bool, type(None)})  # values whose JSON every reader takes
+
+
+def date_text(time_ns: int, date_format: JsonDateFormat) -> bytes:
+    """A record's date as JSON."""
+    return value_text(_date(time_ns, date_format))
 
 
 class _TooDeepError(ValueError):

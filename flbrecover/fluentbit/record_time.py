@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
 
+from flbrecover.fluentbit import record_json
 from flbrecover.fluentbit.iso_times import times_of_iso
 from flbrecover.fluentbit.pipeline import JsonDateFormat
 from flbrecover.fluentbit.record_json import RecordStyle
@@ -23,6 +24,7 @@ _DATES = {
     "iso8601": re.compile(rb'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{6})Z"'),
     "java_sql_timestamp": re.compile(rb'"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.(\d{6})"'),
 }
+_STEPS = {"epoch": SECOND_NS, "epoch_ms": 1_000_000, "iso8601": 1000, "java_sql_timestamp": 1000}
 _INTEGER = re.compile(rb"(\d{1,19})[,}]")
 _DOUBLE = re.compile(rb"(\d{1,19}\.\d{1,22}|\d(?:\.\d{1,17})?e-\d\d)[,}]")
 
@@ -55,6 +57,17 @@ def times_of(records: Sequence[bytes], style: RecordStyle) -> Sequence[int | Non
         if times is not None and max(times) in EVENT_TIMES:
             return times
     return [time_of(record, style) for record in records]
+
+
+def moment(time_ns: int, date_format: JsonDateFormat) -> int:
+    """The same for times (ns) that are written as one and the same date, and another one for all others.
+
+    ``double`` rounds to the nearest microsecond, all others cut what they do not show.
+    """
+    if date_format != "double":
+        return time_ns // _STEPS[date_format]
+    written = record_json.date_text(time_ns, date_format)
+    return int(Decimal(written.decode("ascii")) * SECOND_NS)
 
 
 def _parse_date(text: bytes, date_format: JsonDateFormat) -> int | None:

@@ -13,7 +13,7 @@ from flbrecover.fluentbit.log_line import LineJoiner, LogLine, Made, Remark, Rep
 from flbrecover.fluentbit.multiline import BUFFER_LIMIT, MultilineJoiner
 from flbrecover.fluentbit.parsers import NO_EVENT_TIME, Expression, ParserFunction, UnusableRegexError
 from flbrecover.fluentbit.pipeline import Parser, Pipeline, TailInput
-from flbrecover.fluentbit.values import Fields
+from flbrecover.fluentbit.values import Fields, Offset
 from flbrecover.model import ByteRange
 from flbrecover.wording import count
 
@@ -194,7 +194,7 @@ class TailRecords:
 
     def _offset(self, offset: int) -> Fields:
         """Docker mode gives the place of its read buffer, which nobody knows afterwards: left out."""
-        return () if self._offset_key is None or self._tail.docker_mode else ((self._offset_key, offset),)
+        return () if self._offset_key is None or self._tail.docker_mode else ((self._offset_key, Offset(offset)),)
 
 
 def _buffer_limit(pipeline: Pipeline) -> int:

@@ -26,6 +26,13 @@ class Constant(bytes):
     __slots__ = ()
 
 
+class Offset(int):
+    """The place of a line in its file (``Offset_Key``). Fluent Bit can be wrong about it: after a skipped long line, or
+    where a file was truncated while it was read."""
+
+    __slots__ = ()
+
+
 class JsonKey(bytes):
     """A map key that is not a string, as the JSON text that Fluent Bit makes of it (``1``, ``null`` …)."""
 
@@ -54,12 +61,13 @@ class SourceRecord(NamedTuple):
     terminated: bool = True
 
 
-def constant_names(fields: Fields) -> set[bytes]:
-    """The names whose value (the last, where one comes twice) is made of constants only."""
-    return {name for name, value in dict(fields).items() if _is_constant(value)}
+def unsteady_names(fields: Fields) -> set[bytes]:
+    """The names whose value (the last, where one comes twice) is made only of what a copy of the record can have
+    otherwise: constants and offsets."""
+    return {name for name, value in dict(fields).items() if _is_unsteady(value)}
 
 
-def _is_constant(value: Value) -> bool:
+def _is_unsteady(value: Value) -> bool:
     if isinstance(value, tuple):
-        return bool(value) and all(_is_constant(inner) for _, inner in value)
-    return isinstance(value, Constant)
+        return bool(value) and all(_is_unsteady(inner) for _, inner in value)
+    return isinstance(value, (Constant, Offset))

@@ -118,6 +118,16 @@ class EntrySearch:
                     return entries[at]
         return NONE
 
+    def only_free(self, copy: Copy) -> int:
+        """The only entry that ``copy`` can be by its bytes or fields, if it is free; else NONE."""
+        found = {*self._exact(copy), *(entry for key in copy.keys for entry in islice(self._ledger.of_key(key), 2))}
+        entry = found.pop() if len(found) == 1 else NONE
+        return entry if entry != NONE and self.is_free(copy, entry) else NONE
+
+    def is_only_one(self, entry: int) -> bool:
+        """Is there no other entry with its fields?"""
+        return self._ledger.is_only_one(entry)
+
     def _is_of_tags(self, entry: int) -> bool:
         return self.tags is None or self._ledger.runs.tag_of(entry) in self.tags
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from flbrecover.reconcile.columns import NewColumn
@@ -12,15 +12,22 @@ from flbrecover.reconcile.sorted_index import SortedIndex
 NO_KEY = bytes(16)
 _SPREAD = 0x9E3779B97F4A7C15  # 2^64 by the golden ratio: spreads times over all 64 bits
 _MASK = (1 << 64) - 1
+Moment = Callable[[int], int]
+"""Gives the same for times (ns) that are written as one and the same, and another one for all others."""
+
+
+def exactly(time_ns: int) -> int:
+    """The :data:`Moment` of times that are written to the nanosecond."""
+    return time_ns
 
 
 class KeyIndex:
     """Keys are appended in the order of the entries, NO_KEY for one that has none. :meth:`of` finds the entries up to
-    ``indexed``. ``resolution_ns`` is the step in which times differ."""
+    ``indexed``. ``moment`` gives the same for times that are written alike."""
 
-    def __init__(self, resolution_ns: int, new: NewColumn) -> None:
+    def __init__(self, moment: Moment, new: NewColumn) -> None:
         self.indexed = 0
-        self._resolution = resolution_ns
+        self._written = moment
         self._new = new
         self._high, self._low = new("Q"), new("Q")  # of each key
         self._sorted: SortedIndex | None = None
@@ -38,6 +45,9 @@ class KeyIndex:
     def has(self, entry: int, key: bytes) -> bool:
         """Is it the key of this entry?"""
         return 0 <= entry < len(self._high) and (self._high[entry], self._low[entry]) == TWO_NUMBERS.unpack(key)
+
+    def __getitem__(self, entry: int) -> bytes:
+        return TWO_NUMBERS.pack(self._high[entry], self._low[entry])
 
     def index(self) -> None:
         """Makes the keys of all entries so far known to :meth:`of`: by a sorted column, which takes a tenth of the
@@ -70,7 +80,7 @@ class KeyIndex:
         self._moments = SortedIndex.of(moments, entries, self._new)
 
     def at(self, key: bytes, times: Iterable[int], most: int) -> list[int]:
-        """At most ``most`` entries for each of these times that probably have the key, and the time at our resolution:
+        """At most ``most`` entries for each of these times that probably have the key, and are written with the time:
         hashes say so."""
         assert self._moments is not None
         high, _ = TWO_NUMBERS.unpack(key)
@@ -78,4 +88,4 @@ class KeyIndex:
 
     def _moment(self, high: int, time_ns: int) -> int:
         """A key and a time in one number of 64 bits."""
-        return (high + _SPREAD * (time_ns // self._resolution)) & _MASK
+        return (high + _SPREAD * self._written(time_ns)) & _MASK

@@ -19,7 +19,7 @@ from flbrecover.reconcile.batch import Batch
 from flbrecover.reconcile.columns import NO_TIME, NONE, NewColumn, TimeLimits, in_memory, limits_of, same_stretches
 from flbrecover.reconcile.held_digests import HeldDigests
 from flbrecover.reconcile.held_records import TWO_NUMBERS, Halves, HeldRecords
-from flbrecover.reconcile.key_index import NO_KEY, KeyIndex
+from flbrecover.reconcile.key_index import NO_KEY, KeyIndex, Moment, exactly
 from flbrecover.reconcile.runs import MIXED, Runs
 from flbrecover.reconcile.sorted_index import GrowingIndex
 
@@ -34,11 +34,11 @@ class Ledger:
     record among the ``records`` of all buffer files.
 
     Entries with a match key come first; :meth:`of_key` finds them once :meth:`index_keys` was called. ``own`` is what
-    :mod:`scan` compares: a hash of the part of a record that is the same in all its copies (0: not known). ``new``
-    makes the columns.
+    :mod:`scan` compares: a hash of the part of a record that is the same in all its copies (0: not known). ``moment``
+    tells which times are written alike, ``new`` makes the columns.
     """
 
-    def __init__(self, *, time_resolution_ns: int = 1, new: NewColumn = in_memory) -> None:
+    def __init__(self, *, moment: Moment = exactly, new: NewColumn = in_memory) -> None:
         self.runs = Runs(new)
         self.records = HeldRecords(new)
         self.stored = new("i")
@@ -46,9 +46,9 @@ class Ledger:
         self.time = new("q")
         self.own = new("Q")
         self._open: Counter[int] = Counter()  # entries that no object is known to hold, by the number of their tag
-        self._resolution = time_resolution_ns
+        self._moment = moment
         self._unread = new("b")
-        self._keys = KeyIndex(time_resolution_ns, new)
+        self._keys = KeyIndex(moment, new)
         self._digests = HeldDigests(self.records, new)
         self._copies = GrowingIndex(new)  # of entries that carry no time and that no buffer file holds
 
@@ -265,19 +265,23 @@ class Ledger:
     def has_key(self, entry: int, key: bytes) -> bool:
         return self._keys.has(entry, key)
 
+    def is_only_one(self, entry: int) -> bool:
+        """Has an entry a match key, and no other one has it?"""
+        return entry < self.indexed and len(self.of_key(self._keys[entry])) == 1
+
     def has_own(self, entry: int, own: int) -> bool:
         """Has the record of a log the same own part: all that is compared, in the same bytes?"""
         return own != 0 and 0 <= entry < self.indexed and self.own[entry] == own
 
     def agrees_in_time(self, entry: int, time_ns: int | None) -> bool:
-        """Can a copy with this time be the record of ``entry``? For timed runs the times have to be the same at the
-        resolution of the output's date; else the copy may only not be older than its log."""
+        """Can a copy with this time be the record of ``entry``? For timed runs the times have to be written
+        alike; else the copy may only not be older than its log."""
         run = self.runs[self.runs.of(entry)]
         if time_ns is None:
             return True
         if run.timed:
             known = self.time[entry]
-            return known == NO_TIME or known // self._resolution == time_ns // self._resolution
+            return known == NO_TIME or self._moment(known) == self._moment(time_ns)
         return run.not_before_ns is None or time_ns >= run.not_before_ns
 
     def missing(self) -> Iterator[int]:

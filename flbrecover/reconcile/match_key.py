@@ -2,9 +2,10 @@
 
 A copy of a record in S3 carries more than the record (the date, the ``kubernetes`` map) and a filter that is not
 modelled may have dropped or renamed fields. So a key is made of the *surviving* fields: those that the pipeline makes
-and that copies of the same tag are seen to have. Constants of the configuration are none of them where the time of a
-line tells enough: an older configuration may have had others. Where not a single field name survives, the longest text
-of the record has to. Values are compared as values, not as spelled, so that two ways to escape a character are one.
+and that copies of the same tag are seen to have. Constants of the configuration and offsets are none of them where the
+time of a line tells enough: an older configuration may have had others, and Fluent Bit can be wrong about an offset.
+Where not a single field name survives, the longest text of the record has to. Values are compared as values, not as
+spelled, so that two ways to escape a character are one.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ class MatchRule:
     """How the records of one output are compared with source records.
 
     ``plain`` (``log_key``): the rendered line itself. Else by the fields ``names``; ``by_text`` where no name survived:
-    by a text that is in none of the ``constants``.
+    by a text that is in none of the ``unsteady``.
     """
 
     plain: bool
     names: frozenset[str]
     by_text: bool = False
     format: Format = JSON_LINES
-    constants: frozenset[str] = frozenset()
+    unsteady: frozenset[str] = frozenset()
 
     def of_rendered(self, record: bytes, found: Members | None) -> bytes | None:
         """The key of a source record, given as the output would render it, with its members (None for a plain line).
@@ -56,7 +57,7 @@ class MatchRule:
         if found is None:
             return None
         if self.by_text:
-            texts = self._texts([member for member in found if member[0] not in self.constants])
+            texts = self._texts([member for member in found if member[0] not in self.unsteady])
             return digest_of(max(texts, key=lambda t: (len(t), t))) if texts else None
         return self._of_members(found)
 
@@ -95,23 +96,23 @@ def rule_for(
     rendered: Iterable[bytes],
     unsure: frozenset[str],
     siblings: Iterable[bytes],
-    constants: frozenset[str] = frozenset(),
+    unsteady: frozenset[str] = frozenset(),
     record_format: Format = JSON_LINES,
 ) -> MatchRule:
     """The rule for one tag and output.
 
     ``rendered`` are source records as the output would render them (a sample), ``siblings`` copies of the same tag from
     buffers or S3 (a sample, may be empty), ``unsure`` names that a filter may change in ways that nobody knows,
-    ``constants`` names that only the configuration fills.
+    ``unsteady`` names whose values a copy can have otherwise.
     """
     if plain:
         return MatchRule(True, frozenset(), format=record_format)
     made = _names(rendered, record_format) - {date_key or ""}
-    if constants >= made:
-        constants = frozenset()  # nothing else to compare by
+    if unsteady >= made:
+        unsteady = frozenset()  # nothing else to compare by
     seen = _names(siblings, record_format)
-    names = {name for name in made - unsure - constants if not seen or name in seen}
-    return MatchRule(False, frozenset(names), not names, record_format, constants)
+    names = {name for name in made - unsure - unsteady if not seen or name in seen}
+    return MatchRule(False, frozenset(names), not names, record_format, unsteady)
 
 
 @lru_cache(maxsize=512)  # records of one log have the same names

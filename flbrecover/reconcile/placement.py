@@ -62,6 +62,8 @@ class Placement:
         self._previous = NONE  # entry of the record right before, if it was placed
         self._pending: list[Copy] = []
         self._loose: list[Copy] = []
+        self._no_place: list[Copy] = []  # beside neighbours that were placed, and none of their entries
+        self._sure = 0  # records that were placed and could be no other entry, as far as they were counted
         self.placed = 0
         self.strangers = 0
         self.loose = 0
@@ -109,6 +111,8 @@ class Placement:
         if self._latest:
             for entry in entries:
                 self._entries.take(entry)
+        for entry in entries[: LOOK_AHEAD - self._sure]:
+            self._sure += self._entries.is_only_one(entry)
         self._previous = entries.stop - 1
         self._last = (index + len(entries) - 1, self._previous)
         self.placed += len(entries)
@@ -137,8 +141,18 @@ class Placement:
         if self.ours or (ambiguous and self._take_ambiguous):
             self._one_for_one()
         else:
-            self.loose += len(self._loose)
-        self._loose = []
+            self._among_ours()
+        self.loose += len(self._no_place)
+        self._loose, self._no_place = [], []
+
+    def _among_ours(self) -> None:
+        """Places what is loose, and can be one entry only, where the sequence is surely ours: it has no stranger, and
+        many records that are found once in our logs. Records of several logs under one tag stand in any order, and
+        what stood between two records can be in another object."""
+        left, self._no_place = [*self._loose, *self._no_place], []
+        is_ours = not self.strangers and self._sure == LOOK_AHEAD and self.placed > len(left)
+        for copy in left:
+            self._put_or_drop(copy, self._entries.only_free(copy) if is_ours else NONE, NONE)
 
     def _one_for_one(self) -> None:
         """Places what is loose on free entries, in order: the first ones, or those that were read last."""
@@ -157,6 +171,8 @@ class Placement:
         self._last = (copy.index, entry)
         self._entries.take(entry)
         self.placed += 1
+        if self._sure < LOOK_AHEAD:
+            self._sure += self._entries.is_only_one(entry)
         self._place_at(copy, entry)
 
     def _between(self, copy: Copy, entry: int) -> None:
@@ -209,11 +225,14 @@ class Placement:
         self._previous = NONE
 
     def _put_or_drop(self, copy: Copy, entry: int, otherwise: int) -> int:
-        if entry == NONE:
+        if entry != NONE:
+            self._put(copy, entry)
+            return entry
+        if len(self._no_place) < MAX_PENDING:
+            self._no_place.append(copy)
+        else:
             self.loose += 1
-            return otherwise
-        self._put(copy, entry)
-        return entry
+        return otherwise
 
     def _in_company(self, pending: list[Copy]) -> list[Copy]:
         """Places records that are neighbours here and in the log, though each alone could be another; gives the rest.

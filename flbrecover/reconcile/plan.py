@@ -40,12 +40,21 @@ class Dates:
 
 
 @dataclass(frozen=True, slots=True)
+class SomeLines:
+    """Of a log record whose value is several lines (``log_key``), and so several records of the object: the numbers
+    (from 0) of those that are wanted."""
+
+    span: ByteRange
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """Records of one file. ``ranges`` cover exactly the wanted records (for ``.gz`` logs: of the uncompressed content).
 
     For logs: ``input_number`` names the tail input, ``log_name`` the path that its tag was made from, ``dates`` the
     estimated dates (empty where the lines carry their time), ``broken`` spans that were records of their own though
-    more lines of the same record follow.
+    more lines of the same record follow, ``partial`` records of which not all lines are wanted.
     """
 
     path: str
@@ -56,6 +65,7 @@ class Piece:
     log_name: str = ""
     dates: tuple[Dates, ...] = ()
     broken: tuple[ByteRange, ...] = ()
+    partial: tuple[SomeLines, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +235,11 @@ def _piece_body(piece: Piece) -> dict[str, Any]:
         "records": piece.records, "input_number": piece.input_number, "log_name": piece.log_name,
         "dates": [[d.records, d.from_ns, d.to_ns, d.first, d.total] for d in piece.dates],
     }  # fmt: skip
-    return {**body, "broken": [[r.start, r.end] for r in piece.broken]} if piece.broken else body
+    if piece.broken:
+        body["broken"] = [[r.start, r.end] for r in piece.broken]
+    if piece.partial:
+        body["partial"] = [[some.span.start, some.span.end, *some.numbers] for some in piece.partial]
+    return body
 
 
 def _plan(body: Mapping[str, Any]) -> Plan:
@@ -274,4 +288,8 @@ def _piece(p: Mapping[str, Any]) -> Piece:
         log_name=str(p["log_name"]),
         dates=tuple(Dates(*map(int, d)) for d in p["dates"]),
         broken=tuple(ByteRange(int(start), int(end)) for start, end in p.get("broken", ())),
+        partial=tuple(
+            SomeLines(ByteRange(int(start), int(end)), tuple(map(int, numbers)))
+            for start, end, *numbers in p.get("partial", ())
+        ),
     )

@@ -97,7 +97,7 @@ class Comparer:
     def _begin(self, samples: Samples, window: Window, problems: Sequence[Problem]) -> Comparison:
         return Comparison(
             self._survey, self._output, self._style, samples.of_others,
-            Ledger(time_resolution_ns=self._format.resolution_ns, new=self._scratch.column),
+            Ledger(moment=self._format.moment, new=self._scratch.column),
             window, self._scratch, LogEntries(self._scratch.column), self._reader.broken, problems=[*problems],
             tag_precisions=samples.precision,
         )  # fmt: skip
@@ -197,7 +197,7 @@ class Comparer:
                 date_key=self._format.date_name,
                 rendered=records,
                 unsure=unsure,
-                constants=_constants(tag, of_tag[tag]),
+                unsteady=_unsteady(tag, of_tag[tag]),
                 siblings=siblings,
                 record_format=self._format,
             )
@@ -262,21 +262,21 @@ class Comparer:
         return not found.ledger.open_entries(tags)
 
 
-def _constants(tag: str, peeks: Sequence[Peek]) -> frozenset[str]:
-    """The fields of a tag that only the configuration fills, and that need not be compared: it may have said something
-    else when older objects were written, or nothing.
+def _unsteady(tag: str, peeks: Sequence[Peek]) -> frozenset[str]:
+    """The fields of a tag that need not be compared: those that only the configuration fills, for it may have said
+    something else when older objects were written, or nothing; and the offset, which Fluent Bit can be wrong about.
 
     Where the log itself has such a field at times, it tells records from each other. And where the time of a line does
-    not, a constant (the name of a node) may be all that tells ours from those of a node that says the same.
+    not, one of these (the name of a node) may be all that tells ours from those of a node that says the same.
     """
     if not all(peek.fine for peek in peeks):
         return frozenset()
-    constants: set[str] = set()
+    unsteady: set[str] = set()
     own: set[str] = set()
     for peek in peeks:
-        constants |= peek.constants.get(tag, set())
+        unsteady |= peek.unsteady.get(tag, set())
         own |= peek.own.get(tag, set())
-    return frozenset(constants - own)
+    return frozenset(unsteady - own)
 
 
 def compare(

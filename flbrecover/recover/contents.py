@@ -10,7 +10,7 @@ from flbrecover.errors import EvidenceError, PlanError
 from flbrecover.evidence.buffer_records import BufferRecords
 from flbrecover.evidence.chunk_reader import blocks
 from flbrecover.evidence.source_logs import records_in
-from flbrecover.fluentbit.filters import FilterChain
+from flbrecover.fluentbit.filters import FilterChain, Outcome
 from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import RecordFormat, S3Output
@@ -110,6 +110,7 @@ class Contents:
         input_ = self._survey.input_of(log)
         dates = _dates(piece.dates)
         node, pipeline = self._survey.node, self._survey.pipeline
+        partial = {some.span: some.numbers for some in piece.partial}
         wanted = records_in(
             node, log, file, input_, pipeline, piece.ranges, plain_when_regex_fails=self._plain, broken=piece.broken
         )
@@ -117,14 +118,24 @@ class Contents:
             for outcome in self._chain.apply(record):
                 if outcome.tag != tag or outcome.fate == "dropped" or not matches(self._output.route, tag):
                     continue
+                if self._style.log_key is not None:
+                    yield from self._lines_of(outcome, record.span, partial.get(record.span), dates)
+                    continue
                 time_ns = outcome.time_ns if outcome.time_ns is not None else next(dates, None)
                 # A field that a filter may have renamed or changed is written as it came: it may be the very text.
                 rendered = self._format.render(outcome.fields, time_ns or 0)
                 if rendered is not None:
-                    yield Record(self._with(rendered, additions), record.span, time_ns, self._format.envelope)
+                    data = add(rendered, additions, self._format.date_name, self._format)
+                    yield Record(data, record.span, time_ns, self._format.envelope)
 
-    def _with(self, rendered: bytes, additions: Additions) -> bytes:
-        return rendered if self._style.log_key else add(rendered, additions, self._format.date_name, self._format)
+    def _lines_of(
+        self, outcome: Outcome, span: ByteRange, numbers: Sequence[int] | None, dates: Iterator[int]
+    ) -> Iterator[Record]:
+        """The lines that are the value of ``log_key``: those with these ``numbers``, or all. Each is a record."""
+        value = self._format.render(outcome.fields, outcome.time_ns or 0)
+        for number, line in enumerate(self._style.records_in(value) if value is not None else ()):
+            if numbers is None or number in numbers:
+                yield Record(line, span, outcome.time_ns if outcome.time_ns is not None else next(dates, None))
 
     def _source(self, piece: Piece) -> tuple[SourceLog, SourceFile]:
         log = self._logs.get((piece.input_number, piece.log_name))

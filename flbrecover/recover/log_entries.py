@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 from flbrecover.fluentbit.filters import Names
 from flbrecover.model import ByteRange, Problem, SourceFile, SourceLog
 from flbrecover.reconcile.columns import NewColumn, in_memory
+from flbrecover.reconcile.plan import SomeLines
 from flbrecover.recover.read_log import Doubt, LogFacts, Rows
 
 MOST_MIXED = 8  # records that are read at the same time: one of each stream
@@ -90,6 +92,23 @@ class LogEntries:
 
     def span(self, entry: int) -> ByteRange:
         return ByteRange(self.starts[entry], self.ends[entry])
+
+    def is_next_line(self, entry: int) -> bool:
+        """Is it a further line of the record whose line the entry before it is? To be asked within a run."""
+        return self.starts[entry] == self.starts[entry - 1] and self.ends[entry] == self.ends[entry - 1]
+
+    def records(self, entries: Iterable[int], run: range, tag_of: Callable[[int], str]) -> Iterator[SomeLines]:
+        """The records whose lines are these entries, all of one tag and of a run that has the entries ``run``: each
+        with the numbers of those lines, none where they are all that it has."""
+        for (start, end), some in groupby(entries, key=lambda e: (self.starts[e], self.ends[e])):
+            wanted = list(some)
+            first, last, tag = wanted[0], wanted[-1], tag_of(wanted[0])
+            while first > run.start and self.is_next_line(first) and tag_of(first - 1) == tag:
+                first -= 1
+            while last + 1 < run.stop and self.is_next_line(last + 1) and tag_of(last + 1) == tag:
+                last += 1
+            whole = last - first + 1 == len(wanted)
+            yield SomeLines(ByteRange(start, end), () if whole else tuple(entry - first for entry in wanted))
 
     def __len__(self) -> int:
         return len(self.starts)

@@ -15,7 +15,7 @@ from flbrecover.fluentbit.json_members import Members
 from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import S3Output, TailInput
 from flbrecover.fluentbit.record_json import RecordStyle
-from flbrecover.fluentbit.values import SourceRecord, constant_names
+from flbrecover.fluentbit.values import SourceRecord, unsteady_names
 from flbrecover.model import SECOND_NS, ByteRange, Problem, SourceFile, SourceLog
 from flbrecover.recover.broken import Broken
 from flbrecover.recover.survey import Survey
@@ -28,9 +28,9 @@ MOST_TAGS = 4096  # whose routes are remembered
 class Peek:
     """The first records of a log as an output would render them, by tag, and the earliest time of their lines.
 
-    ``timed``: lines carry their time; ``fine``: with parts of a second; ``parsed``: a parser takes them. ``constants``
-    are, by tag, the fields whose value the configuration gives, ``own`` those that have another value in one of these
-    records at least.
+    ``timed``: lines carry their time; ``fine``: with parts of a second; ``parsed``: a parser takes them. ``unsteady``
+    are, by tag, the fields whose value the configuration gives, or is an offset, ``own`` those that have another value
+    in one of these records at least.
     """
 
     log: SourceLog
@@ -40,7 +40,7 @@ class Peek:
     parsed: bool
     first_ns: int | None
     fine: bool = False
-    constants: Mapping[str, set[str]] = field(default_factory=dict)
+    unsteady: Mapping[str, set[str]] = field(default_factory=dict)
     own: Mapping[str, set[str]] = field(default_factory=dict)
 
 
@@ -111,7 +111,7 @@ class LogReader:
         """
         rendered: dict[str, list[bytes]] = {}
         unsure: set[str] = set()
-        constants: dict[str, set[str]] = {}
+        unsteady: dict[str, set[str]] = {}
         own: dict[str, set[str]] = {}
         first: int | None = None
         parsed = fine = False
@@ -127,8 +127,8 @@ class LogReader:
                 if len(of_tag) < SAMPLE:
                     of_tag.append(data)
                 unsure |= self._names(outcome.unsure)
-                fixed = constant_names(outcome.fields)
-                constants.setdefault(outcome.tag, set()).update(self._names(fixed))
+                fixed = unsteady_names(outcome.fields)
+                unsteady.setdefault(outcome.tag, set()).update(self._names(fixed))
                 own.setdefault(outcome.tag, set()).update(self._names({n for n, _ in outcome.fields} - fixed))
                 fine = fine or bool((outcome.time_ns or 0) % SECOND_NS)
                 if outcome.time_ns is not None and (first is None or outcome.time_ns < first):
@@ -136,7 +136,7 @@ class LogReader:
             if not retags and any(len(of_tag) >= SAMPLE for of_tag in rendered.values()):
                 break
         timed = first is not None and not self._guesses_year(tail)
-        return Peek(log, rendered, frozenset(unsure), timed, parsed, first, timed and fine, constants, own)
+        return Peek(log, rendered, frozenset(unsure), timed, parsed, first, timed and fine, unsteady, own)
 
     def _names(self, names: Iterable[bytes]) -> set[str]:
         """As members of a rendered record are called."""
@@ -150,8 +150,8 @@ class LogReader:
         return any(f and not re.search(r"%[YyGsFDcC+]", f) for f in formats)
 
     def lines(self, data: bytes) -> list[bytes]:
-        """With ``log_key`` a value of several lines is several records for whoever reads the object."""
-        return data.split(b"\n") if self._style.log_key is not None else [data]
+        """The records of the object that a rendered one is."""
+        return self._style.records_in(data)
 
     def members(self, data: bytes) -> Members | None:
         """The names and raw values of a record that was rendered."""

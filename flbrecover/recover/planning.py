@@ -224,9 +224,9 @@ class Planner:
     def _add_tag(self, tag: str, runs: list[tuple[LogRun, list[range]]], after: tuple[str, ...]) -> None:
         """Rebuilt objects of one tag: cut where Fluent Bit would have cut, by size and by upload_timeout."""
         output = self._comparison.output
-        times, sizes = self._times, self._comparison.logs.sizes
+        times, logs = self._times, self._comparison.logs
         timeout_ns = output.upload_timeout_s * SECOND_NS
-        names = self._comparison.logs.additions.get(tag)
+        names = logs.additions.get(tag)
         additions = self._comparison.siblings_of(tag).additions(None if names is None else names.__contains__)
         group: list[tuple[LogRun, list[range]]] = []
         size, first = 0, 0
@@ -237,12 +237,14 @@ class Planner:
                     time_ns = times.of(run, entry)
                     if not group and entry == start:
                         first = time_ns
+                    elif entry > start and logs.is_next_line(entry):
+                        pass  # no record is cut in two
                     elif size >= output.total_file_size or time_ns - first >= timeout_ns:
                         if entry > start:
                             _append(group, run, range(start, entry))
                         self._put_rebuilt(tag, group, times, additions, after)
                         group, size, first, start = [], 0, time_ns, entry
-                    size += sizes[entry] + 1
+                    size += logs.sizes[entry] + 1
                 _append(group, run, range(start, entries.stop))
                 self._comparison.breathe()
         if group:
@@ -258,9 +260,10 @@ class Planner:
     ) -> None:
         pieces = []
         states = {self._states[entries.start] for _, ranges in group for entries in ranges}
+        logs, runs = self._comparison.logs, self._comparison.ledger.runs
         for run, ranges in group:
-            logs = self._comparison.logs
-            spans = join_ranges(((logs.starts[e], logs.ends[e]) for entries in ranges for e in entries), between=0)
+            records = list(logs.records(chain.from_iterable(ranges), runs.entries(run.run), runs.tag_of))
+            spans = join_ranges(((record.span.start, record.span.end) for record in records), between=0)
             pieces.append(
                 Piece(
                     run.file.path,
@@ -269,8 +272,9 @@ class Planner:
                     sum(map(len, ranges)),
                     run.log.input_number,
                     run.log.name,
-                    tuple(times.dates(run, (e for entries in ranges for e in entries))),
+                    tuple(times.dates(run, chain.from_iterable(ranges))),
                     self._comparison.broken.near(run.log, run.file, spans),
+                    tuple(record for record in records if record.numbers),
                 )
             )
         reasons = {

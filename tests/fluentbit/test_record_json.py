@@ -15,7 +15,7 @@ from flbrecover.fluentbit.engine_chunk import Event, EventDecoder
 from flbrecover.fluentbit.json_whole import is_object
 from flbrecover.fluentbit.pipeline import JsonDateFormat, S3Output, Service
 from flbrecover.fluentbit.record_json import RecordStyle, render, render_apart, value_text
-from flbrecover.fluentbit.record_time import time_of
+from flbrecover.fluentbit.record_time import moment, time_of
 from flbrecover.fluentbit.values import Ext, Fields, JsonKey, Value
 
 VECTORS = Path(__file__).parents[2] / "fixtures" / "rendering" / "values.jsonl"
@@ -113,6 +113,18 @@ def test_times_read_back(time_ns: int, kind: tuple[JsonDateFormat, int], key: st
     assert found is not None
     assert abs(found - time_ns) < step
     assert date_format == "double" or found == time_ns // step * step
+    assert moment(found, date_format) == moment(time_ns, date_format)
+
+
+@given(
+    first=st.integers(0, 4_000_000_000 * NS),
+    apart=st.one_of(st.integers(0, 2000), st.integers(0, 2 * NS)),
+    kind=st.sampled_from(FORMATS),
+)
+def test_a_moment_is_what_is_written_alike(first: int, apart: int, kind: tuple[JsonDateFormat, int]) -> None:
+    style = RecordStyle(json_date_format=kind[0])
+    alike = render(LOG, first, style) == render(LOG, first + apart, style)
+    assert (moment(first, kind[0]) == moment(first + apart, kind[0])) == alike
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,35 @@ def test_a_heartbeat_among_strangers_is_a_stranger() -> None:
     assert len(list(ledger.missing())) == 4
 
 
+OURS = [f"line {n} of ours" for n in range(40)]
+
+
+def test_a_line_of_ours_that_stands_alone_is_found_in_an_object_of_ours() -> None:
+    """What stood between them went into another object, or is of another log of the same tag."""
+    ledger = a_log(OURS)
+    assert place(ledger, [*OURS[:20], OURS[30], *OURS[20:25], OURS[35]], precise=False) == [
+        *range(20), 30, *range(20, 25), 35,
+    ]  # fmt: skip
+
+
+def test_where_one_line_is_of_others_a_line_that_stands_alone_proves_nothing() -> None:
+    ledger = a_log(OURS)
+    assert place(ledger, [*OURS[:20], "theirs", OURS[30]], precise=False) == [*range(20), NONE, NONE]
+
+
+def test_where_few_lines_are_surely_ours_a_line_that_stands_alone_proves_nothing() -> None:
+    ledger = a_log(OURS)
+    assert place(ledger, [*OURS[:15], OURS[30]], precise=False) == [*range(15), NONE]
+    beats = a_log([*(["tick", "tock"] * 20), "started"])  # other nodes have such an object, too
+    assert place(beats, [*(["tick", "tock"] * 10), "more", "started"], precise=False)[-1] == NONE
+    assert place(beats, ["started", *(["tock", "tick"] * 10)], precise=False)[0] == NONE
+
+
+def test_a_line_that_comes_twice_in_our_logs_is_no_line_that_stands_alone() -> None:
+    ledger = a_log([*OURS, "beat", "between", "beat"])
+    assert place(ledger, ["beat", *OURS[:20]], precise=False) == [NONE, *range(20)]
+
+
 def test_an_object_of_nothing_but_heartbeats_counts_one_for_one() -> None:
     ledger = a_log(["beat"] * 5)
     assert sorted(place(ledger, ["beat", "beat"], precise=False)) == [0, 1]
@@ -114,7 +143,7 @@ def test_a_repeated_line_among_thousands_is_placed_by_the_line_after_it() -> Non
 
 
 def test_among_thousands_of_timed_lines_the_time_decides() -> None:
-    ledger = Ledger(time_resolution_ns=SECOND)
+    ledger = Ledger(moment=lambda time_ns: time_ns // SECOND)
     run = ledger.runs.begin(Run("app.log", timed=True))
     for at in range(5000):
         ledger.add(run, "app", digest_of(b"beat"), at * SECOND)
@@ -130,7 +159,7 @@ def test_a_copy_older_than_its_file_is_another_line() -> None:
 
 
 def test_timed_lines_are_told_apart_by_their_time() -> None:
-    ledger = Ledger(time_resolution_ns=SECOND)
+    ledger = Ledger(moment=lambda time_ns: time_ns // SECOND)
     run = ledger.runs.begin(Run("app.log", timed=True))
     for at in (1, 2, 3):
         ledger.add(run, "app", digest_of(b"beat"), at * SECOND + 5)

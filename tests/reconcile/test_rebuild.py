@@ -100,7 +100,7 @@ def test_constants_are_not_compared() -> None:
         rendered=[made],
         unsure=frozenset(),
         siblings=[made],
-        constants=frozenset({"version"}),
+        unsteady=frozenset({"version"}),
     )
     assert rule.names == {"log"}
     for copy in (b'{"date":"1","log":"a text","version":"1"}', b'{"date":"1","log":"a text"}'):
@@ -117,7 +117,7 @@ def test_a_constant_is_no_text_to_compare_by(unsure: frozenset[str]) -> None:
         rendered=[made],
         unsure=unsure,
         siblings=[b'{"date":"1","message":"another text","about":"x"}'],
-        constants=frozenset({"about"}),
+        unsteady=frozenset({"about"}),
     )
     assert rule.by_text
     key = rule.of_rendered(made, json_members.members(made))
@@ -128,7 +128,7 @@ def test_a_constant_is_no_text_to_compare_by(unsure: frozenset[str]) -> None:
 def test_records_of_constants_alone_are_compared_by_them() -> None:
     made = b'{"date":"1","about":"a text of the configuration"}'
     constants = frozenset({"about"})
-    rule = rule_for(plain=False, date_key="date", rendered=[made], unsure=frozenset(), siblings=[], constants=constants)
+    rule = rule_for(plain=False, date_key="date", rendered=[made], unsure=frozenset(), siblings=[], unsteady=constants)
     assert rule.names == {"about"}
 
 
