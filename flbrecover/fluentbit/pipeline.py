@@ -118,6 +118,7 @@ class TailInput:
     paths: tuple[str, ...]
     exclude_paths: tuple[str, ...] = ()
     db: str | None = None
+    compare_filename: bool = False
     read_from_head: bool = False
     parser: str | None = None
     multiline_parsers: tuple[str, ...] = ()

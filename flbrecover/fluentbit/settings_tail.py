@@ -73,6 +73,7 @@ def tail_input(section: Section, number: int) -> TailInput:
         paths=paths,
         exclude_paths=s.words("exclude_path"),
         db=s.text("db"),
+        compare_filename=s.flag("db.compare_filename", False),
         read_from_head=s.flag("read_from_head", False),
         parser=None if multiline else s.text("parser"),
         multiline_parsers=s.words("multiline.parser"),

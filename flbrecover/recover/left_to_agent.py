@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from flbrecover.evidence.log_names import is_followed
 from flbrecover.evidence.node import Node
@@ -11,10 +12,11 @@ from flbrecover.fluentbit.pipeline import TailInput
 from flbrecover.model import SECOND_NS, SourceFile
 from flbrecover.reconcile.states import EntryState
 from flbrecover.recover.comparison import Comparison
+from flbrecover.recover.states import States
 from flbrecover.recover.survey import may_retire
 
 UNREAD = "unread: Fluent Bit goes on reading there when it comes back"
-NO_ROW = "lost: Fluent Bit has no row for the file and reads all of it when it comes back"
+NO_ROW = "lost: Fluent Bit has no row that fits the file and reads all of it when it comes back"
 
 
 class LeftToAgent:
@@ -38,7 +40,7 @@ class LeftToAgent:
             return self._of_buffer(entry)
         if state == "unread" and self._is_read(entry):
             return UNREAD
-        if state == "lost" and not self._has_row(entry) and self._is_read(entry):
+        if state == "lost" and begins_anew(*self._file(entry)) and self._is_read(entry):
             return NO_ROW
         return None
 
@@ -52,34 +54,56 @@ class LeftToAgent:
             return "buffered: Fluent Bit delivers the chunks of its storage.path when it starts"
         return "buffered: Fluent Bit sends the files of its dated folders when it starts"
 
-    def _has_row(self, entry: int) -> bool:
-        """Where its file has one, a lost record is below the offset: Fluent Bit does not read it again."""
-        return self._comparison.logs.run_of(self._comparison.ledger.runs.of(entry)).file.position is not None
+    def _file(self, entry: int) -> tuple[TailInput, SourceFile]:
+        log_run = self._comparison.logs.run_of(self._comparison.ledger.runs.of(entry))
+        return self._comparison.survey.input_of(log_run.log), log_run.file
 
     def _is_read(self, entry: int) -> bool:
         run = self._comparison.ledger.runs.of(entry)
         if run not in self._read:
-            log_run, survey = self._comparison.logs.run_of(run), self._comparison.survey
-            tail = survey.input_of(log_run.log)
-            self._read[run] = will_be_read(survey.node, tail, log_run.file, self._now_ns)
+            self._read[run] = will_be_read(self._comparison.survey.node, *self._file(entry), self._now_ns)
         return self._read[run]
+
+
+def read_again(comparison: Comparison, states: States, now_ns: int) -> Iterator[tuple[str, int]]:
+    """(path, records) of the files that Fluent Bit reads from their beginning when it comes back, with how many of
+    their records S3 has by then: it stores those a second time."""
+    survey = comparison.survey
+    for run in comparison.logs.runs:
+        tail = survey.input_of(run.log)
+        if begins_anew(tail, run.file) and will_be_read(survey.node, tail, run.file, now_ns):
+            counted = states.totals(comparison.ledger.runs.entries(run.run))
+            if records := counted["stored"] + counted["buffered"] + counted["pending"]:
+                yield run.file.path, records
+
+
+def begins_anew(tail: TailInput, file: SourceFile) -> bool:
+    """Does Fluent Bit take no row for that of the file? It goes by the inode; the offset has to lie in the file, and
+    the marker, if there is one, to match (``set_file_position`` in plugins/in_tail/tail_file.c); and with
+    ``db.compare_filename`` the last part of the row's name has to be that of the *real* file: that of one that was
+    found by a symlink is another (``flb_tail_target_file_name_cmp`` in plugins/in_tail/tail_file.h; seen)."""
+    position, facts = file.position, file.facts
+    if position is None or position.marker == "mismatch":
+        return True
+    row = position.row
+    if row.inode != facts.inode or row.offset > facts.size:
+        return True
+    return tail.compare_filename and PurePosixPath(row.name).name != PurePosixPath(facts.real_path).name
 
 
 def will_be_read(node: Node, tail: TailInput, file: SourceFile, now_ns: int) -> bool:
     """Does the input's scan find the file, and does Fluent Bit start where it stopped?
 
     A file is found by the input's ``Path`` alone, a compressed one if its name says so, unless it is too old for
-    ``Ignore_Older``, row or not. One with a row goes on at its offset; one without a row, or whose offset marker does
-    not match, is read from its beginning only with ``read_from_head``.
+    ``Ignore_Older``, row or not. One with a row goes on at its offset; one that :func:`begins_anew`, or whose offset
+    is 0, is read from its beginning only with ``read_from_head``, else from its end.
     """
     if tail.ignore_older_s and now_ns - file.facts.mtime_ns > tail.ignore_older_s * SECOND_NS:
         return False
     if not any(node.resolve(name) == file.facts.real_path for name in _found(node, tail, compressed=file.compressed)):
         return False
-    position = file.position
-    if position is None or position.marker == "mismatch" or position.row.inode != file.facts.inode:
-        return tail.read_from_head
-    return True
+    at_its_offset = not begins_anew(tail, file) and file.position is not None and file.position.row.offset > 0
+    return at_its_offset or tail.read_from_head
 
 
 def _found(node: Node, tail: TailInput, *, compressed: bool) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from flbrecover.reconcile.holders import Holder
 from flbrecover.reconcile.plan import CompleteUpload, Plan, PutRecords
 from flbrecover.reconcile.states import Stretch, Totals, stretches
 from flbrecover.recover.analysis import Analysis, OutputAnalysis
+from flbrecover.recover.left_to_agent import read_again
 from flbrecover.recover.states import CODES
 from flbrecover.report import text
 from flbrecover.report.coverage import Held, coverage_json, held_by_objects
@@ -182,6 +184,13 @@ def notes(analysis: Analysis, plans: Sequence[Plan]) -> list[str]:
                 "objects of lines that this node wrote again and again, and another may have; see --ambiguous"
             )
     unsure = {tag: names for o in analysis.outputs for tag, names in o.comparison.logs.unsure.items()}
+    for output in analysis.outputs if any(plan.agent == "returning" for plan in plans) else ():
+        for path, records in read_again(output.comparison, output.states, time.time_ns()):
+            said.append(
+                f"{path}: Fluent Bit has no row that fits this file and reads all of it again when it comes back; "
+                f"{text.count(records, 'record')} that S3 has by then {are(records)} stored twice. With Read_from_Head "
+                "off it does not (then --agent gone is the answer)"
+            )
     for plan in plans:
         which = f"--agent {plan.agent}, " if len(plans) > 1 else ""
         said += [f"{which}{note}" for note in plan_notes(plan, unsure)]

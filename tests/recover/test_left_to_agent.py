@@ -14,12 +14,13 @@ from subprocess import PIPE, Popen
 import pytest
 from cases import config, load, unpack
 from command import Ended, flbrecover
+from evidence.tail_support import make_db
 from made_node import LOG, MadeNode
 from servers import Server
 
 DATED = "buffered: Fluent Bit sends the files of its dated folders when it starts"
 UNREAD = "unread: Fluent Bit goes on reading there when it comes back"
-NO_ROW = "lost: Fluent Bit has no row for the file and reads all of it when it comes back"
+NO_ROW = "lost: Fluent Bit has no row that fits the file and reads all of it when it comes back"
 CHUNKS = "buffered: Fluent Bit delivers the chunks of its storage.path when it starts"
 UPLOAD = "pending: Fluent Bit completes its recorded uploads when it starts"
 IN_MEMORY = "lost: Fluent Bit is running and may hold them in memory; look again once it has stopped"
@@ -188,3 +189,56 @@ def test_a_compressed_file(path: str, left: dict[str, int], recovered: int, tmp_
     node.config.write_text(node.config.read_text().replace(f"Path {LOG}", f"Path {path}"))
     node.write_db(*([(LOG, 0)] if recovered else []))
     assert left_by(node) == (left, recovered)
+
+
+def linked(tmp_path: Path, moto: Server, name: str, *tail: str) -> MadeNode:
+    """The log is followed by a symlink, as the kubelet makes them; half of it was read and is stored."""
+    node = made(tmp_path, moto, name)
+    log = node.root / LOG[1:]
+    real = log.parent / "pods/app/0.log"
+    real.parent.mkdir(parents=True)
+    log.rename(real)
+    log.symlink_to("/var/log/pods/app/0.log")
+    half = sum(map(len, real.read_bytes().splitlines(keepends=True)[:25]))
+    make_db(
+        node.root / "var/lib/tail.db", [(1, LOG, half, real.stat().st_ino, node.start_ns // 10**9, 0)], markers=False
+    )
+    node.tail("DB /var/lib/tail.db", *tail)
+    node.put("AAAA", [node.record(n, f"line {n}") for n in range(20)], moto.client)
+    return node
+
+
+def test_rows_are_dropped_where_their_names_are_compared_with_those_behind_links(tmp_path: Path, moto: Server) -> None:
+    """Seen: the rows of all files were deleted at the start, and all of them read again."""
+    node = linked(tmp_path, moto, "names-compared", "DB.compare_filename On")
+    assert left_by(node) == ({NO_ROW: 5, UNREAD: 25}, 0)
+    (said,) = node.run("diff", "--agent", "returning", "--json").of_type("note")
+    assert said["text"].startswith(
+        "/var/log/app.log: Fluent Bit has no row that fits this file and reads all of it again"
+    )
+    assert "20 records that S3 has by then are stored twice" in said["text"]
+    assert node.run("diff", "--agent", "gone", "--json").of_type("note") == []
+    node.config.write_text(node.config.read_text().replace("Read_from_Head On", "Read_from_Head Off"))
+    assert left_by(node) == ({}, 30)
+
+
+def test_rows_count_where_only_inodes_are_compared(tmp_path: Path, moto: Server) -> None:
+    node = linked(tmp_path, moto, "inodes-compared")
+    assert left_by(node) == ({UNREAD: 25}, 5)
+    assert node.run("diff", "--agent", "returning", "--json").of_type("note") == []
+
+
+def test_an_offset_of_0_is_the_end_without_read_from_head(tmp_path: Path, moto: Server) -> None:
+    node = made(tmp_path, moto, "offset-0")
+    node.write_db((LOG, 0))
+    assert left_by(node) == ({UNREAD: 50}, 0)
+    node.config.write_text(node.config.read_text().replace("Read_from_Head On", "Read_from_Head Off"))
+    assert left_by(node) == ({}, 50)
+
+
+def test_an_offset_behind_the_end_is_none(tmp_path: Path, moto: Server) -> None:
+    """The file was truncated while Fluent Bit was down: it is read from its beginning."""
+    node = made(tmp_path, moto, "offset-behind")
+    node.write_db((LOG, 10**6))
+    left, recovered = left_by(node)
+    assert (sum(left.values()), recovered) == (50, 0)

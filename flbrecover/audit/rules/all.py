@@ -51,6 +51,9 @@ RULES = (
     Rule("FLB023", "upload-timeout", "Records are long on the node only", sending.upload_timeout),
     Rule("FLB024", "upload-memory", "An upload needs more memory than there is", sending.memory),
     Rule("FLB025", "losing-version", "A version that is known to lose", sending.known_faults),
+    Rule(
+        "FLB026", "names-compared", "The rows of followed symlinks are dropped at every start", position.compared_names
+    ),
 )
 REFUSED = RULES[0]
 

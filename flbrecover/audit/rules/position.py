@@ -1,4 +1,4 @@
-"""How far Fluent Bit has read: FLB001 to FLB004. See docs/audit.md."""
+"""How far Fluent Bit has read: FLB001 to FLB004, FLB026. See docs/audit.md."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from flbrecover.audit.agents import Agent, Setup, name_of
 from flbrecover.audit.findings import Finding, Outcome, Passed
+from flbrecover.audit.places import below
 from flbrecover.audit.rules import lying
 from flbrecover.audit.versions import shown
 from flbrecover.fluentbit import units
@@ -96,3 +97,26 @@ def from_head(agent: Agent, _setup: Setup) -> Iterator[Outcome]:
                 "Read_from_Head on in this [INPUT]",
                 agent.at(tail.section, "read_from_head", "path"),
             )
+
+
+def compared_names(agent: Agent, _setup: Setup) -> Iterator[Outcome]:
+    """FLB026: with ``db.compare_filename`` a row is the file's only if the last parts of its name and of the *real*
+    path are equal (flb_tail_target_file_name_cmp, plugins/in_tail/tail_file.h); a link of the kubelet has another."""
+    for tail in agent.pipeline.inputs:
+        linked = any(below(path, "/var/log/containers") for path in tail.paths)
+        if not tail.compare_filename or not linked:
+            yield Passed(f"tail input {name_of(tail)} finds the rows of its files again")
+            continue
+        after = (
+            "all of them are read from their beginning again and stored twice."
+            if tail.read_from_head
+            else "reading goes on at the end of each: what was written while it was down is never read."
+        )
+        yield Finding(
+            "error",
+            f"tail input {name_of(tail)} has DB.compare_filename on, and follows symlinks",
+            "Rows have the names of the links, and are compared with those of the files behind them (0.log): at every "
+            f"start Fluent Bit deletes the rows of all files, and {after}",
+            "DB.compare_filename off in this [INPUT]; from Fluent Bit 5.0.3 the offset marker tells reused inodes",
+            agent.at(tail.section, "db.compare_filename"),
+        )
