@@ -12,6 +12,8 @@ from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.precision import Precision
 
 LOOK_AT = 100  # places that are tried for one record
+FEW = 16  # entries that are looked up again for each record that they can be
+MOST_REPEATED = 256  # digests of which the entries are kept
 
 
 class EntrySearch:
@@ -27,13 +29,26 @@ class EntrySearch:
         precision: Precision,
         latest: bool,
     ) -> None:
-        self.tags = tags
+        self._tags = tags
         self.is_taken = is_taken
         self._ledger = ledger
         self._precision = precision
         self._latest = latest
+        # What :meth:`_exact` and :meth:`_lists` found of digests that many entries have.
+        self._repeated: dict[bytes, Sequence[int]] = {}
+        self._repeated_lists: dict[bytes, list[tuple[bool, Sequence[int]]]] = {}
         # A bit for each entry that a buffer file's records took: that alone does not make it taken.
         self._own = bytearray(len(ledger) // 8 + 1 if latest else 0)
+
+    @property
+    def tags(self) -> Container[str] | None:
+        return self._tags
+
+    @tags.setter
+    def tags(self, tags: Container[str]) -> None:
+        self._tags = tags
+        self._repeated.clear()
+        self._repeated_lists.clear()
 
     def take(self, entry: int) -> None:
         """A record of the sequence is on this entry."""
@@ -133,8 +148,14 @@ class EntrySearch:
 
     def _exact(self, copy: Copy) -> Sequence[int]:
         """Entries that are held with the very bytes of the record."""
+        if (known := self._repeated.get(copy.digest)) is not None:
+            return known
         found = self._ledger.of_digest(copy.digest, copy.only)
-        return found if self.tags is None else [e for e in found if self._is_of_tags(e)]
+        if self.tags is not None:
+            found = [e for e in found if self._is_of_tags(e)]
+        if len(found) > FEW and len(self._repeated) < MOST_REPEATED:
+            self._repeated[copy.digest] = found
+        return found
 
     def _by_key(self, copy: Copy) -> list[int]:
         """Entries that the record can be by its fields and time; not all, where there are very many."""
@@ -155,10 +176,20 @@ class EntrySearch:
         return not self._ledger.runs[self._ledger.runs.of(entry)].timed
 
     def _lists(self, copy: Copy) -> list[tuple[bool, Sequence[int]]]:
+        """Sorted entries that a record can be, and whether its bytes are known to be theirs."""
+        known = self._repeated_lists.get(copy.digest)
+        if known is None:
+            known = self._lists_of(copy)
+            if copy.digest in self._repeated:
+                self._repeated_lists[copy.digest] = known
+        return known
+
+    def _lists_of(self, copy: Copy) -> list[tuple[bool, Sequence[int]]]:
         exact = self._exact(copy)
         if exact and self._precision.tells(copy.time_ns):
             return [(True, sorted(exact))]
         if exact:  # the same line may be anywhere in the logs as well
-            exact = sorted(e for e in exact if not copy.keys or e >= self._ledger.indexed)
+            exact = sorted(exact)
+            exact = exact[bisect_left(exact, self._ledger.indexed) :] if copy.keys else exact
             return [*((False, self._ledger.of_key(key)) for key in copy.keys), (True, exact)]
         return [(False, self._ledger.of_key(key)) for key in copy.keys]

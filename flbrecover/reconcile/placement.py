@@ -8,7 +8,7 @@ stranger (the same text from another time, or from another node), and is not tak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable, Sequence
 
 from flbrecover.reconcile.breaks import At, Gap
 from flbrecover.reconcile.columns import NONE
@@ -157,13 +157,31 @@ class Placement:
     def _one_for_one(self) -> None:
         """Places what is loose on free entries, in order: the first ones, or those that were read last."""
         if self._latest:
-            end = len(self._ledger)
-            for copy in reversed(self._loose):
-                found = self._entries.last_free(copy, 0, end)
-                end = self._put_or_drop(copy, found, end)
+            self._put_backwards(self._loose, 0, len(self._ledger))
             return
+        after: dict[bytes, int] = {}  # by digest: up to there nothing is free for it
         for copy in self._loose:
-            self._put_or_drop(copy, self._entries.first_free(copy, NONE, len(self._ledger)), NONE)
+            found = self._entries.first_free(copy, after.get(copy.digest, NONE), len(self._ledger))
+            after[copy.digest] = self._put_or_drop(copy, found, len(self._ledger))
+
+    def _put_forwards(self, copies: Iterable[Copy], after: int, end: int) -> None:
+        """Places each on the first free entry behind that of the one before it, up to ``end``."""
+        nowhere: set[bytes] = set()  # digests for which there is none: none becomes free
+        for copy in copies:
+            found = NONE if copy.digest in nowhere else self._entries.first_free(copy, after, end)
+            if found == NONE:
+                nowhere.add(copy.digest)
+            after = self._put_or_drop(copy, found, after)
+
+    def _put_backwards(self, copies: Sequence[Copy], start: int, end: int) -> None:
+        """Places each, from the last one on, on the last free entry before that of the one behind it, down to
+        ``start``."""
+        nowhere: set[bytes] = set()
+        for copy in reversed(copies):
+            found = NONE if copy.digest in nowhere else self._entries.last_free(copy, start, end)
+            if found == NONE:
+                nowhere.add(copy.digest)
+            end = self._put_or_drop(copy, found, end)
 
     def _put(self, copy: Copy, entry: int) -> None:
         self._between(copy, entry)
@@ -209,14 +227,9 @@ class Placement:
             limit -= 1
             self._put(pending.pop(), limit)
         if before != NONE:
-            end = limit if limit != NONE else self._ledger.runs.chain(before).stop
-            for copy in pending:
-                found = self._entries.first_free(copy, before, end)
-                before = self._put_or_drop(copy, found, before)
+            self._put_forwards(pending, before, limit if limit != NONE else self._ledger.runs.chain(before).stop)
         elif anchor != NONE:
-            for copy in reversed(pending):
-                found = self._entries.last_free(copy, self._ledger.runs.chain(anchor).start, limit)
-                limit = self._put_or_drop(copy, found, limit)
+            self._put_backwards(pending, self._ledger.runs.chain(anchor).start, limit)
         else:
             self._loose.extend(self._in_company(pending))
             if len(self._loose) > MAX_PENDING:
@@ -271,6 +284,8 @@ class Placement:
 
     def _best_start(self, ahead: list[Copy]) -> int:
         """The entry of ``ahead[0]`` from which most of the following records fit, at least two different ones."""
+        if len({copy.keys or copy.digest for copy in ahead}) < 2:
+            return NONE
         best, best_length = NONE, 1
         best_free = 0
         for start in self._entries.starts(ahead[0]):
