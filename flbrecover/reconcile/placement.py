@@ -77,6 +77,12 @@ class Placement:
     def feed(self, copy: Copy, said: int = NONE) -> None:
         """The next record of the sequence; ``said`` is the entry that it is the record of, as somebody knows who has
         more than its neighbours to go by."""
+        if self.ours:
+            if said != NONE and self._entries.may_be(copy, said) and self._entries.is_free(copy, said):
+                self._put(copy, said)
+            else:
+                self._leave(copy)
+            return
         if said != NONE and self._entries.may_be(copy, said):
             self._settle(said)
             self._put(copy, said)
@@ -99,6 +105,13 @@ class Placement:
             self.strangers += 1
             if len(self._strange) < MAX_PENDING:
                 self._strange[copy.index] = copy
+
+    def _leave(self, copy: Copy) -> None:
+        """A record of ours of which nothing tells the entry."""
+        self._loose.append(copy)
+        if len(self._loose) >= MAX_PENDING:
+            left, self._loose = self._loose, []
+            self._one_for_one(left)
 
     @property
     def previous(self) -> int:
@@ -138,29 +151,29 @@ class Placement:
         self._previous = NONE
         if ambiguous and not self.ours:
             self.ambiguous = len(self._loose)
-        if self.ours or (ambiguous and self._take_ambiguous):
-            self._one_for_one()
-        else:
-            self._among_ours()
-        self.loose += len(self._no_place)
+        left = sorted([*self._loose, *self._no_place], key=lambda copy: copy.index)
         self._loose, self._no_place = [], []
+        if self.ours or (ambiguous and self._take_ambiguous):
+            self._one_for_one(left)
+        else:
+            self._among_ours(left)
+        self.loose += len(self._no_place)
 
-    def _among_ours(self) -> None:
+    def _among_ours(self, left: Sequence[Copy]) -> None:
         """Places what is loose, and can be one entry only, where the sequence is surely ours: it has no stranger, and
         many records that are found once in our logs. Records of several logs under one tag stand in any order, and
         what stood between two records can be in another object."""
-        left, self._no_place = [*self._loose, *self._no_place], []
         is_ours = not self.strangers and self._sure == LOOK_AHEAD and self.placed > len(left)
         for copy in left:
             self._put_or_drop(copy, self._entries.only_free(copy) if is_ours else NONE, NONE)
 
-    def _one_for_one(self) -> None:
-        """Places what is loose on free entries, in order: the first ones, or those that were read last."""
+    def _one_for_one(self, left: Sequence[Copy]) -> None:
+        """Places what is left on free entries, in order: the first ones, or those that were read last."""
         if self._latest:
-            self._put_backwards(self._loose, 0, len(self._ledger))
+            self._put_backwards(left, 0, len(self._ledger))
             return
         after: dict[bytes, int] = {}  # by digest: up to there nothing is free for it
-        for copy in self._loose:
+        for copy in left:
             found = self._entries.first_free(copy, after.get(copy.digest, NONE), len(self._ledger))
             after[copy.digest] = self._put_or_drop(copy, found, len(self._ledger))
 

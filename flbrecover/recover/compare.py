@@ -251,7 +251,7 @@ class Comparer:
                 found.not_read += 1
             elif not done:
                 postponed.append(number)
-        for number in postponed:
+        for number in sorted(postponed, key=placer.ours.__contains__):  # ours come last
             if not self._is_settled(found, found.candidates[number].tags):
                 placer.add(number, last=True)
 

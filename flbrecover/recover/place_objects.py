@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-from flbrecover.fluentbit.formats import format_of
+from flbrecover.fluentbit.formats import MICROSECOND_NS, format_of
 from flbrecover.model import ByteRange, Record
 from flbrecover.reconcile.breaks import Gap
 from flbrecover.reconcile.columns import NONE
@@ -14,7 +14,7 @@ from flbrecover.reconcile.segments import Follow, Segment, Strangers
 from flbrecover.recover.comparison import ESTIMATED, SOURCE, TAG, Comparison, ascii_path
 from flbrecover.recover.gone import SourceBytes
 from flbrecover.recover.object_records import ObjectRecords
-from flbrecover.recover.origin import ORIGIN, OriginEntries
+from flbrecover.recover.origin import NODE, ORIGIN, OriginEntries
 from flbrecover.recover.rules import Rules
 from flbrecover.recover.scan_objects import ObjectScans
 from flbrecover.recover.scanned import Scanned
@@ -46,10 +46,13 @@ class ObjectPlacer:
         self.gap = gap
         self.take_ambiguous = take_ambiguous
         self.origins = OriginEntries(found)
+        self.ours: set[int] = set()  # objects that flbrecover wrote from this node's files
 
     def add(self, number: int, *, last: bool, scanned: Scanned | None = None) -> bool:
-        """Places an object's records. False: not a single one is sure; such objects take what the others leave, so it
-        is to be done again when those are through (``last``). ``scanned`` is what a scan told of it, if it is done."""
+        """Places an object's records. False: it takes what the others leave, so it is to be done again when those are
+        through (``last``): not a single record is sure, or it is one of ``ours`` with records that are not told apart
+        by their dates. Those were missing when they were written; only placed after all others they are the same again.
+        ``scanned`` is what a scan told of it, if it is done."""
         return _OneObject(self, number).place(last=last, scanned=scanned)
 
     def add_all(self, numbers: Sequence[int], wanted: Callable[[int], bool]) -> Iterator[tuple[int, bool | None]]:
@@ -75,6 +78,7 @@ class _OneObject:
         self._index = -1
         self._dated = True
         self._said: Iterator[int] | None = None  # the entries that the object itself says it has
+        self._is_last = self._waits = False  # for all other objects
         self._gone = placer.counted.wanted(self._candidate.tags)
         self._sizes: list[list[int]] = []
         self._precision = self._found.precision_of(self._candidate.tags)
@@ -89,14 +93,17 @@ class _OneObject:
         )
 
     def place(self, *, last: bool, scanned: Scanned | None) -> bool:
+        self._is_last = last
         records = self._by_segments(scanned) if self._placer.scans.can_scan(self._number) else self._one_by_one(0)
+        if self._waits:
+            return False
         self._current = None
         placement, found = self._placement, self._found
         if not last and self._index >= 0 and placement.is_uncertain():
             for of_record in self._sizes:
                 self._placer.counted.count(self._gone, of_record, -1)
             return False
-        placement.ours = records.metadata.get(SOURCE, "").split(",")[0] in self._placer.own_sources
+        placement.ours = self._number in self._placer.ours
         placement.finish()
         found.strangers += placement.strangers
         found.loose += placement.loose
@@ -113,6 +120,8 @@ class _OneObject:
         for index, record in enumerate(records):
             if index >= start:
                 self._begin(records.metadata)
+                if self._waits:
+                    break
                 self._feed(index, record)
                 if not index % 1000:
                     self._found.breathe()
@@ -136,6 +145,7 @@ class _OneObject:
         """Before the first record: an object that flbrecover wrote names its tag, and says whether its dates are
         guesses. A guess of ours is no news: the next one is made alike."""
         if self._index < 0:
+            self._know_ours(metadata)
             self._dated = metadata.get(ESTIMATED, "0") == "0"
             names = {ascii_path(tag): tag for tag in self._candidate.tags}
             if own := names.get(metadata.get(TAG, "")):
@@ -143,6 +153,17 @@ class _OneObject:
                 self._placement.restrict(self._tags)
             if ORIGIN in metadata:
                 self._said = self._placer.origins.of(metadata, self._tags)
+
+    def _know_ours(self, metadata: Mapping[str, str]) -> None:
+        node = self._found.survey.node.identity
+        named = metadata.get(SOURCE, "").split(",")[0] in self._placer.own_sources
+        if not named and (not node or metadata.get(NODE) != node):
+            return
+        self._placer.ours.add(self._number)
+        moment = format_of(self._found.style).moment
+        if not self._precision.tells(1) or moment(MICROSECOND_NS) == moment(0):
+            self._waits = not self._is_last
+            self._placement.ours = True
 
     def _place(self, copy: Copy, entry: int) -> None:
         if self._gone:  # a log or a buffer shows this record, or another object: it was counted there
@@ -178,7 +199,9 @@ class _OneObject:
         at = 0
         for number, segment in enumerate(segments):
             self._begin(records.metadata)
-            if self._said is not None:
+            if self._waits:
+                return records
+            if self._said is not None or self._placement.ours:
                 return self._one_by_one(0)
             if not self._take(segment):
                 return self._one_by_one(segment.index)
