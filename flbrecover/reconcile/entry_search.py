@@ -110,6 +110,9 @@ class EntrySearch:
         """Can ``copy`` be on an entry, and nothing else is? ``exact``: its bytes are known to be those of the entry."""
         if (self._latest and self._own[entry >> 3] >> (entry & 7) & 1) or self.is_taken(entry):
             return False
+        return self._can_be(copy, entry, exact=exact)
+
+    def _can_be(self, copy: Copy, entry: int, *, exact: bool = False) -> bool:
         if not self._is_of_tags(entry) or (self._latest and self._ledger.is_unread(entry)):
             return False
         if exact:
@@ -133,15 +136,14 @@ class EntrySearch:
                     return entries[at]
         return NONE
 
-    def only_free(self, copy: Copy) -> int:
-        """The only entry that ``copy`` can be by its bytes or fields, if it is free; else NONE."""
+    def only(self, copy: Copy) -> int:
+        """The only entry that ``copy`` can be by its bytes or fields, wherever it stands, or NONE. Two records of a
+        buffer are never one; two objects may hold the same one."""
         found = {*self._exact(copy), *(entry for key in copy.keys for entry in islice(self._ledger.of_key(key), 2))}
-        entry = found.pop() if len(found) == 1 else NONE
-        return entry if entry != NONE and self.is_free(copy, entry) else NONE
-
-    def is_only_one(self, entry: int) -> bool:
-        """Is there no other entry with its fields?"""
-        return self._ledger.is_only_one(entry)
+        if len(found) != 1:
+            return NONE
+        entry = found.pop()
+        return entry if (self.is_free if self._latest else self._can_be)(copy, entry) else NONE
 
     def _is_of_tags(self, entry: int) -> bool:
         return self.tags is None or self._ledger.runs.tag_of(entry) in self.tags

@@ -46,9 +46,6 @@ class KeyIndex:
         """Is it the key of this entry?"""
         return 0 <= entry < len(self._high) and (self._high[entry], self._low[entry]) == TWO_NUMBERS.unpack(key)
 
-    def __getitem__(self, entry: int) -> bytes:
-        return TWO_NUMBERS.pack(self._high[entry], self._low[entry])
-
     def index(self) -> None:
         """Makes the keys of all entries so far known to :meth:`of`: by a sorted column, which takes a tenth of the
         memory of a dictionary."""

@@ -265,13 +265,6 @@ class Ledger:
     def has_key(self, entry: int, key: bytes) -> bool:
         return self._keys.has(entry, key)
 
-    def is_only_one(self, entry: int) -> bool:
-        """Is an entry the only one with its match key, or, where no log shows it, with its bytes?"""
-        if entry < self.indexed:
-            return len(self.of_key(self._keys[entry])) == 1
-        digest = self.digest(entry)
-        return digest is not None and len(self.of_digest(digest)) == 1
-
     def has_own(self, entry: int, own: int) -> bool:
         """Has the record of a log the same own part: all that is compared, in the same bytes?"""
         return own != 0 and 0 <= entry < self.indexed and self.own[entry] == own

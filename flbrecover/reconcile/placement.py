@@ -63,7 +63,6 @@ class Placement:
         self._pending: list[Copy] = []
         self._loose: list[Copy] = []
         self._no_place: list[Copy] = []  # beside neighbours that were placed, and none of their entries
-        self._sure = 0  # records that were placed and could be no other entry, as far as they were counted
         self.placed = 0
         self.strangers = 0
         self.loose = 0
@@ -124,8 +123,6 @@ class Placement:
         if self._latest:
             for entry in entries:
                 self._entries.take(entry)
-        for entry in entries[: LOOK_AHEAD - self._sure]:
-            self._sure += self._entries.is_only_one(entry)
         self._previous = entries.stop - 1
         self._last = (index + len(entries) - 1, self._previous)
         self.placed += len(entries)
@@ -160,12 +157,12 @@ class Placement:
         self.loose += len(self._no_place)
 
     def _among_ours(self, left: Sequence[Copy]) -> None:
-        """Places what is loose, and can be one entry only, where the sequence is surely ours: it has no stranger, and
-        many records that are found once in our logs. Records of several logs under one tag stand in any order, and
-        what stood between two records can be in another object."""
-        is_ours = not self.strangers and self._sure == LOOK_AHEAD and self.placed > len(left)
+        """Places what is left of a sequence that has no stranger, if it can be one entry only. Records of several logs
+        under one tag stand in any order, and what stood between two records can be in another object. (What repeats
+        stays loose: the sequence may have been sent twice, and would take the place of another record.)"""
+        is_ours = self._take_ambiguous and not self.strangers
         for copy in left:
-            self._put_or_drop(copy, self._entries.only_free(copy) if is_ours else NONE, NONE)
+            self._put_or_drop(copy, self._entries.only(copy) if is_ours else NONE, NONE)
 
     def _one_for_one(self, left: Sequence[Copy]) -> None:
         """Places what is left on free entries, in order: the first ones, or those that were read last."""
@@ -202,8 +199,6 @@ class Placement:
         self._last = (copy.index, entry)
         self._entries.take(entry)
         self.placed += 1
-        if self._sure < LOOK_AHEAD:
-            self._sure += self._entries.is_only_one(entry)
         self._place_at(copy, entry)
 
     def _between(self, copy: Copy, entry: int) -> None:

@@ -35,6 +35,7 @@ def place(
     number: int = 0,
     times: list[int] | None = None,
     take_ambiguous: bool = True,
+    ours: bool = False,
 ) -> list[int]:
     """Places an object's lines by their text (as a match key; their bytes are unique to the object)."""
     found = [NONE] * len(lines)
@@ -51,6 +52,7 @@ def place(
         precision=ALWAYS if precise else NEVER,
         take_ambiguous=take_ambiguous,
     )
+    placement.ours = ours
     for index, line in enumerate(lines):
         digest = digest_of(f"{number} {index} {line}".encode())
         placement.feed(Copy(index, digest, (digest_of(line.encode()),), times[index] if times else None))
@@ -98,17 +100,30 @@ def test_where_one_line_is_of_others_a_line_that_stands_alone_proves_nothing() -
     assert place(ledger, [*OURS[:20], "theirs", OURS[30]], precise=False) == [*range(20), NONE, NONE]
 
 
-def test_where_few_lines_are_surely_ours_a_line_that_stands_alone_proves_nothing() -> None:
+def test_what_is_ambiguous_stays_so_if_that_is_not_to_be_taken() -> None:
     ledger = a_log(OURS)
-    assert place(ledger, [*OURS[:15], OURS[30]], precise=False) == [*range(15), NONE]
-    beats = a_log([*(["tick", "tock"] * 20), "started"])  # other nodes have such an object, too
-    assert place(beats, [*(["tick", "tock"] * 10), "more", "started"], precise=False)[-1] == NONE
-    assert place(beats, ["started", *(["tock", "tick"] * 10)], precise=False)[0] == NONE
+    assert place(ledger, [*OURS[:20], OURS[30]], precise=False, take_ambiguous=False) == [*range(20), NONE]
 
 
 def test_a_line_that_comes_twice_in_our_logs_is_no_line_that_stands_alone() -> None:
     ledger = a_log([*OURS, "beat", "between", "beat"])
     assert place(ledger, ["beat", *OURS[:20]], precise=False) == [NONE, *range(20)]
+
+
+def test_an_object_of_ours_that_was_sent_twice_takes_no_place_of_another_line() -> None:
+    ledger = a_log([*OURS, "beat", "between", "beat", "then"])
+    sent = [*OURS[:3], "beat", OURS[30]]
+    assert place(ledger, sent, precise=False) == [0, 1, 2, NONE, 30]
+    assert place(ledger, sent, precise=False, number=1) == [0, 1, 2, NONE, 30]
+
+
+def test_records_of_ours_are_those_that_were_missing() -> None:
+    """An object that flbrecover wrote has other neighbours than the log, and no record that another object has."""
+    ledger = a_log(["", "one", "", "beat", "", "two", "", "beat", "", "three", ""])
+    assert place(ledger, ["x", "", "beat", "", "two", "y"], precise=False) == [NONE, 2, 3, 4, 5, NONE]
+    rest = ["", "one", "", "beat", "", "three", ""]
+    assert place(ledger, rest, precise=False, number=1, ours=True) == [0, 1, 6, 7, 8, 9, 10]
+    assert list(ledger.missing()) == []
 
 
 def test_an_object_of_nothing_but_heartbeats_counts_one_for_one() -> None:
