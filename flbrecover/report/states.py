@@ -184,7 +184,7 @@ def notes(analysis: Analysis, plans: Sequence[Plan]) -> list[str]:
                 "objects of lines that this node wrote again and again, and another may have; see --ambiguous"
             )
     unsure = {tag: names for o in analysis.outputs for tag, names in o.comparison.logs.unsure.items()}
-    for output in analysis.outputs if any(plan.agent == "returning" for plan in plans) else ():
+    for output in analysis.outputs if [plan.agent for plan in plans] == ["returning"] else ():
         for path, records in read_again(output.comparison, output.states, time.time_ns()):
             said.append(
                 f"{path}: Fluent Bit has no row that fits this file and reads all of it again when it comes back; "

@@ -62,7 +62,7 @@ ERROR FLB004 read-from-end: tail input tail.0 has Read_from_Head off
     then    At a start it goes to the end"""
     assert wanted in ended.text
     assert "    change  Read_from_Head on in this [INPUT]\n" in ended.text
-    assert re.search(r"^right \(12\):$", ended.text, re.MULTILINE)
+    assert re.search(r"^right \(13\):$", ended.text, re.MULTILINE)
     assert "  ok  FLB002  the tail DB survives its pod: /var/log/flb_kube.db on the node" in ended.text
     assert "  ?   FLB018  how soon the kubelet rotates" in ended.text
     assert ended.text.index("ERROR FLB004") < ended.text.index("WARNING FLB007") < ended.text.index("NOTE FLB009")
