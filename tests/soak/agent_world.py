@@ -1,0 +1,207 @@
+"""What a trial of :mod:`soak.agents` is made of: applications that write numbered lines and rotate their logs, a
+configuration drawn by chance, and an S3 that fails in the ways that it has."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from faults.proxy import Action, Call, Exchange
+
+FLAVOURS = ("plain", "plain", "cri", "cri", "kube", "kube", "docker", "json", "regex", "java")
+KEY_OF = {"json": "msg", "regex": "message"}  # the field with the text; "log" for all others
+UPLOADS = {"PutObject", "UploadPart", "CreateMultipartUpload", "CompleteMultipartUpload"}
+MOODS = ("ok", "ok", "503", "lost", "cut", "403", "hang", "500 though done", "mixed")
+PARSERS = "".join(
+    f"[PARSER]\n    Name {name}\n    Format {kind}\n    Time_Key t\n    Time_Format %Y-%m-%dT%H:%M:%S.%L%z\n"
+    for name, kind in (
+        ("as_json", "json"),
+        ("as_regex", "regex\n    Regex ^(?<t>[^ ]+) (?<level>[A-Z]+) (?<message>.*)$"),
+    )
+)
+
+
+class Moody:
+    """A rule of the fault proxy: uploads go as ``mood`` says."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.mood = "ok"
+        self._chance = chance
+        self._acts: dict[str, Callable[[Exchange], None]] = {
+            "503": lambda x: x.error(503, "SlowDown"),
+            "403": lambda x: x.error(403, "ExpiredToken"),
+            "lost": lambda x: (x.forward(), x.cut())[1],
+            "cut": lambda x: (x.half_body(), x.cut())[1],
+            "hang": lambda x: (x.body(), time.sleep(3), x.cut())[2],
+            "500 though done": lambda x: (x.forward(), x.error(500, "InternalError"))[1],
+        }
+
+    def __call__(self, call: Call) -> Action | None:
+        if call.operation not in UPLOADS:
+            return None
+        mood = self._chance.choice(("ok", "503", "lost", "cut")) if self.mood == "mixed" else self.mood
+        return self._acts.get(mood)
+
+
+class App:
+    """One application and its log below ``node``. ``numbers`` are those of its lines, ``written`` takes what it
+    wrote."""
+
+    def __init__(
+        self, node: Path, name: str, flavour: str, numbers: Iterator[int], written: dict[int, str],
+        chance: random.Random, *, copytruncate: bool, keep: int,
+    ) -> None:  # fmt: skip
+        self._numbers, self._written, self._chance = numbers, written, chance
+        self._flavour, self._copytruncate, self._keep = flavour, copytruncate, keep
+        self._path = node / f"var/log/apps/{name}.log"
+        if flavour == "kube":
+            self._path = _pod(node, name)
+        self._file: IO[bytes] = self._path.open("ab", buffering=0)
+
+    def _text(self) -> str:
+        chance, number = self._chance, next(self._numbers)
+        more = chance.choices(
+            (f"GET /api/{chance.randrange(9)} 200 {chance.randrange(900)}ms", chance.randbytes(30).hex(),
+             'say "hello" \\ back\tslash é 漢字 😀', "x" * chance.choice((100, 3000, 9000)), "\x1b[31mred\x1b[0m \x7f"),
+            (6, 2, 1, 0.5, 1),
+        )[0]  # fmt: skip
+        self._written[number] = more
+        return f"level=info seq={number:07d} {more}"
+
+    def _line(self) -> str:
+        now, text = time.time_ns(), self._text()
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 10**9)) + f".{now % 10**9:09d}Z"
+        if self._flavour in ("cri", "kube"):
+            if len(text) > 60 and self._chance.random() < 0.5:
+                cut = self._chance.randrange(30, len(text))
+                return f"{at} stdout P {text[:cut]}\n{at} stdout F {text[cut:]}\n"
+            return f"{at} {self._chance.choice(('stdout', 'stderr'))} F {text}\n"
+        if self._flavour == "docker":
+            return json.dumps({"log": text + "\n", "stream": "stdout", "t": at}) + "\n"
+        if self._flavour == "json":
+            return (
+                json.dumps({"t": at, "msg": text, "n": self._chance.choice((1, 1.5, None, True, [1, {}], 1e30))}) + "\n"
+            )
+        if self._flavour == "java" and self._chance.random() < 0.15:
+            return f"Exception in thread main java.lang.RuntimeException: {text}\n\tat a.B.c(D.java:1)\n"
+        return f"{at} INFO {text}\n" if self._flavour == "regex" else text + "\n"
+
+    def write(self, lines: int) -> None:
+        for _ in range(lines):
+            data = self._line().encode()
+            cut = self._chance.randrange(1, len(data)) if self._chance.random() < 0.03 else len(data)
+            self._file.write(data[:cut])
+            if data[cut:]:  # a line in two writes
+                time.sleep(0.02)
+                self._file.write(data[cut:])
+
+    def rotate(self) -> None:
+        """As the kubelet does, or logrotate with ``create`` or ``copytruncate``; keeps so many rotated files."""
+        rotated = sorted((p for p in self._path.parent.iterdir() if p.name.startswith(self._path.name + ".")),
+                         key=lambda p: p.stat().st_mtime, reverse=True)  # fmt: skip
+        for path in rotated[self._keep - 1 :]:
+            path.unlink()
+        rotated = rotated[: self._keep - 1]
+        if self._flavour == "kube":
+            new = self._path.with_name("0.log." + time.strftime("%Y%m%d-%H%M%S", time.gmtime()))
+            if any(p.name.startswith(new.name) for p in rotated):
+                return  # it waits ten seconds at least
+            for path in rotated:
+                if path.suffix != ".gz":
+                    packed = path.with_name(path.name + ".gz")
+                    packed.write_bytes(gzip.compress(path.read_bytes()))
+                    shutil.copystat(path, packed)
+                    path.unlink()
+        else:
+            for path in reversed(rotated):
+                path.rename(path.with_name(f"{self._path.name}.{int(path.suffix[1:]) + 1}"))
+            new = self._path.with_name(self._path.name + ".1")
+        if self._copytruncate and self._flavour != "kube":
+            shutil.copy2(self._path, new)
+            os.truncate(self._path, 0)
+            return
+        self._path.rename(new)
+        self._file.close()
+        self._file = self._path.open("ab", buffering=0)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _pod(node: Path, name: str) -> Path:
+    """The log of a pod, with the kubelet's symlink and what the kubernetes filter finds in its cache."""
+    pod, uid = f"{name}-7f89b7d5c9-qq8zl", "7c0d1f9e-2222-4a6b-9b1a-aa90c0ffee02"
+    path = node / f"var/log/pods/shop_{pod}_{uid}/{name}/0.log"
+    path.parent.mkdir(parents=True)
+    link = node / f"var/log/containers/{pod}_shop_{name}-{'ab' * 32}.log"
+    link.symlink_to("/" + str(path.relative_to(node)))
+    (node / f"etc/fluent-bit/meta/shop_{pod}.meta").write_text(json.dumps({
+        "kind": "Pod", "apiVersion": "v1",
+        "metadata": {"name": pod, "namespace": "shop", "uid": uid, "labels": {"app": name}},
+        "spec": {"nodeName": "node-1", "containers": [{"name": name, "image": f"r/{name}:1"}]},
+        "status": {"hostIP": "10.0.3.17", "podIP": "10.0.9.4", "containerStatuses": [
+            {"name": name, "image": f"r/{name}:1", "containerID": f"containerd://{'ab' * 32}"}]},
+    }))  # fmt: skip
+    return path
+
+
+def configure(node: Path, bucket: str, endpoint_url: str, flavour: str, chance: random.Random) -> None:
+    """Writes a configuration with what fits the flavour, and more by chance."""
+
+    def some(probability: float, *lines: str) -> list[str]:
+        return list(lines) if chance.random() < probability else []
+
+    kube, filesystem = flavour == "kube", chance.random() < 0.3
+    parser = {
+        "cri": "multiline.parser cri", "kube": "multiline.parser docker, cri", "docker": "Parser as_json",
+        "json": "Parser as_json", "regex": "Parser as_regex", "java": "multiline.parser java",
+    }  # fmt: skip
+    service = [
+        f"Flush {chance.choice(('0.2', '0.5', '1'))}", "Grace 1", "Parsers_File /etc/fluent-bit/parsers.conf",
+        *(["storage.path /var/log/flb-storage", *some(0.5, "storage.checksum On")] if filesystem else []),
+    ]  # fmt: skip
+    tail = [
+        "Name tail", f"Tag {'kube.*' if kube else chance.choice(('app.*', 'a.b.*', 'app'))}",
+        f"Path /var/log/{'containers' if kube else 'apps'}/*.log", "DB /var/log/flb.db", "Read_from_Head On",
+        "Refresh_Interval 1", *([parser[flavour]] if flavour in parser else []),
+        *(["storage.type filesystem"] if filesystem else []), *some(0.15, "Path_Key file"), *some(0.1, "Offset_Key at"),
+        *some(0.3, "Mem_Buf_Limit 200k"), *some(0.3, "Skip_Long_Lines On"), *some(0.3, "Rotate_Wait 2"),
+        *some(0.2, "Buffer_Chunk_Size 16k", "Buffer_Max_Size 32k"), *some(0.1, "Inotify_Watcher false"),
+    ]  # fmt: skip
+    filters = [
+        *([["Name kubernetes", "Kube_Tag_Prefix kube.var.log.containers.",
+            "Kube_Meta_Preload_Cache_Dir /etc/fluent-bit/meta", f"Merge_Log {chance.choice(('On', 'Off'))}"]]
+          if kube else []),
+        *([chance.choice((["Name modify", "Add cluster c1", "Rename stream out"],
+                          ["Name nest", "Operation nest", "Wildcard str*", "Nest_under meta"]))]
+          if chance.random() < 0.25 else []),
+    ]  # fmt: skip
+    key = chance.choice(("/logs/$TAG/%Y/%m/%d/%H/$UUID", "/logs/$TAG[0]/%Y/%m/%d/%H_%M_%S/$UUID.gz", "/$UUID",
+                         "/fluent-bit-logs/$TAG/%Y/%m/%d/%H/%M/%S", "/x/$INDEX/$TAG-%H"))  # fmt: skip
+    s3 = [
+        "Name s3", "Match *", f"bucket {bucket}", "region us-east-1", f"endpoint {endpoint_url}",
+        "store_dir /var/log/s3", f"s3_key_format {key}", f"total_file_size {chance.choice(('1M', '2M', '100M'))}",
+        f"upload_timeout {chance.choice(('2s', '5s', '8s', '10m'))}", f"retry_limit {chance.choice(('1', '2', '5'))}",
+        *some(0.7, "use_put_object On"), *some(0.6, f"compression {chance.choice(('gzip', 'zstd'))}"),
+        *some(0.15, "preserve_data_ordering Off"), *some(0.2, f"workers {chance.choice(('1', '2', '3'))}"),
+        *some(0.25, f"json_date_format {chance.choice(('epoch', 'epoch_ms', 'java_sql_timestamp', 'double'))}"),
+        *some(0.15, f"log_key {KEY_OF.get(flavour, 'log')}"), *some(0.1, "static_file_path On"),
+    ]  # fmt: skip
+    sections = [("SERVICE", service), ("INPUT", tail), *(("FILTER", ["Match *", *f]) for f in filters), ("OUTPUT", s3)]
+    text = "".join(f"[{name}]\n" + "".join(f"    {line}\n" for line in lines) for name, lines in sections)
+    (node / "etc/fluent-bit/fluent-bit.conf").write_text(text)
+    (node / "etc/fluent-bit/parsers.conf").write_text(PARSERS)
+
+
+def moved_to(node: Path, endpoint_url: str) -> None:
+    """Has the configuration name another endpoint."""
+    path = node / "etc/fluent-bit/fluent-bit.conf"
+    path.write_text(re.sub(r"endpoint \S+", f"endpoint {endpoint_url}", path.read_text()))

@@ -1,0 +1,247 @@
+"""Random incidents that a real Fluent Bit leaves behind, and what `recover` makes of them.
+
+    python -m tests.soak.agents --fluent-bit /path/to/fluent-bit --trials 100
+
+Each trial draws a configuration, lets applications write numbered lines and rotate their logs, and has S3 fail, Fluent
+Bit be killed, stopped and started as chance will have it. Then `recover` runs twice. Right is: every line of which a
+log, a buffer file or S3 had something is in S3; a line is there once, unless Fluent Bit had stored it twice; the second
+run writes nothing; the node is as it was. In some trials Fluent Bit comes back between `recover --agent returning` and
+the last `recover`: what was left to it, it has to deliver, and nothing that was not. What is wrong is printed, and the
+trial's folder is kept.
+
+Needs Linux, root and `unshare`: Fluent Bit sees the trial's folders as its /etc/fluent-bit and /var/log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import itertools
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from cases import footprint
+from conftest import Moto  # its import sets the environment of the tests: no real account can be reached
+from faults.proxy import FaultProxy
+from judge import SEQ, bodies
+
+from flbrecover.demo.seaweedfs import ADMIN
+from soak import machine
+from soak.agent_world import FLAVOURS, MOODS, App, Moody, configure, moved_to
+
+CODES = (0, 3)  # 3: what is provably gone, or maybe filtered, is said to be missing
+RETURNING = 0.3  # of the trials: Fluent Bit comes back
+
+
+class Trial:
+    """One of them, in ``folder``. ``said`` is what was wrong, ``events`` what happened."""
+
+    def __init__(self, folder: Path, name: str, bucket: str, fluent_bit: str, endpoint_url: str, s3: Any) -> None:
+        self._folder, self._bucket, self._s3 = folder, bucket, s3
+        self._fluent_bit, self._endpoint_url = fluent_bit, endpoint_url
+        self._chance = chance = random.Random(name)
+        self._node = folder / "node"
+        for place in ("etc/fluent-bit/meta", "var/log/apps", "var/log/containers", "var/log/s3"):
+            (self._node / place).mkdir(parents=True)
+        s3.create_bucket(Bucket=bucket)
+        self._moody = Moody(chance)
+        self._agent: subprocess.Popen[bytes] | None = None
+        self._written: dict[int, str] = {}
+        self.flavour = chance.choice(FLAVOURS)
+        numbers, truncate, keep = itertools.count(1), chance.random() < 0.3, chance.choice((1, 2, 99))
+        self._apps = [
+            App(self._node, f"app{n}", self.flavour, numbers, self._written, chance, copytruncate=truncate, keep=keep)
+            for n in range(chance.choice((1, 2, 3)))
+        ]
+        self.events: list[str] = []
+        self.said: list[str] = []
+
+    def run(self) -> None:
+        with FaultProxy(self._endpoint_url) as proxy:
+            proxy.watch(self._moody)
+            configure(self._node, self._bucket, proxy.endpoint_url, self.flavour, self._chance)
+            self._incident()
+        if self._chance.random() < RETURNING:
+            self._recover_and_return()
+        else:
+            self._recover_twice()
+
+    # -- the incident ----------------------------------------------------------------------------------------------
+
+    def _incident(self) -> None:
+        chance = self._chance
+        if chance.random() < 0.8:
+            self._start()
+        for _ in range(chance.randrange(2, 6)):
+            self._moody.mood = chance.choice(MOODS)
+            self.events.append(f"S3 {self._moody.mood}")
+            self._write_for(chance.uniform(1, 7))
+            if (what := chance.random()) < 0.35:
+                self._stop(signal.SIGKILL if what < 0.2 else signal.SIGTERM)
+            if chance.random() < 0.7:
+                self._start()
+        self._start()
+        time.sleep(chance.choice((0.5, 3, 8)))
+        self._stop(signal.SIGKILL if chance.random() < 0.7 else signal.SIGTERM)
+        if chance.random() < 0.4:
+            self._write_for(0.5)
+        for app in self._apps:
+            app.close()
+
+    def _write_for(self, seconds: float) -> None:
+        chance, until = self._chance, time.monotonic() + seconds
+        while time.monotonic() < until:
+            for app in self._apps:
+                if chance.random() < 0.5:
+                    app.write(chance.choice((1, 3, 20, 100, 500)))
+            if chance.random() < 0.08:
+                chance.choice(self._apps).rotate()
+                self.events.append("rotate")
+            time.sleep(chance.uniform(0.05, 0.5))
+
+    def _start(self) -> None:
+        if self._agent is not None and self._agent.poll() is None:
+            return
+        mounts = " && ".join(f"mount --bind '{self._node}/{at}' /{at}" for at in ("etc/fluent-bit", "var/log"))
+        script = f"{mounts} && exec '{self._fluent_bit}' -c /etc/fluent-bit/fluent-bit.conf"
+        keys = {"AWS_ACCESS_KEY_ID": ADMIN.access_key, "AWS_SECRET_ACCESS_KEY": ADMIN.secret_key}
+        with (self._folder / "agent.log").open("ab") as log:
+            self._agent = subprocess.Popen(
+                ["unshare", "-m", "sh", "-c", script], stdout=log, stderr=log, env={**os.environ, **keys, "TZ": "UTC"}
+            )
+        self.events.append("start")
+
+    def _stop(self, how: signal.Signals) -> None:
+        if self._agent is None or self._agent.poll() is not None:
+            return
+        self._agent.send_signal(how)
+        self.events.append(how.name)
+        try:
+            self._agent.wait(30)
+        except subprocess.TimeoutExpired:
+            self.end()
+
+    def end(self) -> None:
+        """Leaves no Fluent Bit behind."""
+        if self._agent is not None and self._agent.poll() is None:
+            self._agent.kill()
+            self._agent.wait()
+
+    # -- recovery and judgement --------------------------------------------------------------------------------------
+
+    def _recover_twice(self) -> None:
+        before, evidence, node = self._stored(), self._evidence(), footprint(self._node)
+        self._recover("first", "gone")
+        after = self._stored()
+        self._judge(evidence | before.keys(), before, after)
+        self._recover("second", "gone")
+        if (more := self._stored()) != after:
+            self.said.append(f"a second recover stored {(more - after).total()} lines")
+        if footprint(self._node) != node:
+            self.said.append("the node is another")
+
+    def _recover_and_return(self) -> None:
+        before, evidence = self._stored(), self._evidence()
+        retire = ["--retire"] if self._chance.random() < 0.5 else []
+        self._recover("first", "returning", *retire)
+        ours = self._stored() - before
+        self._moody.mood = "ok"
+        with FaultProxy(self._endpoint_url) as proxy:
+            moved_to(self._node, proxy.endpoint_url)
+            self.events += ["returns", *retire]
+            self._start()
+            time.sleep(self._chance.uniform(9, 16))
+            self._stop(signal.SIGTERM)
+        between = self._stored()
+        if again := sorted(line for line in ours if between[line] > before[line] + ours[line]):
+            self.said.append(f"Fluent Bit stored {len(again)} lines that were ours to store: {again[:5]}")
+        self._recover("last", "gone")
+        self._judge(evidence | self._evidence() | before.keys(), between, self._stored())
+
+    def _judge(self, evidence: set[int], before: Counter[int], after: Counter[int]) -> None:
+        if missing := sorted((self._written.keys() & evidence) - after.keys()):
+            self.said.append(f"{len(missing)} lines are missing: {missing[:5]}")
+        if twice := sorted(line for line, n in after.items() if n > max(1, before[line])):
+            self.said.append(f"{len(twice)} lines are there twice: {twice[:5]}")
+        if removed := sorted(line for line, n in before.items() if after[line] < n):
+            self.said.append(f"{len(removed)} lines are gone: {removed[:5]}")
+
+    def _recover(self, case: str, agent: str, *more: str) -> None:
+        ended = subprocess.run(
+            [sys.executable, "-m", "flbrecover", "recover", "--root", self._node, "--config",
+             "/etc/fluent-bit/fluent-bit.conf", "--endpoint-url", self._endpoint_url, "--agent", agent, "--yes",
+             "--case", self._folder / case, *more],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        (self._folder / f"{case}.txt").write_text(ended.stdout + ended.stderr)
+        never_ran = not (self._node / "var/log/flb.db").exists()
+        if ended.returncode not in CODES and not (never_ran and ended.returncode == 4):
+            self.said.append(f"{case} recover: code {ended.returncode}: {ended.stderr[-300:]}")
+
+    def _stored(self) -> Counter[int]:
+        found: Counter[int] = Counter()
+        for _, body in bodies(self._s3, [self._bucket]):
+            for record in body.split(b"\n"):
+                found.update({int(number) for number in SEQ.findall(record)})
+        return found
+
+    def _evidence(self) -> set[int]:
+        """The lines of which a log or a buffer file has something."""
+        found: set[int] = set()
+        for path in (self._node / "var/log").rglob("*"):
+            if path.is_file() and not path.is_symlink() and ".db" not in path.name:
+                data = path.read_bytes()
+                found |= {int(n) for n in SEQ.findall(gzip.decompress(data) if path.suffix == ".gz" else data)}
+        return found
+
+
+def main() -> int:
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--fluent-bit", required=True, help="a Fluent Bit of any version that has the s3 output")
+    asked.add_argument("--trials", type=int, default=100)
+    asked.add_argument("--first", type=int, default=0, help="the number of the first trial")
+    asked.add_argument("--seed", type=int, default=1)
+    asked.add_argument("--jobs", type=int, default=6, help="trials at a time: mostly they wait")
+    asked.add_argument("--folder", type=Path, help="where trials that were wrong are kept")
+    given = asked.parse_args()
+    Path("/etc/fluent-bit").mkdir(exist_ok=True)  # something to mount on
+    folder = given.folder or Path(tempfile.mkdtemp(prefix="agents-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    print(machine.facts())
+    print(f"seed {given.seed}, {folder}")
+    began = time.monotonic()
+
+    with Moto(folder) as moto, ThreadPoolExecutor(given.jobs) as pool:
+
+        def run(number: int) -> bool:
+            place = folder / f"{given.seed}-{number}"
+            name, bucket = f"{given.seed}/{number}", f"trial-{given.seed}-{number}"
+            trial = Trial(place, name, bucket, given.fluent_bit, moto.endpoint_url, moto.client)
+            try:
+                trial.run()
+            finally:
+                trial.end()
+            if trial.said:
+                told = f"--seed {given.seed} --first {number} --trials 1 ({trial.flavour}: {', '.join(trial.events)})"
+                print(f"WRONG: {told}: {'; '.join(trial.said)}", flush=True)
+            else:
+                shutil.rmtree(place)
+            return not trial.said
+
+        right = list(pool.map(run, range(given.first, given.first + given.trials)))
+    print(f"{given.trials} trials, {right.count(False)} wrong, in {time.monotonic() - began:.0f} s")
+    return 0 if all(right) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
