@@ -29,12 +29,13 @@ class Placement:
     record; without one (plain lines, dates of whole seconds) even a record that occurs once needs a neighbour.
 
     After :meth:`finish`, ``strangers`` counts the records that belong to no entry, ``loose`` those that could be ours
-    but stand among strangers, and ``ambiguous`` those of a sequence of which every record could be ours, and none
-    surely is: with ``take_ambiguous`` they count one for one, else not at all.
+    but stand among strangers, or repeat and have no neighbour of ours, and ``ambiguous`` those of a sequence of which
+    every record could be ours, and none surely is: with ``take_ambiguous`` they count one for one, else not at all.
 
     ``tags``: only entries of these tags (None: all). ``latest``: such a sequence is what was read last (a buffer) and
     not what was delivered first (an object). ``ours`` may be set for an object that flbrecover wrote: it holds nothing
-    but records of this node, picked out of their neighbourhood. ``gap`` hears of strangers that may be pieces of
+    but records of this node, picked out of their neighbourhood. Set before the first record, no neighbour is asked, and
+    what nothing is ``said`` of goes where it is free. ``gap`` hears of strangers that may be pieces of
     joined records; those it takes are left to it.
     """
 
@@ -76,15 +77,12 @@ class Placement:
     def feed(self, copy: Copy, said: int = NONE) -> None:
         """The next record of the sequence; ``said`` is the entry that it is the record of, as somebody knows who has
         more than its neighbours to go by."""
-        if self.ours:
-            if said != NONE and self._entries.may_be(copy, said) and self._entries.is_free(copy, said):
-                self._put(copy, said)
-            else:
-                self._leave(copy)
-            return
         if said != NONE and self._entries.may_be(copy, said):
             self._settle(said)
             self._put(copy, said)
+            return
+        if self.ours:
+            self._leave(copy)
             return
         after = self.previous
         if after != NONE and self._entries.fits(copy, after + 1, after):

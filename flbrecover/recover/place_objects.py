@@ -134,7 +134,10 @@ class _OneObject:
             self._placer.counted.count(self._gone, self._sizes[-1])
         copy = self._placer.rules.copy(index, record, self._rules)
         copy.only = only
-        self._placement.feed(copy, self._sent_before(copy) if self._said is None else next(self._said, NONE))
+        said = self._sent_before(copy) if self._said is None else next(self._said, NONE)
+        if self._placement.ours and said != NONE and self._ledger.stored[said] in self._placer.ours:
+            said = NONE  # another one of ours, whose metadata was cut, took it for one of its own that is alike
+        self._placement.feed(copy, said)
 
     def _sent_before(self, copy: Copy) -> int:
         """The entry that another object has the very same on, with its date: Fluent Bit has sent it twice."""
