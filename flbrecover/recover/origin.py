@@ -36,11 +36,11 @@ class Origins:
     def metadata(self, pieces: Sequence[Piece]) -> dict[str, str]:
         """``INODE:START-END,START-END;bINODE:…`` (``b``: a buffer file, which may lie on another device than the logs),
         in the order of the records; what is too long for metadata is cut behind a range. Nothing where a file is not
-        among the evidence."""
+        among the evidence, or only some lines of a record are uploaded."""
         said = ""
         for piece in pieces:
             inode = self._inodes.get(piece.path)
-            if inode is None:
+            if inode is None or piece.partial:  # a range tells nothing of the lines of a record
                 break
             for number, span in enumerate(piece.ranges):
                 more = f"{span.start}-{span.end}"
