@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 
 from flbrecover.reconcile.columns import NONE
@@ -25,13 +25,14 @@ class EntrySearch:
         ledger: Ledger,
         is_taken: Callable[[int], bool],
         *,
-        tags: Container[str] | None,
+        tags: Collection[str] | None,
         precision: Precision,
         latest: bool,
     ) -> None:
-        self._tags = tags
-        self.is_taken = is_taken
         self._ledger = ledger
+        self._tags = tags
+        self._ranges = self._ranges_of(tags)
+        self.is_taken = is_taken
         self._precision = precision
         self._latest = latest
         # What :meth:`_exact` and :meth:`_lists` found of digests that many entries have.
@@ -41,14 +42,19 @@ class EntrySearch:
         self._own = bytearray(len(ledger) // 8 + 1 if latest else 0)
 
     @property
-    def tags(self) -> Container[str] | None:
+    def tags(self) -> Collection[str] | None:
         return self._tags
 
     @tags.setter
-    def tags(self, tags: Container[str]) -> None:
+    def tags(self, tags: Collection[str]) -> None:
         self._tags = tags
+        self._ranges = self._ranges_of(tags)
         self._repeated.clear()
         self._repeated_lists.clear()
+
+    def _ranges_of(self, tags: Collection[str] | None) -> list[range] | None:
+        """Where entries of these tags are: of what repeats, those of others can be thousands."""
+        return None if tags is None else self._ledger.runs.with_tags(tags)
 
     def take(self, entry: int) -> None:
         """A record of the sequence is on this entry."""
@@ -139,7 +145,10 @@ class EntrySearch:
     def only(self, copy: Copy) -> int:
         """The only entry that ``copy`` can be by its bytes or fields, wherever it stands, or NONE. Two records of a
         buffer are never one; two objects may hold the same one."""
-        found = {*self._exact(copy), *(entry for key in copy.keys for entry in islice(self._ledger.of_key(key), 2))}
+        found = {
+            *self._exact(copy),
+            *(entry for key in copy.keys for entry in islice(self._ledger.of_key_in(key, self._ranges), 2)),
+        }
         if len(found) != 1:
             return NONE
         entry = found.pop()
@@ -161,13 +170,13 @@ class EntrySearch:
 
     def _by_key(self, copy: Copy) -> list[int]:
         """Entries that the record can be by its fields and time; not all, where there are very many."""
-        found = [entry for key in copy.keys for entry in self._ledger.of_key_at(key, copy.time_ns)]
+        found = [entry for key in copy.keys for entry in self._ledger.of_key_at(key, copy.time_ns, self._ranges)]
         return found if self.tags is None else [e for e in found if self._is_of_tags(e)]
 
     def _too_early(self, copy: Copy) -> list[int]:
         """Entries of untimed runs with the fields of the record, which is older than their file by its row; not all,
         where there are very many. (With a DB that was lost, or a file that was given another name, the row is new.)"""
-        found = [entry for key in copy.keys for entry in islice(self._ledger.of_key(key), LOOK_AT)]
+        found = [e for key in copy.keys for e in islice(self._ledger.of_key_in(key, self._ranges), LOOK_AT)]
         return [e for e in found if self.is_early(copy, e) and self._is_of_tags(e) and self._is_untimed(e)]
 
     def _is_own(self, entry: int) -> bool:

@@ -251,10 +251,21 @@ class Ledger:
         """Entries with this match key, in writing order."""
         return self._keys.of(key)
 
-    def of_key_at(self, key: bytes, time_ns: int | None) -> list[int]:
-        """Entries with this match key that :meth:`agrees_in_time` with a copy; quick where the key has thousands."""
+    def of_key_in(self, key: bytes, ranges: Sequence[range] | None) -> Iterator[int]:
+        """Entries with this match key that lie in some ranges, which are in order (None: all of them)."""
         entries = self._keys.of(key)
-        if len(entries) <= FEW or time_ns is None:
+        if ranges is None:
+            yield from entries
+        else:
+            for some in ranges:
+                yield from entries[bisect_left(entries, some.start) : bisect_left(entries, some.stop)]
+
+    def of_key_at(self, key: bytes, time_ns: int | None, ranges: Sequence[range] | None = None) -> list[int]:
+        """Those of them that :meth:`agrees_in_time` with a copy, at most MOST of them where that is not told by the
+        key; quick where the key has thousands."""
+        few = len(self._keys.of(key)) <= FEW
+        entries = self.of_key_in(key, ranges)
+        if few or time_ns is None:
             return [e for e in islice(entries, MOST) if self.agrees_in_time(e, time_ns)]
         if not self._keys.has_moments:
             self._keys.index_moments(self._timed())

@@ -8,7 +8,7 @@ stranger (the same text from another time, or from another node), and is not tak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from flbrecover.reconcile.breaks import At, Gap
 from flbrecover.reconcile.columns import NONE
@@ -45,7 +45,7 @@ class Placement:
         place: Callable[[Copy, int], None],
         taken: Callable[[int], bool],
         *,
-        tags: Container[str] | None = None,
+        tags: Collection[str] | None = None,
         precision: Precision = ALWAYS,
         take_ambiguous: bool = True,
         latest: bool = False,
@@ -70,7 +70,7 @@ class Placement:
         self.ambiguous = 0
         self.ours = False
 
-    def restrict(self, tags: Container[str]) -> None:
+    def restrict(self, tags: Collection[str]) -> None:
         """Only entries of these tags from now on: what is fed is known to be theirs."""
         self._entries.tags = tags
 

@@ -36,6 +36,7 @@ def place(
     times: list[int] | None = None,
     take_ambiguous: bool = True,
     ours: bool = False,
+    tags: tuple[str, ...] | None = None,
 ) -> list[int]:
     """Places an object's lines by their text (as a match key; their bytes are unique to the object)."""
     found = [NONE] * len(lines)
@@ -51,6 +52,7 @@ def place(
         lambda entry: ledger.stored[entry] != NONE,
         precision=ALWAYS if precise else NEVER,
         take_ambiguous=take_ambiguous,
+        tags=tags,
     )
     placement.ours = ours
     for index, line in enumerate(lines):
@@ -115,6 +117,17 @@ def test_an_object_of_ours_that_was_sent_twice_takes_no_place_of_another_line() 
     sent = [*OURS[:3], "beat", OURS[30]]
     assert place(ledger, sent, precise=False) == [0, 1, 2, NONE, 30]
     assert place(ledger, sent, precise=False, number=1) == [0, 1, 2, NONE, 30]
+
+
+def test_thousands_of_the_same_line_under_another_tag_are_no_matter() -> None:
+    ledger = a_log(["beat"] * 3000)
+    other = ledger.runs.begin(Run("other.log", not_before_ns=1000 * SECOND))
+    for line in ("beat", "one", "beat", "beat", "two"):
+        ledger.add(other, "other", digest_of(line.encode()))
+    ledger.index_keys()
+    assert place(ledger, ["one", "beat", "beat", "two"], precise=False, tags=("other",)) == [3001, 3002, 3003, 3004]
+    early = [999 * SECOND] * 4  # older than the file by its row: those need 16 neighbours
+    assert place(ledger, ["one", "beat", "beat", "two"], precise=False, tags=("other",), times=early) == [NONE] * 4
 
 
 def test_records_of_ours_are_those_that_were_missing() -> None:
