@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 
 from flbrecover.reconcile.columns import NONE
@@ -31,7 +31,7 @@ class EntrySearch:
     ) -> None:
         self._ledger = ledger
         self._tags = tags
-        self._ranges = self._ranges_of(tags)
+        self._ranges: list[range] | None = None  # where entries of the tags are, once that is asked for
         self.is_taken = is_taken
         self._precision = precision
         self._latest = latest
@@ -48,13 +48,17 @@ class EntrySearch:
     @tags.setter
     def tags(self, tags: Collection[str]) -> None:
         self._tags = tags
-        self._ranges = self._ranges_of(tags)
+        self._ranges = None
         self._repeated.clear()
         self._repeated_lists.clear()
 
-    def _ranges_of(self, tags: Collection[str] | None) -> list[range] | None:
-        """Where entries of these tags are: of what repeats, those of others can be thousands."""
-        return None if tags is None else self._ledger.runs.with_tags(tags)
+    def _ranges_for(self, key: bytes) -> Sequence[range] | None:
+        """Where to look for entries with a key: of one that repeats, those of other tags can be thousands."""
+        if self._tags is None or len(self._ledger.of_key(key)) <= FEW:
+            return None
+        if self._ranges is None:
+            self._ranges = self._ledger.runs.with_tags(self._tags)
+        return self._ranges
 
     def take(self, entry: int) -> None:
         """A record of the sequence is on this entry."""
@@ -145,10 +149,7 @@ class EntrySearch:
     def only(self, copy: Copy) -> int:
         """The only entry that ``copy`` can be by its bytes or fields, wherever it stands, or NONE. Two records of a
         buffer are never one; two objects may hold the same one."""
-        found = {
-            *self._exact(copy),
-            *(entry for key in copy.keys for entry in islice(self._ledger.of_key_in(key, self._ranges), 2)),
-        }
+        found = {*self._exact(copy), *(entry for key in copy.keys for entry in islice(self._of_key(key), 2))}
         if len(found) != 1:
             return NONE
         entry = found.pop()
@@ -170,13 +171,19 @@ class EntrySearch:
 
     def _by_key(self, copy: Copy) -> list[int]:
         """Entries that the record can be by its fields and time; not all, where there are very many."""
-        found = [entry for key in copy.keys for entry in self._ledger.of_key_at(key, copy.time_ns, self._ranges)]
+        found = [
+            entry for key in copy.keys for entry in self._ledger.of_key_at(key, copy.time_ns, self._ranges_for(key))
+        ]
         return found if self.tags is None else [e for e in found if self._is_of_tags(e)]
+
+    def _of_key(self, key: bytes) -> Iterator[int]:
+        """Entries with a key, of our tags."""
+        return filter(self._is_of_tags, self._ledger.of_key_in(key, self._ranges_for(key)))
 
     def _too_early(self, copy: Copy) -> list[int]:
         """Entries of untimed runs with the fields of the record, which is older than their file by its row; not all,
         where there are very many. (With a DB that was lost, or a file that was given another name, the row is new.)"""
-        found = [e for key in copy.keys for e in islice(self._ledger.of_key_in(key, self._ranges), LOOK_AT)]
+        found = [entry for key in copy.keys for entry in islice(self._of_key(key), LOOK_AT)]
         return [e for e in found if self.is_early(copy, e) and self._is_of_tags(e) and self._is_untimed(e)]
 
     def _is_own(self, entry: int) -> bool:
