@@ -184,7 +184,7 @@ class EntrySearch:
         """Entries of untimed runs with the fields of the record, which is older than their file by its row; not all,
         where there are very many. (With a DB that was lost, or a file that was given another name, the row is new.)"""
         found = [entry for key in copy.keys for entry in islice(self._of_key(key), LOOK_AT)]
-        return [e for e in found if self.is_early(copy, e) and self._is_of_tags(e) and self._is_untimed(e)]
+        return [e for e in found if self.is_early(copy, e) and self._is_untimed(e)]
 
     def _is_own(self, entry: int) -> bool:
         """Is what has the fields and the time of an entry surely its record? In a buffer of this node it is."""
