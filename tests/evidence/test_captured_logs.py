@@ -24,7 +24,7 @@ from flbrecover.fluentbit.pipeline import (
     Service,
     TailInput,
 )
-from flbrecover.fluentbit.values import SourceRecord
+from flbrecover.fluentbit.values import Offset, SourceRecord
 from flbrecover.model import ByteRange, SourceFile, SourceLog
 
 CAPTURED = json.loads((Path(__file__).parents[2] / "fixtures/source-records/captured.json").read_text())
@@ -128,7 +128,11 @@ def typed(value: object) -> object:
     """The same with the type of each value, so that 1, 1.0 and True are three."""
     if isinstance(value, tuple):
         return tuple((k, typed(v)) for k, v in value)
-    return [typed(v) for v in value] if isinstance(value, list) else (type(value), value)
+    return (
+        [typed(v) for v in value]
+        if isinstance(value, list)
+        else (int if isinstance(value, Offset) else type(value), value)
+    )
 
 
 def in_any_order(records: list) -> list:

@@ -278,6 +278,7 @@ def test_every_key_of_a_tail_input_that_matters() -> None:
         paths=("/a/*.log", "/b"),
         exclude_paths=("*.gz", "*.zip"),
         db="/x.db",
+        compare_filename=True,
         read_from_head=True,
         parser="cri",
         multiline_parsers=("docker", "cri", "go"),
