@@ -135,7 +135,8 @@ class Contents:
         value = self._format.render(outcome.fields, outcome.time_ns or 0)
         for number, line in enumerate(self._style.records_in(value) if value is not None else ()):
             if numbers is None or number in numbers:
-                yield Record(line, span, outcome.time_ns if outcome.time_ns is not None else next(dates, None))
+                time_ns = outcome.time_ns if outcome.time_ns is not None else next(dates, None)
+                yield Record(line, span, time_ns, self._format.envelope)
 
     def _source(self, piece: Piece) -> tuple[SourceLog, SourceFile]:
         log = self._logs.get((piece.input_number, piece.log_name))
