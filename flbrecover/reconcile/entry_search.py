@@ -8,11 +8,10 @@ from itertools import islice
 
 from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
-from flbrecover.reconcile.ledger import Ledger
+from flbrecover.reconcile.ledger import FEW, Ledger
 from flbrecover.reconcile.precision import Precision
 
 LOOK_AT = 100  # places that are tried for one record
-FEW = 16  # entries that are looked up again for each record that they can be
 MOST_REPEATED = 256  # digests of which the entries are kept
 
 

@@ -169,7 +169,8 @@ class Placement:
             return
         after: dict[bytes, int] = {}  # by digest: up to there nothing is free for it
         for copy in left:
-            found = self._entries.first_free(copy, after.get(copy.digest, NONE), len(self._ledger))
+            before = after.get(copy.digest, NONE) if len(copy.keys) < 2 else NONE  # by several keys it is not in order
+            found = self._entries.first_free(copy, before, len(self._ledger))
             after[copy.digest] = self._put_or_drop(copy, found, len(self._ledger))
 
     def _put_forwards(self, copies: Iterable[Copy], after: int, end: int) -> None:

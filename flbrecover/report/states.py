@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -185,11 +184,11 @@ def notes(analysis: Analysis, plans: Sequence[Plan]) -> list[str]:
             )
     unsure = {tag: names for o in analysis.outputs for tag, names in o.comparison.logs.unsure.items()}
     for output in analysis.outputs if [plan.agent for plan in plans] == ["returning"] else ():
-        for path, records in read_again(output.comparison, output.states, time.time_ns()):
+        for path, records in read_again(output.comparison, output.states, plans[0].created_ns):
             said.append(
                 f"{path}: Fluent Bit has no row that fits this file and reads all of it again when it comes back; "
-                f"{text.count(records, 'record')} that S3 has by then {are(records)} stored twice. With Read_from_Head "
-                "off it does not (then --agent gone is the answer)"
+                f"{text.count(records, 'record')} that S3 has by then {are(records)} stored twice. To avoid that: "
+                "recover with --agent gone, and then start it once with Read_from_Head off"
             )
     for plan in plans:
         which = f"--agent {plan.agent}, " if len(plans) > 1 else ""
