@@ -96,7 +96,7 @@ class Job:
         if not chosen:
             known = ", ".join(o.name for o in pipeline.outputs) or "none"
             raise UsageError(f"--output {name}: no such s3 output (there are: {known})")
-        return replace(pipeline, outputs=chosen)
+        return replace(pipeline, outputs=chosen, left_out=tuple(o for o in pipeline.outputs if o not in chosen))
 
     @property
     def notes(self) -> tuple[Problem, ...]:

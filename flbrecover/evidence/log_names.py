@@ -27,8 +27,11 @@ class NamedLog:
     positions: list[TailPosition] = field(default_factory=list)
 
 
-def name_logs(folders: LogFolders, tail: TailInput, positions: Sequence[TailPosition]) -> list[NamedLog]:
+def name_logs(
+    folders: LogFolders, tail: TailInput, positions: Sequence[TailPosition], others: Sequence[TailInput] = ()
+) -> list[NamedLog]:
     """The logs of an input: those that its Path matches today, in Fluent Bit's order, then those only rows name.
+    ``others`` are the inputs with the same DB, whose rows are among the ``positions``.
 
     Fluent Bit takes a file under the first name that it finds and keeps that name's tag over a rename. So a rotated
     file that Path matches as well belongs to the log of its live name if its row says so, or if it makes no difference
@@ -46,7 +49,7 @@ def name_logs(folders: LogFolders, tail: TailInput, positions: Sequence[TailPosi
             log.live = file
         else:
             log.others[key_of(file)] = file
-    _attach(folders, tail, logs, positions)
+    _attach(folders, tail, logs, positions, others)
     return list(logs.values())
 
 
@@ -90,7 +93,13 @@ def _owner(
     return parent if position.row.rotated or clean_name(position.row.name) == parent else name
 
 
-def _attach(folders: LogFolders, tail: TailInput, logs: dict[str, NamedLog], positions: Iterable[TailPosition]) -> None:
+def _attach(
+    folders: LogFolders,
+    tail: TailInput,
+    logs: dict[str, NamedLog],
+    positions: Iterable[TailPosition],
+    others: Sequence[TailInput],
+) -> None:
     homes: dict[str, NamedLog] = {}  # real path of the live name -> log
     holders: dict[FileKey, NamedLog] = {}
     for known in logs.values():
@@ -100,6 +109,8 @@ def _attach(folders: LogFolders, tail: TailInput, logs: dict[str, NamedLog], pos
         held = holders.get(key_of(file)) if file and position.fate != "replaced" else None
         log = held or _log_of_name(folders, tail, logs, homes, position)
         if log is None:
+            if not position.superseded and not any(_is_named(other, position) for other in others):
+                folders.problems.append(_unmatched(position))
             continue
         log.positions.append(position)
         if file and position.fate in ("same file", "rotated") and key_of(file) not in holders:
@@ -135,13 +146,21 @@ def _log_of_name(
                 return homes[live]
             if is_followed(tail, live):
                 return _log(folders, logs, tail, live)
-    if is_followed(tail, name):
-        return _log(folders, logs, tail, name)
-    if not position.superseded:
-        what = f"row {position.row.row_id} names {name}, which Path does not match: left out"
-        way_out = "use the configuration that Fluent Bit ran with"
-        folders.problems.append(Problem(position.db, what, way_out=way_out, unreadable=False))
-    return None
+    return _log(folders, logs, tail, name) if is_followed(tail, name) else None
+
+
+def _is_named(tail: TailInput, position: TailPosition) -> bool:
+    """Does an input follow the name of a row, or the one that it was rotated from?"""
+    path = PurePosixPath(clean_name(position.row.name))
+    names = [str(path), *(str(path.with_name(n)) for n in live_names(path.name))]
+    return any(is_followed(tail, name) for name in names)
+
+
+def _unmatched(position: TailPosition) -> Problem:
+    name = clean_name(position.row.name)
+    what = f"row {position.row.row_id} names {name}, which Path does not match: left out"
+    way_out = "use the configuration that Fluent Bit ran with"
+    return Problem(position.db, what, way_out=way_out, unreadable=False)
 
 
 def _log(folders: LogFolders, logs: dict[str, NamedLog], tail: TailInput, name: str) -> NamedLog | None:

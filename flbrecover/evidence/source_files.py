@@ -62,10 +62,13 @@ def logs(node: Node, tail: TailInput, positions: Sequence[TailPosition]) -> tupl
     return list(evidence.logs), list(evidence.problems)
 
 
-def examine(node: Node, tail: TailInput, positions: Sequence[TailPosition]) -> SourceEvidence:
+def examine(
+    node: Node, tail: TailInput, positions: Sequence[TailPosition], others: Sequence[TailInput] = ()
+) -> SourceEvidence:
     """Every log that ``tail`` follows or that a row names, with all its files in writing order, oldest first.
 
-    ``positions`` are those of the input's own DB (empty without one). ``read_to`` of a file is
+    ``positions`` are those of the input's own DB (empty without one); ``others`` are inputs with the same one.
+    ``read_to`` of a file is
 
     - the row's offset where the row's inode or its marker leads to the file. Offsets without a marker come from before
       5.0.3 and may lie within a line: they go back to its start;
@@ -74,7 +77,7 @@ def examine(node: Node, tail: TailInput, positions: Sequence[TailPosition]) -> S
     - None elsewhere: rows are deleted some seconds after a rotation, and at a start for what is not found.
     """
     folders = LogFolders(node)
-    named = name_logs(folders, tail, positions)
+    named = name_logs(folders, tail, positions, others)
     owned = {key_of(f): log.name for log in named for f in [*([log.live] if log.live else []), *log.others.values()]}
     found: list[SourceLog] = []
     gone: list[GoneRange] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from flbrecover.fluentbit.key_template import KeyFields, Template
 
@@ -10,14 +11,25 @@ MOST_PREFIXES = 100
 
 
 class KeyPattern:
-    """The keys that an output can write: for one tag, or (``tag`` None) for any."""
+    """The keys that an output can write: for one tag, or (``tag`` None) for any. ``others`` are those that other
+    outputs can write for the tag."""
 
     def __init__(
-        self, templates: Iterable[Template], tag: str | None = None, tag_parts: tuple[tuple[int, str], ...] = ()
+        self,
+        templates: Iterable[Template],
+        tag: str | None = None,
+        tag_parts: tuple[tuple[int, str], ...] = (),
+        others: tuple[KeyPattern, ...] = (),
     ) -> None:
-        self._templates = tuple(templates)
+        self._own = tuple(templates)
+        self._others = others
+        self._templates: tuple[Template, ...] = (*self._own, *(t for other in others for t in other._templates))
         self._tag = tag
         self._tag_parts = tag_parts
+
+    def or_of(self, others: Iterable[KeyPattern]) -> KeyPattern:
+        """The keys of this pattern, and those of others for the same tag."""
+        return KeyPattern(self._own, self._tag, self._tag_parts, (*self._others, *others))
 
     @property
     def static_prefixes(self) -> frozenset[str]:
@@ -56,8 +68,14 @@ class KeyPattern:
         return found
 
     def match(self, key: str) -> KeyFields | None:
-        """What the key says, None where the output cannot have written it."""
-        for template in self._templates:
+        """What the key says, None where it is none of these. One that several outputs can have written has any of their
+        times."""
+        own = self._match(key)
+        found = [fields for other in self._others if (fields := other.match(key)) is not None]
+        return _widest([own, *found] if own else found) if found else own
+
+    def _match(self, key: str) -> KeyFields | None:
+        for template in self._own:
             fields = template.fields(key)
             if fields is None:
                 continue
@@ -65,3 +83,11 @@ class KeyPattern:
                 return fields
             return KeyFields(self._tag, self._tag_parts or fields.tag_parts, fields.start_ns, fields.end_ns)
         return None
+
+
+def _widest(found: list[KeyFields]) -> KeyFields:
+    starts = [fields.start_ns for fields in found if fields.start_ns is not None]
+    ends = [fields.end_ns for fields in found if fields.end_ns is not None]
+    start = min(starts) if len(starts) == len(found) else None
+    end = max(ends) if len(ends) == len(found) else None
+    return replace(found[0], start_ns=start, end_ns=end)

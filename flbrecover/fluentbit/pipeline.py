@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Literal
 
 SectionKind = Literal["service", "input", "filter", "output", "parser", "multiline_parser"]
@@ -200,7 +201,8 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A whole configuration. ``other_inputs`` and ``other_outputs`` are the plugin names that a recovery ignores."""
+    """A whole configuration. ``other_inputs`` and ``other_outputs`` are the plugin names that a recovery ignores,
+    ``left_out`` the s3 outputs that are not to be looked at."""
 
     service: Service
     inputs: tuple[TailInput, ...]
@@ -211,3 +213,21 @@ class Pipeline:
     other_inputs: tuple[str, ...] = ()
     other_outputs: tuple[str, ...] = ()
     sections: tuple[Section, ...] = ()
+    left_out: tuple[S3Output, ...] = ()
+
+    def on_the_db_of(self, tail: TailInput) -> list[TailInput]:
+        """The other tail inputs with the same DB. At a start each deletes the rows of all files that it does not follow
+        itself (flb_tail_db_stale_file_delete in plugins/in_tail/tail_db.c, from 3.0.2; seen)."""
+        db = tail.db and PurePosixPath("/", tail.db)
+        others = [other for other in self.inputs if other.db and other.number != tail.number]
+        return [other for other in others if PurePosixPath("/", other.db or "") == db]
+
+    def on_the_files_of(self, output: S3Output) -> list[S3Output]:
+        """The other s3 outputs with the same ``store_dir`` and bucket. At a start each takes all files there for its
+        own and sends them under its own keys (create_buffer_path and put_all_chunks in plugins/out_s3/s3.c; seen)."""
+        folder = PurePosixPath("/", output.store_dir, output.bucket)
+        return [
+            other
+            for other in (*self.outputs, *self.left_out)
+            if other.number != output.number and PurePosixPath("/", other.store_dir, other.bucket) == folder
+        ]

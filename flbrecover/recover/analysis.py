@@ -136,7 +136,7 @@ def make_plan(analysis: Analysis, choice: Choice, now_ns: int) -> tuple[Plan, di
         contents = Contents(analysis.survey, output.output, plain_lines=analysis.options.plain_lines)
         covers = analysis.options.covers if analysis.options.has_window else None
         planned = Planner(
-            output.comparison, output.states, output.uploads, choice, contents, covers, len(actions), now_ns
+            output.comparison, output.states, output.uploads, choice, contents, covers, actions, now_ns
         ).run()
         actions.extend(planned.actions)
         for reason, records in planned.left.items():

@@ -11,7 +11,7 @@ from flbrecover.bucket import columnar
 from flbrecover.bucket.client import S3
 from flbrecover.errors import ConfigError
 from flbrecover.fluentbit.formats import format_of
-from flbrecover.fluentbit.key_format import KeyFormat, KeyPattern
+from flbrecover.fluentbit.key_format import KeyPattern
 from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.fluentbit.record_json import RecordStyle
@@ -62,7 +62,6 @@ class Comparer:
         self._reader = LogReader(survey, output, plain_lines=options.plain_lines, now_ns=options.now_ns)
         self._style = RecordStyle.of(output, survey.pipeline.service)
         self._format = format_of(self._style)
-        self._key_format = KeyFormat.of(output)
         # A buffer file's name is its own on every node; a log's path is the same on many, so it proves nothing.
         self._own_sources = {ascii_path(b.path) for b in survey.buffers}
         self._patterns: dict[str, KeyPattern] = {}
@@ -75,7 +74,7 @@ class Comparer:
         peeks = self._peeks(problems)
         tags = {b.tag for b in samples.buffers if b.tag is not None} | {t for p in peeks for t in p.rendered}
         tags |= {g.tag for g in self._survey.gone if matches(self._output.route, g.tag)}
-        self._patterns, refused = patterns_of(self._key_format, tags)
+        self._patterns, refused = patterns_of(self._survey.pipeline, self._output, tags)
         problems.extend(refused)
         found = self._begin(samples, self._window(samples, peeks), problems)
         found.candidates = self._candidates(found.window)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from flbrecover.fluentbit.key_format import KeyFormat
 from flbrecover.recover.analysis import Analysis, Connect
 from flbrecover.recover.window import candidates, patterns_of
 
@@ -15,7 +14,8 @@ def appeared(analysis: Analysis, tags: Collection[str], connect: Connect) -> boo
     for output in analysis.outputs:
         comparison = output.comparison
         known = {(c.object.key, c.object.etag) for c in comparison.candidates}
-        patterns, _ = patterns_of(KeyFormat.of(output.output), set(tags) & set(comparison.ledger.runs.tags))
+        known_tags = set(tags) & set(comparison.ledger.runs.tags)
+        patterns, _ = patterns_of(analysis.survey.pipeline, output.output, known_tags)
         now = candidates(connect(output.output), output.output.bucket, patterns, comparison.window)
         if any((c.object.key, c.object.etag) not in known for c in now):
             return True

@@ -13,10 +13,10 @@ from flbrecover.model import SECOND_NS, SourceFile
 from flbrecover.reconcile.states import EntryState
 from flbrecover.recover.comparison import Comparison
 from flbrecover.recover.states import States
-from flbrecover.recover.survey import may_retire
+from flbrecover.recover.survey import Survey, may_retire
 
 UNREAD = "unread: Fluent Bit goes on reading there when it comes back"
-NO_ROW = "lost: Fluent Bit has no row that fits the file and reads all of it when it comes back"
+NO_ROW = "lost: Fluent Bit finds no row that fits the file and reads all of it when it comes back"
 
 
 class LeftToAgent:
@@ -40,7 +40,7 @@ class LeftToAgent:
             return self._of_buffer(entry)
         if state == "unread" and self._is_read(entry):
             return UNREAD
-        if state == "lost" and begins_anew(*self._file(entry)) and self._is_read(entry):
+        if state == "lost" and begins_anew(survey, *self._file(entry)) and self._is_read(entry):
             return NO_ROW
         return None
 
@@ -61,7 +61,7 @@ class LeftToAgent:
     def _is_read(self, entry: int) -> bool:
         run = self._comparison.ledger.runs.of(entry)
         if run not in self._read:
-            self._read[run] = will_be_read(self._comparison.survey.node, *self._file(entry), self._now_ns)
+            self._read[run] = will_be_read(self._comparison.survey, *self._file(entry), self._now_ns)
         return self._read[run]
 
 
@@ -71,27 +71,31 @@ def read_again(comparison: Comparison, states: States, now_ns: int) -> Iterator[
     survey = comparison.survey
     for run in comparison.logs.runs:
         tail = survey.input_of(run.log)
-        if begins_anew(tail, run.file) and will_be_read(survey.node, tail, run.file, now_ns):
+        if begins_anew(survey, tail, run.file) and will_be_read(survey, tail, run.file, now_ns):
             counted = states.totals(comparison.ledger.runs.entries(run.run))
             if records := counted["stored"] + counted["buffered"] + counted["pending"]:
                 yield run.file.path, records
 
 
-def begins_anew(tail: TailInput, file: SourceFile) -> bool:
+def begins_anew(survey: Survey, tail: TailInput, file: SourceFile) -> bool:
     """Does Fluent Bit take no row for that of the file? It goes by the inode; the offset has to lie in the file, and
     the marker, if there is one, to match (``set_file_position`` in plugins/in_tail/tail_file.c); and with
     ``db.compare_filename`` the last part of the row's name has to be that of the *real* file: that of one that was
-    found by a symlink is another (``flb_tail_target_file_name_cmp`` in plugins/in_tail/tail_file.h; seen)."""
+    found by a symlink is another (``flb_tail_target_file_name_cmp`` in plugins/in_tail/tail_file.h; seen). An input
+    with the same DB that starts before this one deletes the rows of files that it does not find."""
     position, facts = file.position, file.facts
     if position is None or position.marker == "mismatch":
         return True
     row = position.row
     if row.inode != facts.inode or row.offset > facts.size:
         return True
-    return tail.compare_filename and PurePosixPath(row.name).name != PurePosixPath(facts.real_path).name
+    if tail.compare_filename and PurePosixPath(row.name).name != PurePosixPath(facts.real_path).name:
+        return True
+    earlier = (other for other in survey.pipeline.on_the_db_of(tail) if other.number < tail.number)
+    return not all(_finds(survey.node, other, file) for other in earlier)
 
 
-def will_be_read(node: Node, tail: TailInput, file: SourceFile, now_ns: int) -> bool:
+def will_be_read(survey: Survey, tail: TailInput, file: SourceFile, now_ns: int) -> bool:
     """Does the input's scan find the file, and does Fluent Bit start where it stopped?
 
     A file is found by the input's ``Path`` alone, a compressed one if its name says so, unless it is too old for
@@ -100,15 +104,14 @@ def will_be_read(node: Node, tail: TailInput, file: SourceFile, now_ns: int) -> 
     """
     if tail.ignore_older_s and now_ns - file.facts.mtime_ns > tail.ignore_older_s * SECOND_NS:
         return False
-    if not any(node.resolve(name) == file.facts.real_path for name in _found(node, tail, compressed=file.compressed)):
+    if not _finds(survey.node, tail, file):
         return False
-    at_its_offset = not begins_anew(tail, file) and file.position is not None and file.position.row.offset > 0
+    at_its_offset = not begins_anew(survey, tail, file) and file.position is not None and file.position.row.offset > 0
     return at_its_offset or tail.read_from_head
 
 
-def _found(node: Node, tail: TailInput, *, compressed: bool) -> Iterator[str]:
-    """The names that the input's scan finds; of compressed files those that it unpacks."""
-    for pattern in tail.paths:
-        for name in node.glob(pattern):
-            if is_followed(tail, name) and (not compressed or followed_as_gzip(name)):
-                yield name
+def _finds(node: Node, tail: TailInput, file: SourceFile) -> bool:
+    """Does the input's scan find the file? Of compressed ones it does those that it unpacks."""
+    names = (name for pattern in tail.paths for name in node.glob(pattern))
+    followed = (n for n in names if is_followed(tail, n) and (not file.compressed or followed_as_gzip(n)))
+    return any(node.resolve(name) == file.facts.real_path for name in followed)

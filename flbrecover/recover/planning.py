@@ -46,7 +46,8 @@ class Planned:
 
 
 class Planner:
-    """Plans one output; actions are numbered on from ``first_number``. ``covers`` tells whether a time lies in the
+    """Plans one output. ``before`` are the actions for other ones: numbers go on from there, and an upload that one of
+    them completes is not completed again (outputs may share their buffers). ``covers`` tells whether a time lies in the
     window that was asked for (None: all do); ``now_ns`` is the time of planning."""
 
     def __init__(
@@ -57,7 +58,7 @@ class Planner:
         choice: Choice,
         contents: Contents,
         covers: Callable[[int], bool] | None,
-        first_number: int,
+        before: Sequence[Action],
         now_ns: int,
     ) -> None:
         self._covers = covers
@@ -67,7 +68,8 @@ class Planner:
         self._uploads = uploads
         self._choice = choice
         self._contents = contents
-        self._number = first_number
+        self._number = len(before)
+        self._completed = {action.upload_id for action in before if isinstance(action, CompleteUpload)}
         self._left = LeftToAgent(comparison, now_ns, retire=choice.retire)
         self._planned = Planned()
         self._drafts: list[Draft] = []
@@ -75,7 +77,8 @@ class Planner:
     def run(self) -> Planned:
         completed = [u for u in self._uploads if u.state == "can be completed" and self._wants_upload(u)]
         for upload in completed:
-            self._add_completion(upload)
+            if upload.upload_id not in self._completed:
+                self._add_completion(upload)
         for holder in self._comparison.holders:
             self._add_holder(holder.number, self._after(completed, holder.buffer.tag or ""))
         self._add_logs(completed)

@@ -96,7 +96,7 @@ def _tail(
             own, found = source_files.positions(node, dbs[db_path], tail)
             problems.extend(found)
             positions.extend(p for p in own if p not in positions)
-        evidence = source_files.examine(node, tail, own)
+        evidence = source_files.examine(node, tail, own, pipeline.on_the_db_of(tail))
         logs.extend(_without_ignored(tail, evidence.logs, own, problems))
         gone.extend(g for g in evidence.gone if g not in gone)
         problems.extend(evidence.problems)

@@ -70,7 +70,7 @@ def find_uploads(
     that S3 has refused to complete."""
     key_format = KeyFormat.of(output)
     problems: list[Problem] = []
-    patterns, _ = patterns_of(key_format, tags)  # the comparison has reported the refused ones
+    patterns, _ = patterns_of(survey.pipeline, output, tags)  # the comparison has reported the refused ones
     recorded = [u for u in survey.uploads if u.bucket == output.bucket and survey.is_home_of(u, output)]
     refused: BucketError | None = None
     try:

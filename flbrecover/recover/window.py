@@ -10,6 +10,8 @@ from flbrecover.bucket.listing import objects_of
 from flbrecover.errors import ConfigError
 from flbrecover.fluentbit.key_format import KeyFormat, KeyPattern
 from flbrecover.fluentbit.key_pattern import MOST_PREFIXES
+from flbrecover.fluentbit.match import matches
+from flbrecover.fluentbit.pipeline import Pipeline, S3Output
 from flbrecover.model import SECOND_NS, Problem, StoredObject
 from flbrecover.recover.candidates import Candidate, Candidates
 from flbrecover.recover.prefix_index import PrefixIndex
@@ -38,14 +40,23 @@ class Window:
         return Window(start, self.end_ns if last_ns is None else max(self.end_ns, last_ns), self.written_ns)
 
 
-def patterns_of(key_format: KeyFormat, tags: Iterable[str]) -> tuple[dict[str, KeyPattern], list[Problem]]:
+def patterns_of(
+    pipeline: Pipeline, output: S3Output, tags: Iterable[str]
+) -> tuple[dict[str, KeyPattern], list[Problem]]:
     """What keys of each tag look like. A tag whose keys cannot be recognised becomes a problem: nothing of it can be
-    compared. Raises ConfigError where that is so for every tag, for then it is the key format's fault."""
+    compared. Raises ConfigError where that is so for every tag, for then it is the key format's fault.
+
+    Where other outputs send this one's files, their keys count as well. Not for tags that they take themselves: what
+    lies under their keys is their own copy then.
+    """
+    own = KeyFormat.of(output)
+    others = [(other.route, KeyFormat.of(other)) for other in pipeline.on_the_files_of(output)]
     patterns: dict[str, KeyPattern] = {}
     refused: list[tuple[str, ConfigError]] = []
     for tag in sorted(set(tags)):
         try:
-            patterns[tag] = key_format.pattern(tag)
+            senders = [key_format.pattern(tag) for route, key_format in others if not matches(route, tag)]
+            patterns[tag] = own.pattern(tag).or_of(senders)
         except ConfigError as e:
             refused.append((tag, e))
     if refused and not patterns:

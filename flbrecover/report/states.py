@@ -186,7 +186,7 @@ def notes(analysis: Analysis, plans: Sequence[Plan]) -> list[str]:
     for output in analysis.outputs if [plan.agent for plan in plans] == ["returning"] else ():
         for path, records in read_again(output.comparison, output.states, plans[0].created_ns):
             said.append(
-                f"{path}: Fluent Bit has no row that fits this file and reads all of it again when it comes back; "
+                f"{path}: Fluent Bit finds no row that fits this file and reads all of it again when it comes back; "
                 f"{text.count(records, 'record')} that S3 has by then {are(records)} stored twice. To avoid that: "
                 "recover with --agent gone, and then start it once with Read_from_Head off"
             )

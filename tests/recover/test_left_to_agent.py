@@ -20,7 +20,7 @@ from servers import Server
 
 DATED = "buffered: Fluent Bit sends the files of its dated folders when it starts"
 UNREAD = "unread: Fluent Bit goes on reading there when it comes back"
-NO_ROW = "lost: Fluent Bit has no row that fits the file and reads all of it when it comes back"
+NO_ROW = "lost: Fluent Bit finds no row that fits the file and reads all of it when it comes back"
 CHUNKS = "buffered: Fluent Bit delivers the chunks of its storage.path when it starts"
 UPLOAD = "pending: Fluent Bit completes its recorded uploads when it starts"
 IN_MEMORY = "lost: Fluent Bit is running and may hold them in memory; look again once it has stopped"
@@ -214,7 +214,7 @@ def test_rows_are_dropped_where_their_names_are_compared_with_those_behind_links
     assert left_by(node) == ({NO_ROW: 5, UNREAD: 25}, 0)
     (said,) = node.run("diff", "--agent", "returning", "--json").of_type("note")
     assert said["text"].startswith(
-        "/var/log/app.log: Fluent Bit has no row that fits this file and reads all of it again"
+        "/var/log/app.log: Fluent Bit finds no row that fits this file and reads all of it again"
     )
     assert "20 records that S3 has by then are stored twice" in said["text"]
     assert node.run("diff", "--agent", "gone", "--json").of_type("note") == []

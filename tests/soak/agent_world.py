@@ -7,7 +7,6 @@ import gzip
 import json
 import os
 import random
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -17,16 +16,8 @@ from typing import IO
 from faults.proxy import Action, Call, Exchange
 
 FLAVOURS = ("plain", "plain", "cri", "cri", "kube", "kube", "docker", "json", "regex", "java")
-KEY_OF = {"json": "msg", "regex": "message"}  # the field with the text; "log" for all others
 UPLOADS = {"PutObject", "UploadPart", "CreateMultipartUpload", "CompleteMultipartUpload"}
 MOODS = ("ok", "ok", "503", "lost", "cut", "403", "hang", "500 though done", "mixed")
-PARSERS = "".join(
-    f"[PARSER]\n    Name {name}\n    Format {kind}\n    Time_Key t\n    Time_Format %Y-%m-%dT%H:%M:%S.%L%z\n"
-    for name, kind in (
-        ("as_json", "json"),
-        ("as_regex", "regex\n    Regex ^(?<t>[^ ]+) (?<level>[A-Z]+) (?<message>.*)$"),
-    )
-)
 
 
 class Moody:
@@ -52,16 +43,16 @@ class Moody:
 
 
 class App:
-    """One application and its log below ``node``. ``numbers`` are those of its lines, ``written`` takes what it
-    wrote."""
+    """One application and its log, in ``folder`` of ``node``. ``numbers`` are those of its lines, ``written`` takes
+    what it wrote."""
 
     def __init__(
         self, node: Path, name: str, flavour: str, numbers: Iterator[int], written: dict[int, str],
-        chance: random.Random, *, copytruncate: bool, keep: int,
+        chance: random.Random, *, copytruncate: bool, keep: int, folder: str = "var/log/apps",
     ) -> None:  # fmt: skip
         self._numbers, self._written, self._chance = numbers, written, chance
         self._flavour, self._copytruncate, self._keep = flavour, copytruncate, keep
-        self._path = node / f"var/log/apps/{name}.log"
+        self._path = node / folder / f"{name}.log"
         if flavour == "kube":
             self._path = _pod(node, name)
         self._file: IO[bytes] = self._path.open("ab", buffering=0)
@@ -151,57 +142,3 @@ def _pod(node: Path, name: str) -> Path:
             {"name": name, "image": f"r/{name}:1", "containerID": f"containerd://{'ab' * 32}"}]},
     }))  # fmt: skip
     return path
-
-
-def configure(node: Path, bucket: str, endpoint_url: str, flavour: str, chance: random.Random) -> None:
-    """Writes a configuration with what fits the flavour, and more by chance."""
-
-    def some(probability: float, *lines: str) -> list[str]:
-        return list(lines) if chance.random() < probability else []
-
-    kube, filesystem = flavour == "kube", chance.random() < 0.3
-    parser = {
-        "cri": "multiline.parser cri", "kube": "multiline.parser docker, cri", "docker": "Parser as_json",
-        "json": "Parser as_json", "regex": "Parser as_regex", "java": "multiline.parser java",
-    }  # fmt: skip
-    service = [
-        f"Flush {chance.choice(('0.2', '0.5', '1'))}", "Grace 1", "Parsers_File /etc/fluent-bit/parsers.conf",
-        *(["storage.path /var/log/flb-storage", *some(0.5, "storage.checksum On")] if filesystem else []),
-    ]  # fmt: skip
-    tail = [
-        "Name tail", f"Tag {'kube.*' if kube else chance.choice(('app.*', 'a.b.*', 'app'))}",
-        f"Path /var/log/{'containers' if kube else 'apps'}/*.log", "DB /var/log/flb.db", "Read_from_Head On",
-        "Refresh_Interval 1", *([parser[flavour]] if flavour in parser else []),
-        *(["storage.type filesystem"] if filesystem else []), *some(0.15, "Path_Key file"), *some(0.1, "Offset_Key at"),
-        *some(0.3, "Mem_Buf_Limit 200k"), *some(0.3, "Skip_Long_Lines On"), *some(0.3, "Rotate_Wait 2"),
-        *some(0.2, "Buffer_Chunk_Size 16k", "Buffer_Max_Size 32k"), *some(0.1, "Inotify_Watcher false"),
-    ]  # fmt: skip
-    filters = [
-        *([["Name kubernetes", "Kube_Tag_Prefix kube.var.log.containers.",
-            "Kube_Meta_Preload_Cache_Dir /etc/fluent-bit/meta", f"Merge_Log {chance.choice(('On', 'Off'))}"]]
-          if kube else []),
-        *([chance.choice((["Name modify", "Add cluster c1", "Rename stream out"],
-                          ["Name nest", "Operation nest", "Wildcard str*", "Nest_under meta"]))]
-          if chance.random() < 0.25 else []),
-    ]  # fmt: skip
-    key = chance.choice(("/logs/$TAG/%Y/%m/%d/%H/$UUID", "/logs/$TAG[0]/%Y/%m/%d/%H_%M_%S/$UUID.gz", "/$UUID",
-                         "/fluent-bit-logs/$TAG/%Y/%m/%d/%H/%M/%S", "/x/$INDEX/$TAG-%H"))  # fmt: skip
-    s3 = [
-        "Name s3", "Match *", f"bucket {bucket}", "region us-east-1", f"endpoint {endpoint_url}",
-        "store_dir /var/log/s3", f"s3_key_format {key}", f"total_file_size {chance.choice(('1M', '2M', '100M'))}",
-        f"upload_timeout {chance.choice(('2s', '5s', '8s', '10m'))}", f"retry_limit {chance.choice(('1', '2', '5'))}",
-        *some(0.7, "use_put_object On"), *some(0.6, f"compression {chance.choice(('gzip', 'zstd'))}"),
-        *some(0.15, "preserve_data_ordering Off"), *some(0.2, f"workers {chance.choice(('1', '2', '3'))}"),
-        *some(0.25, f"json_date_format {chance.choice(('epoch', 'epoch_ms', 'java_sql_timestamp', 'double'))}"),
-        *some(0.15, f"log_key {KEY_OF.get(flavour, 'log')}"), *some(0.1, "static_file_path On"),
-    ]  # fmt: skip
-    sections = [("SERVICE", service), ("INPUT", tail), *(("FILTER", ["Match *", *f]) for f in filters), ("OUTPUT", s3)]
-    text = "".join(f"[{name}]\n" + "".join(f"    {line}\n" for line in lines) for name, lines in sections)
-    (node / "etc/fluent-bit/fluent-bit.conf").write_text(text)
-    (node / "etc/fluent-bit/parsers.conf").write_text(PARSERS)
-
-
-def moved_to(node: Path, endpoint_url: str) -> None:
-    """Has the configuration name another endpoint."""
-    path = node / "etc/fluent-bit/fluent-bit.conf"
-    path.write_text(re.sub(r"endpoint \S+", f"endpoint {endpoint_url}", path.read_text()))

@@ -29,6 +29,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from cases import footprint
 from conftest import Moto  # its import sets the environment of the tests: no real account can be reached
@@ -37,10 +38,12 @@ from judge import SEQ, bodies
 
 from flbrecover.demo.seaweedfs import ADMIN
 from soak import machine
-from soak.agent_world import FLAVOURS, MOODS, App, Moody, configure, moved_to
+from soak.agent_config import config_path, configure, moved_to
+from soak.agent_world import FLAVOURS, MOODS, App, Moody
 
 CODES = (0, 3)  # 3: what is provably gone, or maybe filtered, is said to be missing
 RETURNING = 0.3  # of the trials: Fluent Bit comes back
+FLOOD = 0.1  # an application writes megabytes at once, which makes uploads in parts
 
 
 class Trial:
@@ -51,7 +54,7 @@ class Trial:
         self._fluent_bit, self._endpoint_url = fluent_bit, endpoint_url
         self._chance = chance = random.Random(name)
         self._node = folder / "node"
-        for place in ("etc/fluent-bit/meta", "var/log/apps", "var/log/containers", "var/log/s3"):
+        for place in ("etc/fluent-bit/meta", *(f"var/log/{name}" for name in ("apps", "more", "containers", "s3"))):
             (self._node / place).mkdir(parents=True)
         s3.create_bucket(Bucket=bucket)
         self._moody = Moody(chance)
@@ -63,14 +66,22 @@ class Trial:
             App(self._node, f"app{n}", self.flavour, numbers, self._written, chance, copytruncate=truncate, keep=keep)
             for n in range(chance.choice((1, 2, 3)))
         ]
+        self._drawn = configure(self._node, bucket, endpoint_url, self.flavour, chance)
+        if self._drawn.second:
+            self._apps.append(
+                App(self._node, "other", "plain", numbers, self._written, chance, copytruncate=truncate, keep=keep,
+                    folder="var/log/more")
+            )  # fmt: skip
+        self._zone = chance.choice(("UTC", "UTC", "Europe/Berlin", "America/New_York"))
         self.events: list[str] = []
         self.said: list[str] = []
 
     def run(self) -> None:
         with FaultProxy(self._endpoint_url) as proxy:
             proxy.watch(self._moody)
-            configure(self._node, self._bucket, proxy.endpoint_url, self.flavour, self._chance)
+            moved_to(self._node, proxy.endpoint_url)
             self._incident()
+        self._keep_objects()
         if self._chance.random() < RETURNING:
             self._recover_and_return()
         else:
@@ -100,6 +111,9 @@ class Trial:
 
     def _write_for(self, seconds: float) -> None:
         chance, until = self._chance, time.monotonic() + seconds
+        if chance.random() < FLOOD:
+            self.events.append("flood")
+            chance.choice(self._apps).write(chance.choice((10_000, 40_000)))
         while time.monotonic() < until:
             for app in self._apps:
                 if chance.random() < 0.5:
@@ -113,11 +127,14 @@ class Trial:
         if self._agent is not None and self._agent.poll() is None:
             return
         mounts = " && ".join(f"mount --bind '{self._node}/{at}' /{at}" for at in ("etc/fluent-bit", "var/log"))
-        script = f"{mounts} && exec '{self._fluent_bit}' -c /etc/fluent-bit/fluent-bit.conf"
+        script = f"{mounts} && exec '{self._fluent_bit}' -c /etc/fluent-bit/{config_path(self._node).name}"
         keys = {"AWS_ACCESS_KEY_ID": ADMIN.access_key, "AWS_SECRET_ACCESS_KEY": ADMIN.secret_key}
         with (self._folder / "agent.log").open("ab") as log:
             self._agent = subprocess.Popen(
-                ["unshare", "-m", "sh", "-c", script], stdout=log, stderr=log, env={**os.environ, **keys, "TZ": "UTC"}
+                ["unshare", "-m", "sh", "-c", script],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **keys, "TZ": self._zone},
             )
         self.events.append("start")
 
@@ -139,11 +156,19 @@ class Trial:
 
     # -- recovery and judgement --------------------------------------------------------------------------------------
 
+    def _keep_objects(self) -> None:
+        """The bucket as it was before the first recovery: a file of the trial for each object."""
+        (self._folder / "objects").mkdir()
+        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket):
+            for found in page.get("Contents", ()):
+                body = self._s3.get_object(Bucket=self._bucket, Key=found["Key"])["Body"].read()
+                (self._folder / "objects" / quote(found["Key"], safe="")).write_bytes(body)
+
     def _recover_twice(self) -> None:
         before, evidence, node = self._stored(), self._evidence(), footprint(self._node)
         self._recover("first", "gone")
         after = self._stored()
-        self._judge(evidence | before.keys(), before, after)
+        self._judge(evidence, before, after)
         self._recover("second", "gone")
         if (more := self._stored()) != after:
             self.said.append(f"a second recover stored {(more - after).total()} lines")
@@ -166,21 +191,22 @@ class Trial:
         if again := sorted(line for line in ours if between[line] > before[line] + ours[line]):
             self.said.append(f"Fluent Bit stored {len(again)} lines that were ours to store: {again[:5]}")
         self._recover("last", "gone")
-        self._judge(evidence | self._evidence() | before.keys(), between, self._stored())
+        self._judge(evidence | self._evidence(), between, self._stored())
 
-    def _judge(self, evidence: set[int], before: Counter[int], after: Counter[int]) -> None:
-        if missing := sorted((self._written.keys() & evidence) - after.keys()):
+    def _judge(self, evidence: Counter[int], before: Counter[int], after: Counter[int]) -> None:
+        copies = self._drawn.copies
+        if missing := sorted(n for n in self._written if after[n] < min(copies(n), evidence[n])):
             self.said.append(f"{len(missing)} lines are missing: {missing[:5]}")
-        if twice := sorted(line for line, n in after.items() if n > max(1, before[line])):
-            self.said.append(f"{len(twice)} lines are there twice: {twice[:5]}")
-        if removed := sorted(line for line, n in before.items() if after[line] < n):
+        if twice := sorted(n for n, stored in after.items() if stored > max(copies(n), before[n])):
+            self.said.append(f"{len(twice)} lines are there too often: {twice[:5]}")
+        if removed := sorted(n for n, stored in before.items() if after[n] < stored):
             self.said.append(f"{len(removed)} lines are gone: {removed[:5]}")
 
     def _recover(self, case: str, agent: str, *more: str) -> None:
         ended = subprocess.run(
             [sys.executable, "-m", "flbrecover", "recover", "--root", self._node, "--config",
-             "/etc/fluent-bit/fluent-bit.conf", "--endpoint-url", self._endpoint_url, "--agent", agent, "--yes",
-             "--case", self._folder / case, *more],
+             f"/etc/fluent-bit/{config_path(self._node).name}", "--endpoint-url", self._endpoint_url, "--agent", agent,
+             "--yes", "--case", self._folder / case, *self._drawn.options, *more],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         (self._folder / f"{case}.txt").write_text(ended.stdout + ended.stderr)
@@ -195,13 +221,14 @@ class Trial:
                 found.update({int(number) for number in SEQ.findall(record)})
         return found
 
-    def _evidence(self) -> set[int]:
-        """The lines of which a log or a buffer file has something."""
-        found: set[int] = set()
+    def _evidence(self) -> Counter[int]:
+        """How many records of each line can be expected: a log has all, a buffer file and S3 have one."""
+        found: Counter[int] = Counter(self._stored().keys())
         for path in (self._node / "var/log").rglob("*"):
             if path.is_file() and not path.is_symlink() and ".db" not in path.name:
                 data = path.read_bytes()
-                found |= {int(n) for n in SEQ.findall(gzip.decompress(data) if path.suffix == ".gz" else data)}
+                numbers = {int(n) for n in SEQ.findall(gzip.decompress(data) if path.suffix == ".gz" else data)}
+                found |= Counter(dict.fromkeys(numbers, 2 if ".log" in path.name else 1))
         return found
 
 
