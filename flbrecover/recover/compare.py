@@ -32,6 +32,7 @@ from flbrecover.recover.options import Options
 from flbrecover.recover.place_buffers import BufferPlacer
 from flbrecover.recover.place_logs import LogPlacer, is_untimed
 from flbrecover.recover.place_objects import ObjectPlacer
+from flbrecover.recover.read_log import LogFacts
 from flbrecover.recover.rules import Rules
 from flbrecover.recover.samples import SAMPLE, Samples
 from flbrecover.recover.scan_objects import ObjectScans
@@ -65,6 +66,7 @@ class Comparer:
         # A buffer file's name is its own on every node; a log's path is the same on many, so it proves nothing.
         self._own_sources = {ascii_path(b.path) for b in survey.buffers}
         self._patterns: dict[str, KeyPattern] = {}
+        self._without_records: list[Peek] = []  # logs of which nothing reaches the output
         self._rules = Rules(self._style, KeySet(scratch.column))
         self._bytes: SourceBytes = source_bytes(survey, self._style)
 
@@ -94,10 +96,13 @@ class Comparer:
         return found
 
     def _begin(self, samples: Samples, window: Window, problems: Sequence[Problem]) -> Comparison:
+        logs = LogEntries(self._scratch.column)
+        for peek in self._without_records:
+            logs.learn(LogFacts(dropped=dict(peek.dropped), unwritten=peek.unwritten))
         return Comparison(
             self._survey, self._output, self._style, samples.of_others,
             Ledger(moment=self._format.moment, new=self._scratch.column),
-            window, self._scratch, LogEntries(self._scratch.column), self._reader.broken, problems=[*problems],
+            window, self._scratch, logs, self._reader.broken, problems=[*problems],
             tag_precisions=samples.precision,
         )  # fmt: skip
 
@@ -138,8 +143,7 @@ class Comparer:
             except ConfigError as e:
                 problems.append(unusable(log, e))
                 continue
-            if peek.rendered:
-                peeks.append(peek)
+            (peeks if peek.rendered else self._without_records).append(peek)
         return peeks
 
     def _window(self, samples: Samples, peeks: list[Peek]) -> Window:

@@ -29,7 +29,8 @@ class LogEntries:
     """Entry ``e`` of a log lies at ``starts[e]`` to ``ends[e]`` of its run's file and takes ``sizes[e]`` bytes when
     rendered (without what only siblings know).
 
-    ``dropped`` counts, by filter, the records that one surely dropped; ``made`` are, by tag, the names of the fields
+    ``dropped`` counts, by filter, the records that one surely dropped, ``unwritten`` those of which the output writes
+    nothing (without the field of ``log_key``, or nested too deeply); ``made`` are, by tag, the names of the fields
     that the pipeline makes, ``additions`` those that stored copies may have besides, ``unsure`` those that a filter may
     have renamed or changed.
     """
@@ -42,6 +43,7 @@ class LogEntries:
         self.doubts = new("B")
         self.reasons: list[Doubt] = []
         self.dropped: dict[str, int] = {}
+        self.unwritten = 0
         self.made: dict[str, set[str]] = {}
         self.additions: dict[str, Names] = {}
         self.unsure: dict[str, set[str]] = {}
@@ -82,6 +84,7 @@ class LogEntries:
         """What else the next file told."""
         for by, number in facts.dropped.items():
             self.dropped[by] = self.dropped.get(by, 0) + number
+        self.unwritten += facts.unwritten
         for tag, names in facts.made.items():
             self.made.setdefault(tag, set()).update(names)
         for tag, names in facts.unsure.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -30,7 +31,8 @@ class Peek:
 
     ``timed``: lines carry their time; ``fine``: with parts of a second; ``parsed``: a parser takes them. ``unsteady``
     are, by tag, the fields whose value the configuration gives, or is an offset, ``own`` those that have another value
-    in one of these records at least.
+    in one of these records at least. ``dropped`` and ``unwritten`` count as in :class:`LogEntries`; of a log of which
+    nothing is ``rendered`` they count all records.
     """
 
     log: SourceLog
@@ -42,6 +44,8 @@ class Peek:
     fine: bool = False
     unsteady: Mapping[str, set[str]] = field(default_factory=dict)
     own: Mapping[str, set[str]] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    unwritten: int = 0
 
 
 class LogReader:
@@ -115,6 +119,8 @@ class LogReader:
         own: dict[str, set[str]] = {}
         first: int | None = None
         parsed = fine = False
+        dropped: Counter[str] = Counter()
+        unwritten = 0
         tail = self.input_of(log)
         has_parser = bool(tail.parser or tail.multiline_parsers or tail.docker_mode)
         retags = any(f.name == "rewrite_tag" for f in self._survey.pipeline.filters)
@@ -122,6 +128,8 @@ class LogReader:
             parsed = parsed or (record.parsed and has_parser)
             for outcome, data, _ in self.outcomes(record):
                 if data is None:
+                    dropped[outcome.by] += outcome.fate == "dropped"
+                    unwritten += outcome.fate != "dropped"
                     continue
                 of_tag = rendered.setdefault(outcome.tag, [])
                 if len(of_tag) < SAMPLE:
@@ -136,7 +144,9 @@ class LogReader:
             if not retags and any(len(of_tag) >= SAMPLE for of_tag in rendered.values()):
                 break
         timed = first is not None and not self._guesses_year(tail)
-        return Peek(log, rendered, frozenset(unsure), timed, parsed, first, timed and fine, unsteady, own)
+        return Peek(
+            log, rendered, frozenset(unsure), timed, parsed, first, timed and fine, unsteady, own, +dropped, unwritten
+        )
 
     def _names(self, names: Iterable[bytes]) -> set[str]:
         """As members of a rendered record are called."""

@@ -86,14 +86,15 @@ ROW = sum(array(code).itemsize for code in TYPECODES)  # bytes
 class LogFacts:
     """What there is to be known of a log file besides its rows; complete when they are.
 
-    ``began``: it has a record, if only one that is left out. ``dropped``, ``made``, ``additions``, ``unsure`` and
-    ``problems`` as in :class:`LogEntries`; ``blind`` are the tags whose probe can tell nothing any more.
+    ``began``: it has a record, if only one that is left out. ``dropped``, ``unwritten``, ``made``, ``additions``,
+    ``unsure`` and ``problems`` as in :class:`LogEntries`; ``blind`` are the tags whose probe can tell nothing any more.
     """
 
     began: bool = False
     tags: list[str] = field(default_factory=list)
     reasons: list[Doubt] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
+    unwritten: int = 0
     made: dict[str, set[str]] = field(default_factory=dict)
     additions: dict[str, Names] = field(default_factory=dict)
     unsure: dict[str, set[str]] = field(default_factory=dict)
@@ -157,6 +158,8 @@ class LogFileRows:
                     self._add_line(record, outcome, line, found)
             elif outcome.fate == "dropped":
                 self.facts.dropped[outcome.by] = self.facts.dropped.get(outcome.by, 0) + 1
+            else:
+                self.facts.unwritten += 1
 
     def _add_line(self, record: SourceRecord, outcome: Outcome, data: bytes, found: Members | None) -> None:
         """``found`` None: its members are to be read from ``data``."""

@@ -119,3 +119,34 @@ def test_an_offset_that_fluent_bit_is_wrong_about(tmp_path: Path, moto) -> None:
     records = [node.record(n, f"line {n}", at=286_798 + 50 * n) for n in range(20)]
     node.put("AAAA", records, moto.client)
     assert node.run("diff", "--agent", "gone").code == 0
+
+
+def test_records_without_the_field_of_log_key_are_counted(tmp_path: Path, moto) -> None:
+    """Fluent Bit writes nothing of them: they are in no buffer and no object, and nothing is missing."""
+    node = Docker(tmp_path / "node", "no-such-field", moto).node
+    lines = [{"time": node.stamp(n) + "Z", "msg" if n < 7 else "log": f"line {n}"} for n in range(10)]
+    node.write_log(json.dumps(line) for line in lines)
+    ended = node.run("diff", "--agent", "gone", "--json")
+    assert ended.one("summary")["states"] == {"lost": 3}
+    assert [note["text"] for note in ended.of_type("note")] == [
+        "s3.0: 7 records without the field log (log_key): Fluent Bit writes nothing of them"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("filtered", "said"),
+    [
+        ("", "s3.0: 10 records without the field log (log_key): Fluent Bit writes nothing of them"),
+        (
+            "[FILTER]\n    Name grep\n    Match *\n    Exclude msg line\n",
+            "s3.0: 10 records dropped by filter grep as configured",
+        ),
+    ],
+)
+def test_a_log_of_which_nothing_is_written_is_counted(tmp_path: Path, moto, filtered: str, said: str) -> None:
+    node = Docker(tmp_path / "node", f"nothing-written-{len(filtered)}", moto).node
+    node.config.write_text(node.config.read_text() + filtered)
+    node.write_log(json.dumps({"time": node.stamp(n) + "Z", "msg": f"line {n}"}) for n in range(10))
+    ended = node.run("diff", "--agent", "gone", "--json")
+    assert ended.one("summary")["records"] == 0
+    assert [note["text"] for note in ended.of_type("note")] == [said]
