@@ -6,12 +6,14 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 
+from flbrecover.model import SECOND_NS
 from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.ledger import FEW, Ledger
 from flbrecover.reconcile.precision import Precision
 
 LOOK_AT = 100  # places that are tried for one record
+SAME_READ_NS = 5 * SECOND_NS  # what lies this close before a record was read with it
 MOST_REPEATED = 256  # digests of which the entries are kept
 
 
@@ -94,6 +96,16 @@ class EntrySearch:
     def is_early(self, copy: Copy, entry: int) -> bool:
         """Is ``copy`` older than an entry can be by the row of its file?"""
         return not self._ledger.agrees_in_time(entry, copy.time_ns)
+
+    def show_older(self, copy: Copy, entry: int) -> None:
+        """``copy`` surely is the record of ``entry``, though the file's row is younger: the row was made anew."""
+        if copy.time_ns is not None:
+            self._ledger.runs.was_delivered(self._ledger.runs.of(entry), copy.time_ns - SAME_READ_NS)
+
+    def refuse(self, copy: Copy) -> None:
+        """``copy`` was placed nowhere: what would have been younger files has to be noted."""
+        for entry in self._too_early(copy):
+            self._ledger.runs.refused.add(self._ledger.runs[self._ledger.runs.of(entry)].name)
 
     def may_be(self, copy: Copy, entry: int) -> bool:
         """Has ``copy``, which is said to be the record of ``entry``, the bytes or the fields of that? Its time may be

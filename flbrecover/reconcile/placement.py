@@ -153,6 +153,8 @@ class Placement:
         else:
             self._among_ours(left)
         self.loose += len(self._no_place)
+        for copy in self._no_place:
+            self._entries.refuse(copy)
 
     def _among_ours(self, left: Sequence[Copy]) -> None:
         """Places what is left of a sequence that has no stranger, if it can be one entry only. Records of several logs
@@ -267,6 +269,8 @@ class Placement:
                 rest.append(pending[at])
                 at += 1
                 continue
+            if self._entries.is_early(pending[at], entry):
+                self._entries.show_older(pending[at], entry)
             self._backwards(rest, pending[at].index, entry)
             self._put(pending[at], entry)
             at += 1

@@ -11,7 +11,7 @@ from array import array
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from flbrecover.reconcile.columns import NONE, NewColumn
@@ -42,6 +42,8 @@ class Runs:
         self._runs: list[Run] = []
         self._starts: list[int] = []
         self._tag_of_run: list[int] = []  # or NONE for a run without entries, or MIXED
+        self.older: dict[str, int] = {}  # by name: a time before its ``not_before_ns`` at which the run was delivered
+        self.refused: set[str] = set()  # the names of runs that were too young for some record
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -61,6 +63,13 @@ class Runs:
         self._starts.append(self.entry_count)
         self._tag_of_run.append(NONE)
         return len(self._runs) - 1
+
+    def was_delivered(self, run: int, time_ns: int) -> None:
+        """Records of the run were delivered at this time, whatever its ``not_before_ns`` says."""
+        known = self._runs[run]
+        if known.not_before_ns is not None and time_ns < known.not_before_ns:
+            self._runs[run] = replace(known, not_before_ns=time_ns)
+            self.older[known.name] = time_ns
 
     def add(self, run: int, tag: str) -> int:
         """A new entry at the end of ``run`` (the latest one that was begun). Gives the number of its tag."""

@@ -85,11 +85,14 @@ class JoinedRecords:
             return None
         if not 1 < len(lines.starts) <= MOST_LINES:
             return None
-        joined = _JoinedLines(lines, lambda record: self._render(record, tag, rule))
+        joined = _JoinedLines(
+            lines, lambda record: self._render(record, rule, tag), lambda record: self._render(record, rule)
+        )
         return joined if joined.is_whole(lambda key: ledger.has_key(entry, key)) else None
 
-    def _render(self, record: SourceRecord, tag: str, rule: MatchRule) -> _Rendered | None:
-        of_tag = [some for some in self._reader.outcomes(record) if some[0].tag == tag]
+    def _render(self, record: SourceRecord, rule: MatchRule, tag: str | None = None) -> _Rendered | None:
+        """Without a tag, whichever the record has: a filter may give one to a piece that the whole has not."""
+        of_tag = [some for some in self._reader.outcomes(record) if tag is None or some[0].tag == tag]
         if len(of_tag) != 1 or (data := of_tag[0][1]) is None or self._reader.lines(data) != [data]:
             return None
         members = None if rule.plain else of_tag[0][2] or self._reader.members(data)
@@ -100,9 +103,10 @@ class JoinedRecords:
 class _JoinedLines:
     """A record of several lines; see :class:`~flbrecover.reconcile.breaks.Joined`."""
 
-    def __init__(self, lines: SpanRecords, render: Render) -> None:
+    def __init__(self, lines: SpanRecords, render: Render, render_line: Render) -> None:
         self._lines = lines
         self._render = render
+        self._render_line = render_line
         self._texts: list[bytes] = []  # of its lines
         self.starts: Sequence[int] = lines.starts
 
@@ -113,7 +117,7 @@ class _JoinedLines:
             return False
         places = [ByteRange(a, b) for a, b in pairwise(self.starts)]
         made = self._lines.broken_off(places)
-        alone = [None if start not in made else self._render(made[start]) for start in self.starts]
+        alone = [None if start not in made else self._render_line(made[start]) for start in self.starts]
         name = _content(whole, alone[0])
         if name is None:
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import PurePosixPath
 
 from flbrecover.evidence.log_names import is_followed
@@ -16,7 +17,7 @@ from flbrecover.recover.states import States
 from flbrecover.recover.survey import Survey, may_retire
 
 UNREAD = "unread: Fluent Bit goes on reading there when it comes back"
-NO_ROW = "lost: Fluent Bit finds no row that fits the file and reads all of it when it comes back"
+NO_ROW = "Fluent Bit finds no row that fits the file and reads all of it when it comes back"
 
 
 class LeftToAgent:
@@ -36,15 +37,13 @@ class LeftToAgent:
             return "lost: Fluent Bit is running and may hold them in memory; look again once it has stopped"
         if state == "pending":
             return "pending: Fluent Bit completes its recorded uploads when it starts"
-        if state == "buffered":
-            return self._of_buffer(entry)
         if state == "unread" and self._is_read(entry):
             return UNREAD
-        if state == "lost" and begins_anew(survey, *self._file(entry)) and self._is_read(entry):
-            return NO_ROW
-        return None
+        sent = self.of_buffer(entry) if state == "buffered" else None
+        return sent or (f"{state}: {NO_ROW}" if state in ("buffered", "lost") and self._is_read_anew(entry) else None)
 
-    def _of_buffer(self, entry: int) -> str | None:
+    def of_buffer(self, entry: int) -> str | None:
+        """Why Fluent Bit sends the buffer file of an entry; None where it does not."""
         buffer = self._comparison.holder_of(entry).buffer
         if buffer.problems or buffer.kind in ("quarantine", "rejected"):
             return None
@@ -58,6 +57,10 @@ class LeftToAgent:
         log_run = self._comparison.logs.run_of(self._comparison.ledger.runs.of(entry))
         return self._comparison.survey.input_of(log_run.log), log_run.file
 
+    def _is_read_anew(self, entry: int) -> bool:
+        of_log = entry < len(self._comparison.logs)
+        return of_log and begins_anew(self._comparison.survey, *self._file(entry)) and self._is_read(entry)
+
     def _is_read(self, entry: int) -> bool:
         run = self._comparison.ledger.runs.of(entry)
         if run not in self._read:
@@ -68,12 +71,15 @@ class LeftToAgent:
 def read_again(comparison: Comparison, states: States, now_ns: int) -> Iterator[tuple[str, int]]:
     """(path, records) of the files that Fluent Bit reads from their beginning when it comes back, with how many of
     their records S3 has by then: it stores those a second time."""
-    survey = comparison.survey
+    survey, left = comparison.survey, LeftToAgent(comparison, now_ns, retire=False)
     for run in comparison.logs.runs:
         tail = survey.input_of(run.log)
         if begins_anew(survey, tail, run.file) and will_be_read(survey, tail, run.file, now_ns):
-            counted = states.totals(comparison.ledger.runs.entries(run.run))
-            if records := counted["stored"] + counted["buffered"] + counted["pending"]:
+            entries = comparison.ledger.runs.entries(run.run)
+            counted = states.totals(entries)
+            buffered = chain.from_iterable(some for state, some in states.stretches(entries) if state == "buffered")
+            sent = sum(1 for entry in buffered if left.of_buffer(entry))
+            if records := counted["stored"] + counted["pending"] + sent:
                 yield run.file.path, records
 
 

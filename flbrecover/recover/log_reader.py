@@ -61,6 +61,7 @@ class LogReader:
         self._plain = plain_lines
         self._routed: dict[str, bool] = {}  # by tag: does the output take it?
         self.broken = Broken()
+        self.older: dict[str, int] = {}  # by file: when it was delivered, though its row is younger
         self.now_ns = survey.node.moment_ns(now_ns)
 
     @property

@@ -89,7 +89,8 @@ class LogPlacer:
     def _start_run(self, peek: Peek, file: SourceFile) -> int:
         at, runs = peek.log.files.index(file), self._found.logs.runs
         follows = bool(at and runs) and runs[-1].file == peek.log.files[at - 1]
-        run = self._found.ledger.runs.begin(Run(file.path, not_before(file, peek), peek.timed, follows))
+        first_ns = self._reader.older.get(file.path, not_before(file, peek))
+        run = self._found.ledger.runs.begin(Run(file.path, first_ns, peek.timed, follows))
         runs.append(LogRun(run, peek.log, file))
         return run
 

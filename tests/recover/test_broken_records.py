@@ -219,3 +219,20 @@ def test_a_saved_plan_knows_the_pieces(parser: str, tmp_path: Path, moto) -> Non
     assert ended.code == 0, ended.out.decode() + ended.err
     assert made.stored() == Counter(made.words)
     assert flbrecover("verify", plan, *where).code == 0
+
+
+def test_a_piece_that_a_filter_gives_another_tag_than_the_piece_before_it(tmp_path: Path, moto) -> None:
+    """Only the first one has the words that the rule asks for."""
+    pieces = Pieces(tmp_path / "node", moto, "pieces-of-two-tags", "cri")
+    config = pieces.node.config
+    config.write_text(
+        config.read_text() + "[FILTER]\n    Name rewrite_tag\n    Match app.log\n"
+        "    Rule $log word-001[02] app.first false\n    Emitter_Name again\n"
+    )
+    pieces.single("object", 10)
+    pieces.record([1, 1], ["nowhere", "nowhere"])
+    pieces.single("object", 3)
+    of_first = [pieces.places["nowhere"][0].pop(0), pieces.places["object"][0].pop(10)]
+    key = pieces.node.key("first", tag="app.first")
+    moto.client.put_object(Bucket=pieces.node.bucket, Key=key, Body=body(of_first))
+    assert "1 joined record in pieces" in pieces.recover()

@@ -222,6 +222,18 @@ def test_rows_are_dropped_where_their_names_are_compared_with_those_behind_links
     assert left_by(node) == ({}, 30)
 
 
+def test_quarantined_records_of_a_file_that_is_read_again_are_left(tmp_path: Path, moto: Server) -> None:
+    """Fluent Bit never sends them from there, but it reads their lines again."""
+    node = linked(tmp_path, moto, "quarantined", "DB.compare_filename On")
+    path = node.root / node.write_buffer([node.record(n, f"line {n}") for n in range(20, 23)])[1:]
+    quarantine = path.parents[1] / "quarantine"
+    quarantine.mkdir()
+    path.rename(quarantine / path.name)
+    assert left_by(node) == ({NO_ROW.replace("lost", "buffered"): 3, NO_ROW: 2, UNREAD: 25}, 0)
+    (said,) = node.run("diff", "--agent", "returning", "--json").of_type("note")
+    assert "20 records that S3 has by then are stored twice" in said["text"]
+
+
 def test_rows_count_where_only_inodes_are_compared(tmp_path: Path, moto: Server) -> None:
     node = linked(tmp_path, moto, "inodes-compared")
     assert left_by(node) == ({UNREAD: 25}, 5)

@@ -169,3 +169,14 @@ def test_lines_of_one_microsecond_in_one_object_are_as_many_records(
     node.row(hours_old=12)
     node.put([node.node.record(n, f"line {n}") for n in texts])
     assert node.recovered() == lines(texts)
+
+
+@pytest.mark.parametrize("first", ["few", "many"])
+def test_where_a_row_is_younger_than_many_lines_a_few_of_them_count_as_well(tmp_path: Path, moto, first: str) -> None:
+    """All of it was delivered before the DB was lost: in one object many lines stand in a row, in the other a few."""
+    node = LoggedNode(tmp_path, moto, f"new-db-and-{first}")
+    node.log(range(200), hours_old=0.1)
+    node.row(hours_old=1)
+    for numbers in [[60, 61, 100, 101, 102], range(20, 60)][:: 1 if first == "few" else -1]:
+        node.store(numbers, hours_old=9)
+    assert node.recovered() == lines(range(200))

@@ -103,7 +103,9 @@ class Draw:
                 ["Name record_modifier", "Record host h 1", "Record zone z", "Remove_key stream"],
                 ["Name parser", f"Key_Name {self._key}", "Parser as_text", "Reserve_Data On"],
             )))  # fmt: skip
-            if "Parser as_text" in filters[-1]:
+            if "Parser as_text" in filters[-1] and self._flavour == "java":
+                filters.pop()  # some of its lines have no severity
+            elif "Parser as_text" in filters[-1]:
                 filters[-1] += self._some(0.5, "Preserve_Key On")
                 self._key = self._key if "Preserve_Key On" in filters[-1] else "text"
         key = self._key

@@ -61,8 +61,9 @@ class App:
         chance, number = self._chance, next(self._numbers)
         more = chance.choices(
             (f"GET /api/{chance.randrange(9)} 200 {chance.randrange(900)}ms", chance.randbytes(30).hex(),
-             'say "hello" \\ back\tslash é 漢字 😀', "x" * chance.choice((100, 3000, 9000)), "\x1b[31mred\x1b[0m \x7f"),
-            (6, 2, 1, 0.5, 1),
+             'say "hello" \\ back\tslash é 漢字 😀', "x" * chance.choice((100, 3000, 9000)), "\x1b[31mred\x1b[0m \x7f",
+             "no utf-8: \udcff\udcc3\udc28 \udce6\udcbc." if self._flavour not in ("docker", "json") else "/", "end\r"),
+            (6, 2, 1, 0.5, 1, 0.3, 0.3),
         )[0]  # fmt: skip
         self._written[number] = more
         return f"level=info seq={number:07d} {more}"
@@ -87,7 +88,7 @@ class App:
 
     def write(self, lines: int) -> None:
         for _ in range(lines):
-            data = self._line().encode()
+            data = self._line().encode("utf-8", "surrogateescape")
             cut = self._chance.randrange(1, len(data)) if self._chance.random() < 0.03 else len(data)
             self._file.write(data[:cut])
             if data[cut:]:  # a line in two writes

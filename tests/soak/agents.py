@@ -43,6 +43,8 @@ from soak.agent_world import FLAVOURS, MOODS, App, Moody
 
 CODES = (0, 3)  # 3: what is provably gone, or maybe filtered, is said to be missing
 RETURNING = 0.3  # of the trials: Fluent Bit comes back
+SURGE = 0.08  # a second Fluent Bit works on the same files, as in a rolling update with maxSurge
+LOSS = 0.2  # while none runs: a DB or buffers are lost
 FLOOD = 0.1  # an application writes megabytes at once, which makes uploads in parts
 
 
@@ -58,8 +60,9 @@ class Trial:
             (self._node / place).mkdir(parents=True)
         s3.create_bucket(Bucket=bucket)
         self._moody = Moody(chance)
-        self._agent: subprocess.Popen[bytes] | None = None
+        self._agents: list[subprocess.Popen[bytes]] = []
         self._written: dict[int, str] = {}
+        self._unfiltered: dict[int, str] = {}
         self.flavour = chance.choice(FLAVOURS)
         numbers, truncate, keep = itertools.count(1), chance.random() < 0.3, chance.choice((1, 2, 99))
         self._apps = [
@@ -69,7 +72,7 @@ class Trial:
         self._drawn = configure(self._node, bucket, endpoint_url, self.flavour, chance)
         if self._drawn.second:
             self._apps.append(
-                App(self._node, "other", "plain", numbers, self._written, chance, copytruncate=truncate, keep=keep,
+                App(self._node, "other", "plain", numbers, self._unfiltered, chance, copytruncate=truncate, keep=keep,
                     folder="var/log/more")
             )  # fmt: skip
         self._zone = chance.choice(("UTC", "UTC", "Europe/Berlin", "America/New_York"))
@@ -101,6 +104,10 @@ class Trial:
                 self._stop(signal.SIGKILL if what < 0.2 else signal.SIGTERM)
             if chance.random() < 0.7:
                 self._start()
+            if chance.random() < SURGE:
+                self._start(surge=True)
+            if not self._running() and chance.random() < LOSS:
+                self._lose(chance.choice(("flb.db*", "more.db*", "s3", "flb-storage")))
         self._start()
         time.sleep(chance.choice((0.5, 3, 8)))
         self._stop(signal.SIGKILL if chance.random() < 0.7 else signal.SIGTERM)
@@ -123,36 +130,43 @@ class Trial:
                 self.events.append("rotate")
             time.sleep(chance.uniform(0.05, 0.5))
 
-    def _start(self) -> None:
-        if self._agent is not None and self._agent.poll() is None:
+    def _running(self) -> list[subprocess.Popen[bytes]]:
+        return [agent for agent in self._agents if agent.poll() is None]
+
+    def _lose(self, names: str) -> None:
+        """What was not on the node itself is gone with its pod."""
+        for path in (self._node / "var/log").glob(names):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self.events.append(f"without {names}")
+
+    def _start(self, *, surge: bool = False) -> None:
+        """Starts Fluent Bit where none runs, or with ``surge`` one more."""
+        if self._running() and not surge:
             return
         mounts = " && ".join(f"mount --bind '{self._node}/{at}' /{at}" for at in ("etc/fluent-bit", "var/log"))
         script = f"{mounts} && exec '{self._fluent_bit}' -c /etc/fluent-bit/{config_path(self._node).name}"
         keys = {"AWS_ACCESS_KEY_ID": ADMIN.access_key, "AWS_SECRET_ACCESS_KEY": ADMIN.secret_key}
         with (self._folder / "agent.log").open("ab") as log:
-            self._agent = subprocess.Popen(
-                ["unshare", "-m", "sh", "-c", script],
-                stdout=log,
-                stderr=log,
-                env={**os.environ, **keys, "TZ": self._zone},
+            env = {**os.environ, **keys, "TZ": self._zone}
+            self._agents.append(
+                subprocess.Popen(["unshare", "-m", "sh", "-c", script], stdout=log, stderr=log, env=env)
             )
-        self.events.append("start")
+        self.events.append("one more" if surge else "start")
 
     def _stop(self, how: signal.Signals) -> None:
-        if self._agent is None or self._agent.poll() is not None:
-            return
-        self._agent.send_signal(how)
-        self.events.append(how.name)
-        try:
-            self._agent.wait(30)
-        except subprocess.TimeoutExpired:
-            self.end()
+        for agent in self._running():
+            agent.send_signal(how)
+            self.events.append(how.name)
+            try:
+                agent.wait(30)
+            except subprocess.TimeoutExpired:
+                self.end()
 
     def end(self) -> None:
         """Leaves no Fluent Bit behind."""
-        if self._agent is not None and self._agent.poll() is None:
-            self._agent.kill()
-            self._agent.wait()
+        for agent in self._running():
+            agent.kill()
+            agent.wait()
 
     # -- recovery and judgement --------------------------------------------------------------------------------------
 
@@ -188,14 +202,18 @@ class Trial:
             time.sleep(self._chance.uniform(9, 16))
             self._stop(signal.SIGTERM)
         between = self._stored()
-        if again := sorted(line for line in ours if between[line] > before[line] + ours[line]):
+        warned = "reads all of it again" in (self._folder / "first.txt").read_text()
+        if not warned and (again := sorted(line for line in ours if between[line] > before[line] + ours[line])):
             self.said.append(f"Fluent Bit stored {len(again)} lines that were ours to store: {again[:5]}")
         self._recover("last", "gone")
         self._judge(evidence | self._evidence(), between, self._stored())
 
     def _judge(self, evidence: Counter[int], before: Counter[int], after: Counter[int]) -> None:
-        copies = self._drawn.copies
-        if missing := sorted(n for n in self._written if after[n] < min(copies(n), evidence[n])):
+
+        def copies(number: int) -> int:
+            return 1 if number in self._unfiltered else self._drawn.copies(number)
+
+        if missing := sorted(n for n in (*self._written, *self._unfiltered) if after[n] < min(copies(n), evidence[n])):
             self.said.append(f"{len(missing)} lines are missing: {missing[:5]}")
         if twice := sorted(n for n, stored in after.items() if stored > max(copies(n), before[n])):
             self.said.append(f"{len(twice)} lines are there too often: {twice[:5]}")
