@@ -62,7 +62,7 @@ class App:
         more = chance.choices(
             (f"GET /api/{chance.randrange(9)} 200 {chance.randrange(900)}ms", chance.randbytes(30).hex(),
              'say "hello" \\ back\tslash é 漢字 😀', "x" * chance.choice((100, 3000, 9000)), "\x1b[31mred\x1b[0m \x7f",
-             "no utf-8: \udcff\udcc3\udc28 \udce6\udcbc." if self._flavour not in ("docker", "json") else "/", "end\r"),
+             "no utf-8: \udcff\udcc3( \udce6\udcbc." if self._flavour not in ("docker", "json") else "/", "end\r"),
             (6, 2, 1, 0.5, 1, 0.3, 0.3),
         )[0]  # fmt: skip
         self._written[number] = more
