@@ -112,6 +112,8 @@ def rule_for(
         unsteady = frozenset()  # nothing else to compare by
     seen = _names(siblings, record_format)
     names = {name for name in made - unsure - unsteady if not seen or name in seen}
+    if not names and date_key is not None:
+        unsteady |= {date_key}  # longer than many a text, and of every copy another one
     return MatchRule(False, frozenset(names), not names, record_format, unsteady)
 
 

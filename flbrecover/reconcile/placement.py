@@ -8,7 +8,9 @@ stranger (the same text from another time, or from another node), and is not tak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
 
 from flbrecover.reconcile.breaks import At, Gap
 from flbrecover.reconcile.columns import NONE
@@ -19,6 +21,7 @@ from flbrecover.reconcile.precision import ALWAYS, Precision
 
 MAX_PENDING = 10_000  # repeated records in a row that are held back until a neighbour tells their place
 LOOK_AHEAD = 16  # records that are enough to tell one place from another
+_index_of = attrgetter("index")
 
 
 class Placement:
@@ -146,8 +149,9 @@ class Placement:
         self._previous = NONE
         if ambiguous and not self.ours:
             self.ambiguous = len(self._loose)
-        left = sorted([*self._loose, *self._no_place], key=lambda copy: copy.index)
-        self._loose, self._no_place = [], []
+        no_place, self._no_place = sorted(self._no_place, key=_index_of), []
+        left = sorted([*self._loose, *self._in_rows(no_place)], key=_index_of)
+        self._loose = []
         if self.ours or (ambiguous and self._take_ambiguous):
             self._one_for_one(left)
         else:
@@ -155,6 +159,13 @@ class Placement:
         self.loose += len(self._no_place)
         for copy in self._no_place:
             self._entries.refuse(copy)
+
+    def _in_rows(self, copies: Sequence[Copy]) -> Iterator[Copy]:
+        """Places those of which many in a row are many in a row in a log, though their neighbours here stand elsewhere
+        there; gives the rest. What two Fluent Bits have read, or one has twice, comes in any order."""
+        for _, numbered in groupby(enumerate(copies), lambda pair: pair[1].index - pair[0]):
+            row = [copy for _, copy in numbered]
+            yield from self._in_company(row, least=LOOK_AHEAD) if len(row) >= LOOK_AHEAD else row
 
     def _among_ours(self, left: Sequence[Copy]) -> None:
         """Places what is left of a sequence that has no stranger, if it can be one entry only. Records of several logs
@@ -256,15 +267,16 @@ class Placement:
             self.loose += 1
         return otherwise
 
-    def _in_company(self, pending: list[Copy]) -> list[Copy]:
-        """Places records that are neighbours here and in the log, though each alone could be another; gives the rest.
+    def _in_company(self, pending: list[Copy], *, least: int = 2) -> list[Copy]:
+        """Places records of which so many are neighbours here and in the log, though each alone could be another; gives
+        the rest.
 
         A run of one and the same text is no company: heartbeats stand next to heartbeats everywhere.
         """
         rest: list[Copy] = []
         at = 0
         while at < len(pending):
-            entry = self._best_start(pending[at : at + LOOK_AHEAD])
+            entry = self._best_start(pending[at : at + LOOK_AHEAD], least)
             if entry == NONE:
                 rest.append(pending[at])
                 at += 1
@@ -293,8 +305,9 @@ class Placement:
             index, entry = index - 1, entry - 1
             self._put(rest.pop(), entry)
 
-    def _best_start(self, ahead: list[Copy]) -> int:
-        """The entry of ``ahead[0]`` from which most of the following records fit, at least two different ones."""
+    def _best_start(self, ahead: list[Copy], least: int) -> int:
+        """The entry of ``ahead[0]`` from which most of the following records fit, so many at least, and two different
+        ones."""
         if len({copy.keys or copy.digest for copy in ahead}) < 2:
             return NONE
         best, best_length = NONE, 1
@@ -303,7 +316,7 @@ class Placement:
             length = 1
             while length < len(ahead) and self._entries.fits(ahead[length], start + length, start + length - 1):
                 length += 1
-            if length < 2 or len({c.keys or c.digest for c in ahead[:length]}) < 2:
+            if length < least or len({c.keys or c.digest for c in ahead[:length]}) < 2:
                 continue
             if length < LOOK_AHEAD and self._entries.is_early(ahead[0], start):
                 continue  # the messages of an application's start, of the day before

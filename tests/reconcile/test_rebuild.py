@@ -145,3 +145,12 @@ def test_where_no_name_survives_the_longest_text_does() -> None:
     assert rule.of_rendered(made, json_members.members(made)) in rule.of_copy(
         b'{"date":"2","nested":{"message":"a long enough text","level":"info and more"}}'
     )
+
+
+def test_a_date_is_no_text_to_compare_by() -> None:
+    """That of a line without a time is made up, and longer than many a line."""
+    made = b'{"date":"1970-01-01T00:00:00.000000Z","log":"a short line"}'
+    rule = rule_for(plain=False, date_key="date", rendered=[made], unsure=frozenset({"log"}), siblings=[])
+    assert rule.by_text
+    copy = b'{"date":"2026-11-28T09:23:29.910230Z","by_lua":1,"log":"a short line"}'
+    assert rule.of_rendered(made, json_members.members(made)) in rule.of_copy(copy)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from chunk_builder import chunk, store_name
 from evidence.tail_support import make_db
+from judge import bodies
 from made_node import LOG, MadeNode, body
 from servers import Server
 
@@ -96,3 +98,21 @@ def test_the_second_input_of_a_db_reads_again(db: str, lost: int, tmp_path: Path
     ended = node.run("diff", "--agent", "returning", "--json")
     assert sum(ended.one("plan")["left"].values()) == lost
     assert sum(a["records"] for a in ended.of_type("action")) == 50 - lost
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_what_two_fluent_bits_have_read_is_stored_once(order: tuple[int, int], tmp_path: Path, moto: Server) -> None:
+    """In a rolling update with maxSurge both read the same lines, and one has others behind them that come before them
+    in the log. The lines carry no time: their dates differ."""
+    name = f"read-by-two-{order[0]}"
+    moto.connect().client.create_bucket(Bucket=name)
+    node = MadeNode(tmp_path / "node", name, moto.endpoint_url, cri=False)
+    node.write_log(f"line {n}" for n in range(80))
+    node.write_db((LOG, (node.root / LOG[1:]).stat().st_size))
+    both = range(60, 80)
+    for number, numbers in zip(order, [both, (*both, *range(30, 40))], strict=True):
+        node.start_ns += 1_000_000
+        node.write_buffer([node.record(n, f"line {n}") for n in numbers], number=number)
+    assert node.run("recover", "--agent", "gone", "--yes").code == 0
+    stored = b"".join(content for _, content in bodies(moto.connect().client, [name])).splitlines()
+    assert sorted(json.loads(line)["log"] for line in stored) == sorted(f"line {n}" for n in range(80))
