@@ -12,6 +12,7 @@ from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.ledger import FEW, Ledger
 from flbrecover.reconcile.precision import Precision
 
+LOOK_AHEAD = 16  # records that are enough to tell one place from another
 LOOK_AT = 100  # places that are tried for one record
 SAME_READ_NS = 5 * SECOND_NS  # what lies this close before a record was read with it
 MOST_REPEATED = 256  # digests of which the entries are kept
@@ -126,6 +127,34 @@ class EntrySearch:
             found += [e for e in self._by_key(copy)[:LOOK_AT] if e not in found]
             found += [e for e in self._too_early(copy) if e not in found]
         return found
+
+    def best_start(self, ahead: list[Copy], least: int) -> int:
+        """The entry of ``ahead[0]`` from which most of the following records fit, so many at least, and two different
+        ones."""
+        if len({copy.keys or copy.digest for copy in ahead}) < 2:
+            return NONE
+        best, best_length = NONE, 1
+        best_free = 0
+        for start in self.starts(ahead[0]):
+            length = 1
+            while length < len(ahead) and self.fits(ahead[length], start + length, start + length - 1):
+                length += 1
+            if length < least or len({c.keys or c.digest for c in ahead[:length]}) < 2:
+                continue
+            if length < LOOK_AHEAD and self.is_early(ahead[0], start):
+                continue  # the messages of an application's start, of the day before
+            free = sum(not self.is_taken(entry) for entry in range(start, start + length))
+            if (length, free) > (best_length, best_free):
+                best, best_length, best_free = start, length, free
+        return best
+
+    def goes_on(self, copy: Copy, previous: int) -> bool:
+        """Is it the record of the next entry? Where another object has one of another date there, it may be alike and
+        stand elsewhere."""
+        entry = previous + 1
+        if not self.fits(copy, entry, previous):
+            return False
+        return self._latest or not self._precision.tells(copy.time_ns) or not self.is_taken(entry)
 
     def is_free(self, copy: Copy, entry: int, *, exact: bool = False) -> bool:
         """Can ``copy`` be on an entry, and nothing else is? ``exact``: its bytes are known to be those of the entry."""

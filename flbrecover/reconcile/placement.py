@@ -15,12 +15,11 @@ from operator import attrgetter
 from flbrecover.reconcile.breaks import At, Gap
 from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
-from flbrecover.reconcile.entry_search import EntrySearch
+from flbrecover.reconcile.entry_search import LOOK_AHEAD, EntrySearch
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.precision import ALWAYS, Precision
 
 MAX_PENDING = 10_000  # repeated records in a row that are held back until a neighbour tells their place
-LOOK_AHEAD = 16  # records that are enough to tell one place from another
 _index_of = attrgetter("index")
 
 
@@ -276,7 +275,7 @@ class Placement:
         rest: list[Copy] = []
         at = 0
         while at < len(pending):
-            entry = self._best_start(pending[at : at + LOOK_AHEAD], least)
+            entry = self._entries.best_start(pending[at : at + LOOK_AHEAD], least)
             if entry == NONE:
                 rest.append(pending[at])
                 at += 1
@@ -286,41 +285,13 @@ class Placement:
             self._backwards(rest, pending[at].index, entry)
             self._put(pending[at], entry)
             at += 1
-            while at < len(pending) and self._goes_on(pending[at]):
+            while at < len(pending) and self._entries.goes_on(pending[at], self._previous):
                 self._put(pending[at], self._previous + 1)
                 at += 1
         return rest
-
-    def _goes_on(self, copy: Copy) -> bool:
-        """Is it the record of the next entry? Where another object has one of another date there, it may be alike and
-        stand elsewhere."""
-        entry = self._previous + 1
-        if not self._entries.fits(copy, entry, self._previous):
-            return False
-        return self._latest or not self._precision.tells(copy.time_ns) or not self._entries.is_taken(entry)
 
     def _backwards(self, rest: list[Copy], index: int, entry: int) -> None:
         """Places the records right before record ``index``, of whom nothing was known, right before its entry."""
         while rest and rest[-1].index == index - 1 and self._entries.fits(rest[-1], entry - 1, entry):
             index, entry = index - 1, entry - 1
             self._put(rest.pop(), entry)
-
-    def _best_start(self, ahead: list[Copy], least: int) -> int:
-        """The entry of ``ahead[0]`` from which most of the following records fit, so many at least, and two different
-        ones."""
-        if len({copy.keys or copy.digest for copy in ahead}) < 2:
-            return NONE
-        best, best_length = NONE, 1
-        best_free = 0
-        for start in self._entries.starts(ahead[0]):
-            length = 1
-            while length < len(ahead) and self._entries.fits(ahead[length], start + length, start + length - 1):
-                length += 1
-            if length < least or len({c.keys or c.digest for c in ahead[:length]}) < 2:
-                continue
-            if length < LOOK_AHEAD and self._entries.is_early(ahead[0], start):
-                continue  # the messages of an application's start, of the day before
-            free = sum(not self._entries.is_taken(entry) for entry in range(start, start + length))
-            if (length, free) > (best_length, best_free):
-                best, best_length, best_free = start, length, free
-        return best
