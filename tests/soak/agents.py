@@ -203,16 +203,18 @@ class Trial:
             self._stop(signal.SIGTERM)
         between = self._stored()
         warned = "reads all of it again" in (self._folder / "first.txt").read_text()
-        if not warned and (again := sorted(line for line in ours if between[line] > before[line] + ours[line])):
+        again = sorted(n for n in ours if between[n] > max(before[n] + ours[n], self._copies(n)))
+        if again and not warned:
             self.said.append(f"Fluent Bit stored {len(again)} lines that were ours to store: {again[:5]}")
         self._recover("last", "gone")
         self._judge(evidence | self._evidence(), between, self._stored())
 
+    def _copies(self, number: int) -> int:
+        """How many records a line makes."""
+        return 1 if number in self._unfiltered else self._drawn.copies(number)
+
     def _judge(self, evidence: Counter[int], before: Counter[int], after: Counter[int]) -> None:
-
-        def copies(number: int) -> int:
-            return 1 if number in self._unfiltered else self._drawn.copies(number)
-
+        copies = self._copies
         if missing := sorted(n for n in (*self._written, *self._unfiltered) if after[n] < min(copies(n), evidence[n])):
             self.said.append(f"{len(missing)} lines are missing: {missing[:5]}")
         if twice := sorted(n for n, stored in after.items() if stored > max(copies(n), before[n])):
