@@ -109,7 +109,7 @@ class BreakSearch:
 
     def _forwards(self, before: int, copies: Iterable[Copy]) -> int:
         """How many of the records right behind the one of an entry are pieces of those after it."""
-        entry, line, pieces = before + 1, 0, 0
+        entry, line, pieces = self._ledger.runs.after(before), 0, 0
         for copy in copies:
             joined = self._record(entry, before)
             end = joined.end_of(line, copy) if joined is not None else 0
@@ -120,13 +120,13 @@ class BreakSearch:
             self._note(entry, joined, line, end)
             line = end
             if end == len(joined.starts):
-                before, entry, line = entry, entry + 1, 0
+                before, entry, line = entry, self._ledger.runs.after(entry), 0
             pieces += 1
         return pieces
 
     def _backwards(self, after: int, copies: Iterable[Copy]) -> int:
         """How many of the records right before the one of an entry, the last one first, are pieces of those before."""
-        entry, end, pieces = after - 1, 0, 0
+        entry, end, pieces = self._ledger.runs.before(after), 0, 0
         for copy in copies:
             joined = self._record(entry, after)
             if joined is None:
@@ -138,7 +138,7 @@ class BreakSearch:
             self._note(entry, joined, start, end)
             end = start
             if not start:
-                after, entry = entry, entry - 1
+                after, entry = entry, self._ledger.runs.before(entry)
             pieces += 1
         return pieces
 

@@ -86,7 +86,7 @@ class EntrySearch:
     def fits(self, copy: Copy, entry: int, after: int) -> bool:
         """Is ``copy`` the record of ``entry``, given that its neighbour is the one of ``after``?"""
         low, high = min(entry, after), max(entry, after)
-        if not self._ledger.runs.are_neighbours(low, high) or not self._is_of_tags(entry):
+        if low == NONE or not self._ledger.runs.are_neighbours(low, high) or not self._is_of_tags(entry):
             return False
         if self._ledger.digest(entry) == copy.digest:
             return True
@@ -136,31 +136,44 @@ class EntrySearch:
         best, best_length = NONE, 1
         best_free = 0
         for start in self.starts(ahead[0]):
-            length = 1
-            while length < len(ahead) and self.fits(ahead[length], start + length, start + length - 1):
-                length += 1
+            entries = self._row(ahead, start)
+            length = len(entries)
             if length < least or len({c.keys or c.digest for c in ahead[:length]}) < 2:
                 continue
             if length < LOOK_AHEAD and self.is_early(ahead[0], start):
                 continue  # the messages of an application's start, of the day before
-            free = sum(not self.is_taken(entry) for entry in range(start, start + length))
+            free = sum(not self.is_taken(entry) for entry in entries)
             if (length, free) > (best_length, best_free):
                 best, best_length, best_free = start, length, free
         return best
 
+    def _row(self, ahead: Sequence[Copy], start: int) -> list[int]:
+        """The entries of those of the records that are in a row from ``start`` on."""
+        entries = [start]
+        for copy in ahead[1:]:
+            after = self._ledger.runs.after(entries[-1])
+            if not self.fits(copy, after, entries[-1]):
+                break
+            entries.append(after)
+        return entries
+
     def goes_on(self, copy: Copy, previous: int) -> bool:
         """Is it the record of the next entry? Where another object has one of another date there, it may be alike and
         stand elsewhere."""
-        entry = previous + 1
+        entry = self._ledger.runs.after(previous)
         if not self.fits(copy, entry, previous):
             return False
         return self._latest or not self._precision.tells(copy.time_ns) or not self.is_taken(entry)
 
     def is_free(self, copy: Copy, entry: int, *, exact: bool = False) -> bool:
         """Can ``copy`` be on an entry, and nothing else is? ``exact``: its bytes are known to be those of the entry."""
-        if (self._latest and self._own[entry >> 3] >> (entry & 7) & 1) or self.is_taken(entry):
+        if (self._latest and self._is_own_entry(entry)) or self.is_taken(entry):
             return False
         return self._can_be(copy, entry, exact=exact)
+
+    def _is_own_entry(self, entry: int) -> bool:
+        """Has a record of this buffer file taken it?"""
+        return bool(self._own[entry >> 3] >> (entry & 7) & 1)
 
     def _can_be(self, copy: Copy, entry: int, *, exact: bool = False) -> bool:
         if not self._is_of_tags(entry) or (self._latest and self._ledger.is_unread(entry)):
@@ -188,12 +201,15 @@ class EntrySearch:
 
     def only(self, copy: Copy) -> int:
         """The only entry that ``copy`` can be by its bytes or fields, wherever it stands, or NONE. Two records of a
-        buffer are never one; two objects may hold the same one."""
+        buffer are never one; two buffers or objects may hold the same one, and have read it at two times."""
         found = {*self._exact(copy), *(entry for key in copy.keys for entry in islice(self._of_key(key), 2))}
         if len(found) != 1:
             return NONE
         entry = found.pop()
-        return entry if (self.is_free if self._latest else self._can_be)(copy, entry) else NONE
+        if self._latest:
+            fits = not self._is_own_entry(entry) and self._is_of_tags(entry) and not self._ledger.is_unread(entry)
+            return entry if fits and self._ledger.agrees_in_time(entry, copy.time_ns) else NONE
+        return entry if self._can_be(copy, entry) else NONE
 
     def _is_of_tags(self, entry: int) -> bool:
         return self.tags is None or self._ledger.runs.tag_of(entry) in self.tags

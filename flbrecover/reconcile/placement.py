@@ -54,6 +54,7 @@ class Placement:
         gap: Gap | None = None,
     ) -> None:
         self._ledger = ledger
+        self._runs = ledger.runs
         self._entries = EntrySearch(ledger, taken, tags=tags, precision=precision, latest=latest)
         self._take_ambiguous = take_ambiguous
         self._precision = precision
@@ -86,9 +87,10 @@ class Placement:
         if self.ours:
             self._leave(copy)
             return
-        after = self.previous
-        if after != NONE and self._entries.fits(copy, after + 1, after):
-            self._put(copy, after + 1)
+        previous = self.previous
+        after = NONE if previous == NONE else self._runs.after(previous)
+        if after != NONE and self._entries.fits(copy, after, previous):
+            self._put(copy, after)
             return
         entry, known = self._entries.unmistakable(copy)
         if entry != NONE:
@@ -219,18 +221,25 @@ class Placement:
             return
         taken = self._tell_gap((copy.index, entry))
         strange, self._strange = self._strange, {}
-        if taken or self._last is None or copy.index - self._last[0] != entry - self._last[1]:
+        if taken or self._last is None:
             return
         index, before = self._last
-        if before >= entry or not self._ledger.runs.are_of_one_chain(before, entry):
-            return
-        for there in range(before + 1, entry):
-            between = strange.get(index + there - before)
+        for there in self._from_to(before, entry, copy.index - index - 1):
+            index += 1
+            between = strange.get(index)
             if between is not None and self._entries.is_free(between, there):
                 self.strangers -= 1
                 self._entries.take(there)
                 self.placed += 1
                 self._place_at(between, there)
+
+    def _from_to(self, before: int, entry: int, number: int) -> list[int]:
+        """The entries between two, if they are so many; else none."""
+        found: list[int] = []
+        while 0 <= before < entry and len(found) <= number:
+            before = self._runs.after(before)
+            found.append(before)
+        return found[:-1] if found and found[-1] == entry and len(found) == number + 1 else []
 
     def _tell_gap(self, after: At | None) -> bool:
         """Tells of the strangers since the latest record that was placed. Are some of them accounted for?"""
@@ -242,13 +251,16 @@ class Placement:
         if not pending:
             return
         before, limit = self._previous, anchor
-        while pending and limit != NONE and self._entries.fits(pending[-1], limit - 1, limit):
-            limit -= 1
+        while pending and limit != NONE:
+            before_it = self._runs.before(limit)
+            if not self._entries.fits(pending[-1], before_it, limit):
+                break
+            limit = before_it
             self._put(pending.pop(), limit)
         if before != NONE:
-            self._put_forwards(pending, before, limit if limit != NONE else self._ledger.runs.chain(before).stop)
+            self._put_forwards(pending, before, limit if limit != NONE else self._runs.chain(before).stop)
         elif anchor != NONE:
-            self._put_backwards(pending, self._ledger.runs.chain(anchor).start, limit)
+            self._put_backwards(pending, self._runs.chain(anchor).start, limit)
         else:
             self._loose.extend(self._in_company(pending))
             if len(self._loose) > MAX_PENDING:
@@ -286,12 +298,15 @@ class Placement:
             self._put(pending[at], entry)
             at += 1
             while at < len(pending) and self._entries.goes_on(pending[at], self._previous):
-                self._put(pending[at], self._previous + 1)
+                self._put(pending[at], self._runs.after(self._previous))
                 at += 1
         return rest
 
     def _backwards(self, rest: list[Copy], index: int, entry: int) -> None:
         """Places the records right before record ``index``, of whom nothing was known, right before its entry."""
-        while rest and rest[-1].index == index - 1 and self._entries.fits(rest[-1], entry - 1, entry):
-            index, entry = index - 1, entry - 1
+        while rest and rest[-1].index == index - 1:
+            before = self._runs.before(entry)
+            if not self._entries.fits(rest[-1], before, entry):
+                break
+            index, entry = index - 1, before
             self._put(rest.pop(), entry)

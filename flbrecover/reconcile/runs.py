@@ -16,6 +16,7 @@ from itertools import groupby
 
 from flbrecover.reconcile.columns import NONE, NewColumn
 
+NEAR = 1000  # entries, most of other tags, among which the next one of a tag is looked for
 MIXED = -2  # instead of the number of a tag: there are several
 
 
@@ -120,8 +121,28 @@ class Runs:
         return range(self._starts[first], self.entries(last).stop)
 
     def are_neighbours(self, first: int, second: int) -> bool:
-        """Does ``second`` come right after ``first``?"""
-        return second == first + 1 and 0 <= first < self.entry_count - 1 and self.are_of_one_chain(first, second)
+        """Does ``second`` come right after ``first``, but for entries of other tags?"""
+        if second == first + 1:
+            return 0 <= first < self.entry_count - 1 and self.are_of_one_chain(first, second)
+        return 0 <= first < second and self.after(first) == second
+
+    def after(self, entry: int) -> int:
+        """The next entry of the same tag and chain, NONE where there is none near. Buffer files and objects have the
+        records of one tag: where a filter gives the records of a log several, those of each tag are neighbours."""
+        return self._next_to(entry, 1)
+
+    def before(self, entry: int) -> int:
+        """:meth:`after`, the other way."""
+        return self._next_to(entry, -1)
+
+    def _next_to(self, entry: int, step: int) -> int:
+        own = self.of(entry)
+        if self._tag_of_run[own] != MIXED and entry + step in self.entries(own):
+            return entry + step
+        limit = min(entry + step * NEAR, self.entry_count) if step > 0 else max(entry + step * NEAR, -1)
+        number = self._tag[entry]
+        found = next((e for e in range(entry + step, limit, step) if self._tag[e] == number), NONE)
+        return found if found != NONE and self.are_of_one_chain(entry, found) else NONE
 
     def are_of_one_chain(self, first: int, second: int) -> bool:
         low, high = sorted((self.of(first), self.of(second)))

@@ -21,8 +21,9 @@ from flbrecover.reconcile.breaks import Gap
 from flbrecover.reconcile.columns import NO_TIME
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.held_records import Halves
-from flbrecover.reconcile.holders import CopyAt, Holder, place_by_digest, place_holder
+from flbrecover.reconcile.holders import Holder
 from flbrecover.reconcile.match_key import MatchRule, digests_of
+from flbrecover.reconcile.place_holders import CopyAt, place_by_digest, place_holder
 from flbrecover.reconcile.rebuild import MOST_SIBLINGS
 from flbrecover.reconcile.scan import Cut
 from flbrecover.recover.comparison import Comparison

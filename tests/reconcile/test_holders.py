@@ -13,9 +13,10 @@ from flbrecover.reconcile.batch import Batch
 from flbrecover.reconcile.columns import NO_TIME, NONE
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.held_records import Halves
-from flbrecover.reconcile.holders import Holder, place_holder
+from flbrecover.reconcile.holders import Holder
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.match_key import digest_of
+from flbrecover.reconcile.place_holders import place_holder
 from flbrecover.reconcile.precision import ALWAYS, NEVER
 from flbrecover.reconcile.runs import Run
 from flbrecover.reconcile.states import join_ranges

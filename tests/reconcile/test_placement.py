@@ -271,3 +271,47 @@ def test_chains(files: list[tuple[int, bool]]) -> None:
         for second in range(entry):
             assert ledger.runs.are_of_one_chain(first, second) == (of[first] is of[second])
             assert ledger.runs.are_neighbours(first, second) == (second == first + 1 and of[first] is of[second])
+
+
+def alternating(lines: list[str], tags: list[str]) -> Ledger:
+    """A log whose lines have these tags in turn."""
+    ledger = Ledger()
+    run = ledger.runs.begin(Run("app.log"))
+    for number, line in enumerate(lines):
+        ledger.add(run, tags[number % len(tags)], digest_of(line.encode()))
+    ledger.index_keys()
+    return ledger
+
+
+def test_neighbours_are_those_of_the_same_tag() -> None:
+    """A filter gives every other line another tag, and so another object."""
+    lines = ["beat", "beat", "one", "two", "beat", "beat", "three", "four", "beat", "beat"]
+    ledger = alternating(lines, ["even", "odd"])
+    assert place(ledger, ["one", "beat", "three"], tags=("even",)) == [2, 4, 6]
+    assert place(ledger, ["beat", "two"], tags=("odd",)) == [1, 3]
+    assert place(ledger, ["theirs", "two", "beat", "four", "theirs"], tags=("odd",), precise=False) == [
+        NONE,
+        3,
+        5,
+        7,
+        NONE,
+    ]
+
+
+def test_strangers_between_two_neighbours_of_a_tag_are_the_entries_between() -> None:
+    ledger = alternating([f"line {n}" for n in range(12)], ["even", "odd", "odd"])
+    assert place(ledger, ["line 0", "line three", "line 6"], tags=("even",)) == [0, 3, 6]
+    assert place(ledger, ["line 1", "line two", "line four", "line 7"], tags=("odd",)) == [1, NONE, NONE, 7]
+
+
+def test_neighbours_of_a_tag_may_be_in_two_files() -> None:
+    ledger = Ledger()
+    for number in range(2):
+        run = ledger.runs.begin(Run(f"app.log.{number}", follows=bool(number)))
+        for line in range(4):
+            ledger.add(run, ("even", "odd")[line % 2], digest_of(f"{number} {line}".encode()))
+    ledger.index_keys()
+    assert ledger.runs.after(2) == 4
+    assert ledger.runs.before(5) == 3
+    assert ledger.runs.after(6) == NONE
+    assert place(ledger, ["theirs", "0 2", "1 0", "theirs"], tags=("even",), precise=False) == [NONE, 2, 4, NONE]
