@@ -140,12 +140,20 @@ class EntrySearch:
             length = len(entries)
             if length < least or len({c.keys or c.digest for c in ahead[:length]}) < 2:
                 continue
-            if length < LOOK_AHEAD and self.is_early(ahead[0], start):
-                continue  # the messages of an application's start, of the day before
+            if length < LOOK_AHEAD and (self.is_early(ahead[0], start) or not any(map(self._tells, ahead[:length]))):
+                continue  # the messages of an application's start, of the day before; the same stack as another one
             free = sum(not self.is_taken(entry) for entry in entries)
             if (length, free) > (best_length, best_free):
                 best, best_length, best_free = start, length, free
         return best
+
+    def _tells(self, copy: Copy) -> bool:
+        """Is there only one entry that has the bytes or the fields of the record?"""
+        return len(self._all(copy)) == 1
+
+    def _all(self, copy: Copy) -> set[int]:
+        """The entries that have the bytes or the fields of the record; not all, where there are several."""
+        return {*self._exact(copy)[:2], *(entry for key in copy.keys for entry in islice(self._of_key(key), 2))}
 
     def _row(self, ahead: Sequence[Copy], start: int) -> list[int]:
         """The entries of those of the records that are in a row from ``start`` on."""
@@ -183,26 +191,31 @@ class EntrySearch:
         other = self._ledger.digest(entry)
         return (other is None or other == copy.digest) and self._ledger.agrees_in_time(entry, copy.time_ns)
 
-    def first_free(self, copy: Copy, after: int, end: int) -> int:
-        """The first free entry between ``after`` and ``end`` that ``copy`` can be, or NONE."""
+    def first_free(self, copy: Copy, after: int, end: int, beside: int = NONE) -> int:
+        """The first free entry between ``after`` and ``end`` that ``copy`` can be, or NONE; of the tag of the entry
+        ``beside``, if there is one."""
         for exact, entries in self._lists(copy):
             for at in range(bisect_right(entries, after), bisect_left(entries, end)):
-                if self.is_free(copy, entries[at], exact=exact):
+                if self._is_beside(entries[at], beside) and self.is_free(copy, entries[at], exact=exact):
                     return entries[at]
         return NONE
 
-    def last_free(self, copy: Copy, start: int, end: int) -> int:
+    def _is_beside(self, entry: int, other: int) -> bool:
+        """Can records of both be in one object, which has those of one tag?"""
+        return other == NONE or self._ledger.runs.tag_number(entry) == self._ledger.runs.tag_number(other)
+
+    def last_free(self, copy: Copy, start: int, end: int, beside: int = NONE) -> int:
         """The last one from ``start`` on and before ``end``, or NONE."""
         for exact, entries in self._lists(copy):
             for at in range(bisect_left(entries, end) - 1, bisect_left(entries, start) - 1, -1):
-                if self.is_free(copy, entries[at], exact=exact):
+                if self._is_beside(entries[at], beside) and self.is_free(copy, entries[at], exact=exact):
                     return entries[at]
         return NONE
 
     def only(self, copy: Copy) -> int:
         """The only entry that ``copy`` can be by its bytes or fields, wherever it stands, or NONE. Two records of a
         buffer are never one; two buffers or objects may hold the same one, and have read it at two times."""
-        found = {*self._exact(copy), *(entry for key in copy.keys for entry in islice(self._of_key(key), 2))}
+        found = self._all(copy)
         if len(found) != 1:
             return NONE
         entry = found.pop()

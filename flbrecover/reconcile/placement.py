@@ -61,12 +61,14 @@ class Placement:
         self._latest = latest
         self._gap = gap
         self._last: tuple[int, int] | None = None  # index and entry of the latest record that was placed
+        self._guessed = False  # that place
         self._strange: dict[int, Copy] = {}  # strangers since then, by index
         self._place_at = place
         self._previous = NONE  # entry of the record right before, if it was placed
         self._pending: list[Copy] = []
         self._loose: list[Copy] = []
         self._no_place: list[Copy] = []  # beside neighbours that were placed, and none of their entries
+        self.latest_entry = NONE  # that a record was placed on
         self.placed = 0
         self.strangers = 0
         self.loose = 0
@@ -125,8 +127,9 @@ class Placement:
         if self._latest:
             for entry in entries:
                 self._entries.take(entry)
-        self._previous = entries.stop - 1
+        self._previous = self.latest_entry = entries.stop - 1
         self._last = (index + len(entries) - 1, self._previous)
+        self._guessed = False
         self.placed += len(entries)
 
     def pass_by(self, count: int) -> None:
@@ -190,38 +193,40 @@ class Placement:
     def _put_forwards(self, copies: Iterable[Copy], after: int, end: int) -> None:
         """Places each on the first free entry behind that of the one before it, up to ``end``."""
         nowhere: set[bytes] = set()  # digests for which there is none: none becomes free
+        beside = after
         for copy in copies:
-            found = NONE if copy.digest in nowhere else self._entries.first_free(copy, after, end)
+            found = NONE if copy.digest in nowhere else self._entries.first_free(copy, after, end, beside)
             if found == NONE:
                 nowhere.add(copy.digest)
             after = self._put_or_drop(copy, found, after)
 
-    def _put_backwards(self, copies: Sequence[Copy], start: int, end: int) -> None:
+    def _put_backwards(self, copies: Sequence[Copy], start: int, end: int, beside: int = NONE) -> None:
         """Places each, from the last one on, on the last free entry before that of the one behind it, down to
         ``start``."""
         nowhere: set[bytes] = set()
         for copy in reversed(copies):
-            found = NONE if copy.digest in nowhere else self._entries.last_free(copy, start, end)
+            found = NONE if copy.digest in nowhere else self._entries.last_free(copy, start, end, beside)
             if found == NONE:
                 nowhere.add(copy.digest)
             end = self._put_or_drop(copy, found, end)
 
-    def _put(self, copy: Copy, entry: int) -> None:
-        self._between(copy, entry)
-        self._previous = entry
+    def _put(self, copy: Copy, entry: int, *, guessed: bool = False) -> None:
+        self._between(copy, entry, guessed=guessed)
+        self._previous = self.latest_entry = entry
         self._last = (copy.index, entry)
+        self._guessed = guessed
         self._entries.take(entry)
         self.placed += 1
         self._place_at(copy, entry)
 
-    def _between(self, copy: Copy, entry: int) -> None:
-        """Strangers between two records that were placed are the entries between those, if they are as many: a version
-        of Fluent Bit, or a filter, that writes a field in another way does not make another record of it."""
+    def _between(self, copy: Copy, entry: int, *, guessed: bool) -> None:
+        """Strangers between two records that surely were placed are the entries between those, if they are as many: a
+        version of Fluent Bit, or a filter, that writes a field in another way does not make another record of it."""
         if not self._strange:
             return
         taken = self._tell_gap((copy.index, entry))
         strange, self._strange = self._strange, {}
-        if taken or self._last is None:
+        if taken or self._last is None or self._guessed or guessed:
             return
         index, before = self._last
         for there in self._from_to(before, entry, copy.index - index - 1):
@@ -260,7 +265,7 @@ class Placement:
         if before != NONE:
             self._put_forwards(pending, before, limit if limit != NONE else self._runs.chain(before).stop)
         elif anchor != NONE:
-            self._put_backwards(pending, self._runs.chain(anchor).start, limit)
+            self._put_backwards(pending, self._runs.chain(anchor).start, limit, beside=anchor)
         else:
             self._loose.extend(self._in_company(pending))
             if len(self._loose) > MAX_PENDING:
@@ -270,7 +275,7 @@ class Placement:
 
     def _put_or_drop(self, copy: Copy, entry: int, otherwise: int) -> int:
         if entry != NONE:
-            self._put(copy, entry)
+            self._put(copy, entry, guessed=True)
             return entry
         if len(self._no_place) < MAX_PENDING:
             self._no_place.append(copy)

@@ -140,9 +140,13 @@ class _OneObject:
         self._placement.feed(copy, said)
 
     def _sent_before(self, copy: Copy) -> int:
-        """The entry that another object has the very same on, with its date: Fluent Bit has sent it twice."""
+        """The entry that another object has the very same on, with its date: Fluent Bit has sent it twice. Of another
+        tag than this object's it is another record."""
         entry = self._ledger.of_copy(copy.digest) if self._precision.tells(copy.time_ns) else NONE
-        return NONE if entry != NONE and self._ledger.stored[entry] == self._number else entry
+        if entry == NONE or self._ledger.stored[entry] == self._number:
+            return NONE
+        beside, runs = self._placement.latest_entry, self._ledger.runs
+        return entry if beside == NONE or runs.tag_number(beside) == runs.tag_number(entry) else NONE
 
     def _begin(self, metadata: Mapping[str, str]) -> None:
         """Before the first record: an object that flbrecover wrote names its tag, and says whether its dates are

@@ -315,3 +315,33 @@ def test_neighbours_of_a_tag_may_be_in_two_files() -> None:
     assert ledger.runs.before(5) == 3
     assert ledger.runs.after(6) == NONE
     assert place(ledger, ["theirs", "0 2", "1 0", "theirs"], tags=("even",), precise=False) == [NONE, 2, 4, NONE]
+
+
+STACK = ["  at a.b", "  at c.d", ""]
+
+
+def test_a_stack_that_stands_in_the_log_as_well_is_not_that_of_ours() -> None:
+    """What stands around it does not: it was logged before the log that is left, and so was what lies between two."""
+    ledger = a_log(["error 1", *STACK, "ours 1", "ours 2", "error 2", *STACK, "ours 3"])
+    theirs = ["error -1", *STACK, "theirs 1", "theirs 2", "error 0", *STACK, "theirs 3"]
+    assert place(ledger, theirs) == [NONE] * len(theirs)
+    assert place(ledger, ["theirs", "error 2", *STACK, "theirs"]) == [NONE, 6, 7, 8, 9, NONE]
+
+
+def test_strangers_next_to_a_guess_are_strangers() -> None:
+    ledger = a_log(["one", "two", "beat", "three", "four", "beat"])
+    assert place(ledger, ["one", "beat", "theirs", "four"]) == [0, 2, NONE, 4]
+
+
+def test_a_line_that_two_tags_have_is_of_the_tag_of_its_neighbours() -> None:
+    """A filter keeps each line and sends it under another tag too; their keys do not tell which tag an object has."""
+    ledger = Ledger()
+    run = ledger.runs.begin(Run("app.log"))
+    for line in range(12):
+        for tag in ("app", "copies"):
+            ledger.add(run, tag, digest_of(f"line {line}".encode()))
+    ledger.index_keys()
+    both = ("app", "copies")
+    for tag in both:
+        found = place(ledger, ["line 1", "line 2", "line 8", "line 9"], tags=both, precise=False)
+        assert [ledger.runs.tag_of(entry) for entry in found] == [tag] * 4

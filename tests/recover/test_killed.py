@@ -95,7 +95,8 @@ def test_two_operators_at_once(rounds: int, tmp_path: Path, moto, launcher: Laun
         assert incident.objects() == wanted
         outcomes = [done["outcome"] for end in ends for done in end.lines("done")]
         assert set(outcomes) <= {"written", "exists", "skipped"}
-        assert outcomes.count("written") == len(ends[0].lines("action"))
+        planned = max(len(end.lines("action")) for end in ends)  # on a busy machine one may find all of it stored
+        assert outcomes.count("written") == planned
 
 
 def test_a_second_operator_in_the_middle_of_the_first(tmp_path: Path, moto, launcher: Launcher) -> None:
