@@ -214,15 +214,23 @@ class EntrySearch:
 
     def only(self, copy: Copy) -> int:
         """The only entry that ``copy`` can be by its bytes or fields, wherever it stands, or NONE. Two records of a
-        buffer are never one; two buffers or objects may hold the same one, and have read it at two times."""
+        buffer are never one; two buffers or objects may hold the same one, which two Fluent Bits have read at once."""
         found = self._all(copy)
         if len(found) != 1:
             return NONE
         entry = found.pop()
         if self._latest:
             fits = not self._is_own_entry(entry) and self._is_of_tags(entry) and not self._ledger.is_unread(entry)
-            return entry if fits and self._ledger.agrees_in_time(entry, copy.time_ns) else NONE
+            return entry if fits and self._is_same_reading(copy, entry) else NONE
         return entry if self._can_be(copy, entry) else NONE
+
+    def _is_same_reading(self, copy: Copy, entry: int) -> bool:
+        """Can two buffers have a record of an entry? A line without a time can have been written twice, and be left in
+        one log only; but not within a moment."""
+        known = self._ledger.time_of(entry)
+        if not self.is_taken(entry) or not self._is_untimed(entry) or known is None or copy.time_ns is None:
+            return self._ledger.agrees_in_time(entry, copy.time_ns)
+        return abs(known - copy.time_ns) <= SAME_READ_NS
 
     def _is_of_tags(self, entry: int) -> bool:
         return self.tags is None or self._ledger.runs.tag_of(entry) in self.tags

@@ -158,8 +158,8 @@ class Placement:
         self._loose = []
         if self.ours or (ambiguous and self._take_ambiguous):
             self._one_for_one(left)
-        else:
-            self._among_ours(left)
+            left, self._no_place = self._no_place, []
+        self._among_ours(left)
         self.loose += len(self._no_place)
         for copy in self._no_place:
             self._entries.refuse(copy)
