@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
@@ -16,6 +17,9 @@ from flbrecover.model import Problem, Record, StoredObject
 from flbrecover.recover.content_hash import content_hash
 
 LONGEST_LINE = 1 << 20  # longer ones are taken one by one
+# Where it goes on with a buffer file after it was killed, Fluent Bit sends the zeros that a page of the file ended with
+# (seen in 5.1.1). What follows them in the line is a record.
+_LEADING_ZEROS = re.compile(rb"^\0+", re.MULTILINE)
 
 
 class ObjectRecords:
@@ -66,9 +70,9 @@ class ObjectRecords:
                         self.too_long = True
                         return
                     if text:
-                        yield text
+                        yield _without_zeros(text)
             if held:
-                yield held + b"\n"
+                yield _without_zeros(held + b"\n")
         except (BodyDamaged, BucketError) as e:
             self._ended_early(url, e)
 
@@ -86,7 +90,12 @@ class ObjectRecords:
             if isinstance(piece, Unread):
                 self.problems.append(Problem(url, piece.what, piece.span))
             else:
-                yield Record(piece.data, piece.span, self._format.time_of(piece.data))
+                data = _without_zeros(piece.data)
+                yield Record(data, piece.span, self._format.time_of(data))
+
+
+def _without_zeros(text: bytes) -> bytes:
+    return _LEADING_ZEROS.sub(b"", text) if b"\0" in text else text
 
 
 def holds(s3: S3, output: S3Output, key: str, sha256: str) -> bool:

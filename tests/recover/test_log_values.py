@@ -11,6 +11,8 @@ from command import flbrecover
 from judge import bodies
 from made_node import STEP_NS, MadeNode
 
+from flbrecover.recover.scan_objects import ObjectScans
+
 PARSER = """[PARSER]
     Name docker
     Format json
@@ -150,3 +152,18 @@ def test_a_log_of_which_nothing_is_written_is_counted(tmp_path: Path, moto, filt
     ended = node.run("diff", "--agent", "gone", "--json")
     assert ended.one("summary")["records"] == 0
     assert [note["text"] for note in ended.of_type("note")] == [said]
+
+
+@pytest.mark.parametrize("scanned", [True, False])
+def test_zeros_before_a_stored_record(tmp_path: Path, moto, monkeypatch, scanned: bool) -> None:
+    """Fluent Bit was killed, went on with the buffer file, and sent it with what the page ended with (seen)."""
+    if not scanned:
+        monkeypatch.setattr(ObjectScans, "can_scan", lambda self, number: False)
+    node = MadeNode(tmp_path / "node", f"zeros-{scanned}".lower(), moto.endpoint_url)
+    moto.client.create_bucket(Bucket=node.bucket)
+    node.write_log(node.line(n, f"line {n}") for n in range(30))
+    records = [node.record(n, f"line {n}") for n in range(20)]
+    records[-1] = bytes(493) + records[-1]
+    node.put("AAAA", records, moto.client)
+    told = node.differences(3)
+    assert next(line["states"] for line in told if line["type"] == "summary") == {"lost": 10, "stored": 20}
