@@ -104,9 +104,13 @@ class EntrySearch:
             self._ledger.runs.was_delivered(self._ledger.runs.of(entry), copy.time_ns - SAME_READ_NS)
 
     def refuse(self, copy: Copy) -> None:
-        """``copy`` was placed nowhere: what would have been younger files has to be noted."""
-        for entry in self._too_early(copy):
-            self._ledger.runs.refused.add(self._ledger.runs[self._ledger.runs.of(entry)].name)
+        """``copy`` was placed nowhere: the files of which it could be but for their rows have to be noted. What may have
+        shown since then that such a file is older came too late for it."""
+        runs = self._ledger.runs
+        for entry in (entry for key in copy.keys for entry in islice(self._of_key(key), LOOK_AT)):
+            name = runs[runs.of(entry)].name
+            if self._is_untimed(entry) and (name in runs.older or self.is_early(copy, entry)):
+                runs.refused.add(name)
 
     def may_be(self, copy: Copy, entry: int) -> bool:
         """Has ``copy``, which is said to be the record of ``entry``, the bytes or the fields of that? Its time may be

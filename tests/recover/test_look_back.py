@@ -180,3 +180,11 @@ def test_where_a_row_is_younger_than_many_lines_a_few_of_them_count_as_well(tmp_
     for numbers in [[60, 61, 100, 101, 102], range(20, 60)][:: 1 if first == "few" else -1]:
         node.store(numbers, hours_old=9)
     assert node.recovered() == lines(range(200))
+
+
+def test_the_many_lines_and_the_few_may_be_in_one_object(tmp_path: Path, moto) -> None:
+    node = LoggedNode(tmp_path, moto, "new-db-one-object")
+    node.log(range(200), hours_old=0.1)
+    node.row(hours_old=1)
+    node.store([100, 1000, *range(20, 60), 1001, 102], hours_old=9)
+    assert node.recovered() == lines(range(200), [1000, 1001])
