@@ -104,8 +104,8 @@ class EntrySearch:
             self._ledger.runs.was_delivered(self._ledger.runs.of(entry), copy.time_ns - SAME_READ_NS)
 
     def refuse(self, copy: Copy) -> None:
-        """``copy`` was placed nowhere: the files of which it could be but for their rows have to be noted. What may have
-        shown since then that such a file is older came too late for it."""
+        """``copy`` was placed nowhere: the files that it could be of but for their rows have to be noted. What may have
+        shown since that such a file is older came too late for it."""
         runs = self._ledger.runs
         for entry in (entry for key in copy.keys for entry in islice(self._of_key(key), LOOK_AT)):
             name = runs[runs.of(entry)].name
