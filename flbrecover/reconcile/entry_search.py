@@ -133,8 +133,8 @@ class EntrySearch:
         return found
 
     def best_start(self, ahead: list[Copy], least: int) -> int:
-        """The entry of ``ahead[0]`` from which most of the following records fit, so many at least, and two different
-        ones."""
+        """The entry of ``ahead[0]`` from which most of the following records fit, so many at least; one of them has to
+        stand in our logs once."""
         if len({copy.keys or copy.digest for copy in ahead}) < 2:
             return NONE
         best, best_length = NONE, 1
@@ -144,8 +144,10 @@ class EntrySearch:
             length = len(entries)
             if length < least or len({c.keys or c.digest for c in ahead[:length]}) < 2:
                 continue
-            if length < LOOK_AHEAD and (self.is_early(ahead[0], start) or not any(map(self._tells, ahead[:length]))):
-                continue  # the messages of an application's start, of the day before; the same stack as another one
+            if length < LOOK_AHEAD and self.is_early(ahead[0], start):
+                continue  # the messages of an application's start, of the day before
+            if not any(map(self._tells, ahead[:length])):
+                continue  # the same stack as another one
             free = sum(not self.is_taken(entry) for entry in entries)
             if (length, free) > (best_length, best_free):
                 best, best_length, best_free = start, length, free

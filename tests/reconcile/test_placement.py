@@ -317,7 +317,7 @@ def test_neighbours_of_a_tag_may_be_in_two_files() -> None:
     assert place(ledger, ["theirs", "0 2", "1 0", "theirs"], tags=("even",), precise=False) == [NONE, 2, 4, NONE]
 
 
-STACK = ["  at a.b", "  at c.d", ""]
+STACK = [*(f"  at a.b:{n}" for n in range(20)), ""]
 
 
 def test_a_stack_that_stands_in_the_log_as_well_is_not_that_of_ours() -> None:
@@ -325,7 +325,8 @@ def test_a_stack_that_stands_in_the_log_as_well_is_not_that_of_ours() -> None:
     ledger = a_log(["error 1", *STACK, "ours 1", "ours 2", "error 2", *STACK, "ours 3"])
     theirs = ["error -1", *STACK, "theirs 1", "theirs 2", "error 0", *STACK, "theirs 3"]
     assert place(ledger, theirs) == [NONE] * len(theirs)
-    assert place(ledger, ["theirs", "error 2", *STACK, "theirs"]) == [NONE, 6, 7, 8, 9, NONE]
+    ours = ["theirs", "error 2", *STACK, "theirs"]
+    assert place(ledger, ours) == [NONE, *range(24, 46), NONE]
 
 
 def test_strangers_next_to_a_guess_are_strangers() -> None:
