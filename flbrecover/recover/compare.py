@@ -83,8 +83,8 @@ class Comparer:
         self._make_rules(found, samples, peeks)
         peeks = [replace(p, rendered={}) for p in peeks]  # hundreds of logs: their samples would take memory
         self._place(found, peeks, samples)
-        if self._reader.broken.records or self._is_older(found):
-            # Some records of the log are in pieces: everything is placed anew, with an entry for each piece.
+        if self._is_older(found) or self._reader.broken.records:
+            # Everything is placed anew, with an entry for each piece of a record, and with what files are older.
             candidates, found = found.candidates, self._begin(samples, found.window, problems)
             found.candidates = candidates
             self._bytes = source_bytes(self._survey, self._style)
