@@ -29,6 +29,7 @@ class LeftToAgent:
         self._now_ns = now_ns
         self._retire = retire
         self._read: dict[int, bool] = {}  # by run: does Fluent Bit read that file of a log, or go on reading it?
+        self._anew: dict[int, bool] = {}  # and from its beginning?
 
     def reason(self, entry: int, state: EntryState) -> str | None:
         """Of one record; None where Fluent Bit will not deliver it."""
@@ -58,8 +59,12 @@ class LeftToAgent:
         return self._comparison.survey.input_of(log_run.log), log_run.file
 
     def _is_read_anew(self, entry: int) -> bool:
-        of_log = entry < len(self._comparison.logs)
-        return of_log and begins_anew(self._comparison.survey, *self._file(entry)) and self._is_read(entry)
+        if entry >= len(self._comparison.logs):
+            return False
+        run = self._comparison.ledger.runs.of(entry)
+        if run not in self._anew:
+            self._anew[run] = begins_anew(self._comparison.survey, *self._file(entry)) and self._is_read(entry)
+        return self._anew[run]
 
     def _is_read(self, entry: int) -> bool:
         run = self._comparison.ledger.runs.of(entry)
