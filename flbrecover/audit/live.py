@@ -15,14 +15,14 @@ from flbrecover.audit.assembling import config_arguments
 from flbrecover.audit.building import Built, build
 from flbrecover.audit.findings import Report
 from flbrecover.audit.manifests import Kubelet, Manifests
-from flbrecover.audit.places import Place, Places, clean
+from flbrecover.audit.places import Place, Places
 from flbrecover.audit.rules.all import judge
 from flbrecover.errors import ConfigError, EvidenceError
 from flbrecover.evidence import config_files, containers, hiding_places, mounts
 from flbrecover.evidence.config_files import LoadedConfig
 from flbrecover.evidence.mounts import Mounted
 from flbrecover.evidence.node import Node
-from flbrecover.fluentbit.pipeline import Origin, Pipeline
+from flbrecover.fluentbit.pipeline import Origin, Pipeline, clean
 from flbrecover.model import Problem
 
 MAX_OPEN = 100_000  # files of one process

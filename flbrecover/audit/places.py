@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flbrecover.audit.manifests import Container, Mount, Workload
-from flbrecover.fluentbit.pipeline import Origin
+from flbrecover.fluentbit.pipeline import Origin, clean
 
 PlaceKind = Literal["node", "hostPath", "claim", "emptyDir", "memory", "layer", "read-only", "other", "unknown"]
 
@@ -51,11 +51,6 @@ Places = Callable[[str], Place]
 def below(path: str, top: str) -> bool:
     """Whether ``path`` is ``top`` or inside of it."""
     return path == top or path.startswith(top.rstrip("/") + "/")
-
-
-def clean(path: str) -> str:
-    """A path without ``..`` and doubled slashes; a relative one starts at ``/``, as images of Fluent Bit do."""
-    return posixpath.normpath("/" + path.lstrip("/"))
 
 
 def on_the_node(path: str) -> Place:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from flbrecover.model import Problem
 from flbrecover.reconcile.plan import Plan
-from flbrecover.report import jsonl, notes, problems, states, text
+from flbrecover.report import jsonl, problems, states, text
 from flbrecover.report.escape import shown
+from flbrecover.report.notes import analysis_notes
 
 if TYPE_CHECKING:  # who only looks has no need of what uploads and moves
     from flbrecover.recover.analysis import Analysis
@@ -40,7 +41,7 @@ def diff_text(out: TextIO, analysis: Analysis, plans: Plans, *, log_file: str | 
 
 
 def _notes(out: TextIO, analysis: Analysis, plans: Plans) -> None:
-    said = notes.notes(analysis, [plan for plan, _ in plans])
+    said = analysis_notes(analysis, [plan for plan, _ in plans])
     if said:
         out.write("\n" + "".join(f"note: {shown(line)}\n" for line in said))
     for gone in analysis.gone:
@@ -57,7 +58,7 @@ def diff_json(out: TextIO, analysis: Analysis, plans: Plans) -> None:
         jsonl.write(out, kind, fields)
     for plan, left in plans:
         plan_json(out, plan, left)
-    for note in notes.notes(analysis, [plan for plan, _ in plans]):
+    for note in analysis_notes(analysis, [plan for plan, _ in plans]):
         jsonl.write(out, "note", {"text": note})
     for problem in all_problems(analysis):
         jsonl.write(out, "problem", problems.as_json(problem))

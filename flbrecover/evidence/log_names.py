@@ -83,8 +83,7 @@ def _owner(
     tail: TailInput, name: str, matched: dict[str, FileFacts], position: TailPosition | None, problems: list[Problem]
 ) -> str:
     """The name of the log that a matched name belongs to: itself, or the live name that it was rotated from."""
-    path = PurePosixPath(name)
-    parent = next((p for n in live_names(path.name) if (p := str(path.with_name(n))) in matched), None)
+    parent = next((path for path in _live_paths(name) if path in matched), None)
     if parent is None:
         return name
     if position is None:
@@ -140,8 +139,7 @@ def _log_of_name(
     if name in logs:
         return logs[name]
     if position.row.rotated:
-        path = PurePosixPath(name)
-        for live in (str(path.with_name(n)) for n in live_names(path.name)):
+        for live in _live_paths(name):
             if live in homes:
                 return homes[live]
             if is_followed(tail, live):
@@ -151,9 +149,14 @@ def _log_of_name(
 
 def _is_named(tail: TailInput, position: TailPosition) -> bool:
     """Does an input follow the name of a row, or the one that it was rotated from?"""
-    path = PurePosixPath(clean_name(position.row.name))
-    names = [str(path), *(str(path.with_name(n)) for n in live_names(path.name))]
-    return any(is_followed(tail, name) for name in names)
+    name = clean_name(position.row.name)
+    return any(is_followed(tail, path) for path in (name, *_live_paths(name)))
+
+
+def _live_paths(name: str) -> list[str]:
+    """The live names that a name can be a rotation of, beside it."""
+    path = PurePosixPath(name)
+    return [str(path.with_name(live)) for live in live_names(path.name)]
 
 
 def _unmatched(position: TailPosition) -> Problem:

@@ -7,9 +7,9 @@ the configuration that it was made with.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Literal
 
 SectionKind = Literal["service", "input", "filter", "output", "parser", "multiline_parser"]
@@ -218,16 +218,23 @@ class Pipeline:
     def on_the_db_of(self, tail: TailInput) -> list[TailInput]:
         """The other tail inputs with the same DB. At a start each deletes the rows of all files that it does not follow
         itself (flb_tail_db_stale_file_delete in plugins/in_tail/tail_db.c, from 3.0.2; seen)."""
-        db = tail.db and PurePosixPath("/", tail.db)
-        others = [other for other in self.inputs if other.db and other.number != tail.number]
-        return [other for other in others if PurePosixPath("/", other.db or "") == db]
+        return [
+            other
+            for other in self.inputs
+            if other.number != tail.number and other.db and tail.db and clean(other.db) == clean(tail.db)
+        ]
 
     def on_the_files_of(self, output: S3Output) -> list[S3Output]:
         """The other s3 outputs with the same ``store_dir`` and bucket. At a start each takes all files there for its
         own and sends them under its own keys (create_buffer_path and put_all_chunks in plugins/out_s3/s3.c; seen)."""
-        folder = PurePosixPath("/", output.store_dir, output.bucket)
         return [
             other
             for other in (*self.outputs, *self.left_out)
-            if other.number != output.number and PurePosixPath("/", other.store_dir, other.bucket) == folder
+            if other.number != output.number
+            and (clean(other.store_dir), other.bucket) == (clean(output.store_dir), output.bucket)
         ]
+
+
+def clean(path: str) -> str:
+    """A path without ``..`` and doubled slashes; a relative one starts at ``/``, as images of Fluent Bit do."""
+    return posixpath.normpath("/" + path.lstrip("/"))

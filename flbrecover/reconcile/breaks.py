@@ -19,7 +19,7 @@ from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.ledger import Ledger
 
 NEARBY = 16  # entries that are looked at for a piece
-FEW = 16  # strangers of one gap that are kept until all is read
+FEW = 16  # strangers of one gap that are kept before those of others
 MOST_LOOSE = 256  # such strangers
 MOST_MISSING = 2000  # missing records that are looked at for them
 
@@ -59,7 +59,8 @@ class BreakSearch:
     def __init__(self, ledger: Ledger, joined: Callable[[int], Joined | None]) -> None:
         self._ledger = ledger
         self._joined = joined
-        self._loose: list[Copy] = []  # strangers whose neighbours do not tell what they are
+        self._loose: list[Copy] = []  # strangers whose neighbours do not tell what they are: a few of each gap
+        self._more: list[Copy] = []  # and what else there is of them, if there is room
         self._pieces: dict[int, _Pieces] = {}  # by their entries
 
     def look(self, before: At | None, strange: Mapping[int, Copy], after: At | None) -> bool:
@@ -73,7 +74,9 @@ class BreakSearch:
             backwards = self._backwards(after[1], copies)
         rest = list(strange.values())[forwards : len(strange) - backwards]
         nearby = [copy for copy in rest[:MOST_LOOSE] if self._is_nearby(copy, before, after)] if rest else []
-        self._loose += [copy for copy in rest[:FEW] if copy not in nearby][: MOST_LOOSE - len(self._loose)]
+        loose = [copy for copy in rest[:MOST_LOOSE] if copy not in nearby]
+        self._loose += loose[:FEW][: MOST_LOOSE - len(self._loose)]
+        self._more += loose[FEW:][: MOST_LOOSE - len(self._more)]
         return forwards + backwards + len(nearby) > 0
 
     def stopped_at(self, entry: int, place: int) -> None:
@@ -93,6 +96,7 @@ class BreakSearch:
     def _place_loose(self) -> None:
         """Looks for strangers without a neighbour that tells their place (a sequence may have nothing but pieces): in
         records that are known to be in pieces, in others that are missing, and next to one where such a stranger is."""
+        self._loose += self._more[: MOST_LOOSE - len(self._loose)]
         runs = self._ledger.runs
         todo = [*islice(self._ledger.missing(), MOST_MISSING), *self._pieces] if self._loose else []
         seen: set[int] = set()
@@ -166,7 +170,7 @@ class BreakSearch:
         ledger, runs = self._ledger, self._ledger.runs
         if not 0 <= entry < ledger.indexed or runs.of(entry) != runs.of(neighbour) or ledger.is_unread(entry):
             return None
-        if runs.tag_number(entry) != runs.tag_number(neighbour):
+        if not runs.are_of_one_tag(entry, neighbour):
             return None
         if ledger.stored[entry] != NONE or ledger.held[entry] != NONE:
             return None

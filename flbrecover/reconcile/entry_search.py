@@ -142,7 +142,7 @@ class EntrySearch:
         for start in self.starts(ahead[0]):
             entries = self._row(ahead, start)
             length = len(entries)
-            if length < least or len({c.keys or c.digest for c in ahead[:length]}) < 2:
+            if length < least:
                 continue
             if length < LOOK_AHEAD and self.is_early(ahead[0], start):
                 continue  # the messages of an application's start, of the day before
@@ -181,11 +181,11 @@ class EntrySearch:
 
     def is_free(self, copy: Copy, entry: int, *, exact: bool = False) -> bool:
         """Can ``copy`` be on an entry, and nothing else is? ``exact``: its bytes are known to be those of the entry."""
-        if (self._latest and self._is_own_entry(entry)) or self.is_taken(entry):
+        if (self._latest and self._has_taken(entry)) or self.is_taken(entry):
             return False
         return self._can_be(copy, entry, exact=exact)
 
-    def _is_own_entry(self, entry: int) -> bool:
+    def _has_taken(self, entry: int) -> bool:
         """Has a record of this buffer file taken it?"""
         return bool(self._own[entry >> 3] >> (entry & 7) & 1)
 
@@ -208,7 +208,7 @@ class EntrySearch:
 
     def _is_beside(self, entry: int, other: int) -> bool:
         """Can records of both be in one object, which has those of one tag?"""
-        return other == NONE or self._ledger.runs.tag_number(entry) == self._ledger.runs.tag_number(other)
+        return other == NONE or self._ledger.runs.are_of_one_tag(entry, other)
 
     def last_free(self, copy: Copy, start: int, end: int, beside: int = NONE) -> int:
         """The last one from ``start`` on and before ``end``, or NONE."""
@@ -226,7 +226,7 @@ class EntrySearch:
             return NONE
         entry = found.pop()
         if self._latest:
-            fits = not self._is_own_entry(entry) and self._is_of_tags(entry) and not self._ledger.is_unread(entry)
+            fits = not self._has_taken(entry) and self._is_of_tags(entry) and not self._ledger.is_unread(entry)
             return entry if fits and self._is_same_reading(copy, entry) else NONE
         return entry if self._can_be(copy, entry) else NONE
 

@@ -154,7 +154,7 @@ class Placement:
         if ambiguous and not self.ours:
             self.ambiguous = len(self._loose)
         no_place, self._no_place = sorted(self._no_place, key=_index_of), []
-        left = sorted([*self._loose, *self._in_rows(no_place)], key=_index_of)
+        left = sorted([*self._loose, *self._place_rows(no_place)], key=_index_of)
         self._loose = []
         if self.ours or (ambiguous and self._take_ambiguous):
             self._one_for_one(left)
@@ -164,7 +164,7 @@ class Placement:
         for copy in self._no_place:
             self._entries.refuse(copy)
 
-    def _in_rows(self, copies: Sequence[Copy]) -> Iterator[Copy]:
+    def _place_rows(self, copies: Sequence[Copy]) -> Iterator[Copy]:
         """Places those of which many in a row are many in a row in a log, though their neighbours here stand elsewhere
         there; gives the rest. What two Fluent Bits have read, or one has twice, comes in any order."""
         for _, numbered in groupby(enumerate(copies), lambda pair: pair[1].index - pair[0]):
@@ -229,7 +229,7 @@ class Placement:
         if taken or self._last is None or self._guessed or guessed:
             return
         index, before = self._last
-        for there in self._from_to(before, entry, copy.index - index - 1):
+        for there in self._runs.between(before, entry, copy.index - index - 1):
             index += 1
             between = strange.get(index)
             if between is not None and self._entries.is_free(between, there):
@@ -237,14 +237,6 @@ class Placement:
                 self._entries.take(there)
                 self.placed += 1
                 self._place_at(between, there)
-
-    def _from_to(self, before: int, entry: int, number: int) -> list[int]:
-        """The entries between two, if they are so many; else none."""
-        found: list[int] = []
-        while 0 <= before < entry and len(found) <= number:
-            before = self._runs.after(before)
-            found.append(before)
-        return found[:-1] if found and found[-1] == entry and len(found) == number + 1 else []
 
     def _tell_gap(self, after: At | None) -> bool:
         """Tells of the strangers since the latest record that was placed. Are some of them accounted for?"""

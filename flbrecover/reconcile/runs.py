@@ -135,6 +135,20 @@ class Runs:
         """:meth:`after`, the other way."""
         return self._next_to(entry, -1)
 
+    def between(self, first: int, second: int, number: int) -> Sequence[int]:
+        """The entries between two neighbours of one tag and chain, if they are so many; else none."""
+        between = range(first + 1, second)
+        if len(between) < number:
+            return ()
+        if between and self.common_tag(range(first, second + 1)) != MIXED:
+            return between if len(between) == number else ()
+        found: list[int] = []
+        entry = self.after(first)
+        while NONE < entry < second and len(found) < number:
+            found.append(entry)
+            entry = self.after(entry)
+        return found if entry == second and len(found) == number else ()
+
     def _next_to(self, entry: int, step: int) -> int:
         own = self.of(entry)
         if self._tag_of_run[own] != MIXED and entry + step in self.entries(own):
@@ -147,6 +161,14 @@ class Runs:
     def are_of_one_chain(self, first: int, second: int) -> bool:
         low, high = sorted((self.of(first), self.of(second)))
         return low == high or all(run.follows for run in self._runs[low + 1 : high + 1])
+
+    def are_of_one_tag(self, first: int, second: int) -> bool:
+        return bool(self._tag[first] == self._tag[second])
+
+    @property
+    def were_refused_in_vain(self) -> bool:
+        """Did a record find no place as it was too old for a file that has turned out to be older?"""
+        return not self.refused.isdisjoint(self.older)
 
     # -- tags --------------------------------------------------------------------------------------------------------
 

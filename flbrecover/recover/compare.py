@@ -83,7 +83,8 @@ class Comparer:
         self._make_rules(found, samples, peeks)
         peeks = [replace(p, rendered={}) for p in peeks]  # hundreds of logs: their samples would take memory
         self._place(found, peeks, samples)
-        if self._is_older(found) or self._reader.broken.records:
+        self._reader.older = found.ledger.runs.older
+        if found.ledger.runs.were_refused_in_vain or self._reader.broken.records:
             # Everything is placed anew, with an entry for each piece of a record, and with what files are older.
             candidates, found = found.candidates, self._begin(samples, found.window, problems)
             found.candidates = candidates
@@ -94,13 +95,6 @@ class Comparer:
         found.gone = left_of(self._bytes, self._survey.gone, tags)
         found.problems.extend([*self._reader.broken.notes(), *found.logs.problems])
         return found
-
-    def _is_older(self, found: Comparison) -> bool:
-        """Did some records find no place because they are older than the row of their file, and that row has turned out
-        to be made anew, as with a DB that was lost?"""
-        runs = found.ledger.runs
-        self._reader.older = runs.older
-        return not runs.refused.isdisjoint(runs.older)
 
     def _begin(self, samples: Samples, window: Window, problems: Sequence[Problem]) -> Comparison:
         logs = LogEntries(self._scratch.column)

@@ -17,7 +17,7 @@ from flbrecover.recover.states import States
 from flbrecover.recover.survey import Survey, may_retire
 
 UNREAD = "unread: Fluent Bit goes on reading there when it comes back"
-NO_ROW = "Fluent Bit finds no row that fits the file and reads all of it when it comes back"
+NO_ROW = "Fluent Bit finds no row that fits the log file and reads all of it when it comes back"
 
 
 class LeftToAgent:
@@ -40,8 +40,11 @@ class LeftToAgent:
             return "pending: Fluent Bit completes its recorded uploads when it starts"
         if state == "unread" and self._is_read(entry):
             return UNREAD
-        sent = self.of_buffer(entry) if state == "buffered" else None
-        return sent or (f"{state}: {NO_ROW}" if state in ("buffered", "lost") and self._is_read_anew(entry) else None)
+        if state == "buffered" and (sent := self.of_buffer(entry)):
+            return sent
+        if state in ("buffered", "lost") and self.is_read_anew(entry):
+            return f"{state}: {NO_ROW}"
+        return None
 
     def of_buffer(self, entry: int) -> str | None:
         """Why Fluent Bit sends the buffer file of an entry; None where it does not."""
@@ -58,7 +61,8 @@ class LeftToAgent:
         log_run = self._comparison.logs.run_of(self._comparison.ledger.runs.of(entry))
         return self._comparison.survey.input_of(log_run.log), log_run.file
 
-    def _is_read_anew(self, entry: int) -> bool:
+    def is_read_anew(self, entry: int) -> bool:
+        """Does Fluent Bit read the log file of an entry from its beginning?"""
         if entry >= len(self._comparison.logs):
             return False
         run = self._comparison.ledger.runs.of(entry)
@@ -76,11 +80,10 @@ class LeftToAgent:
 def read_again(comparison: Comparison, states: States, now_ns: int) -> Iterator[tuple[str, int]]:
     """(path, records) of the files that Fluent Bit reads from their beginning when it comes back, with how many of
     their records S3 has by then: it stores those a second time."""
-    survey, left = comparison.survey, LeftToAgent(comparison, now_ns, retire=False)
+    left = LeftToAgent(comparison, now_ns, retire=False)
     for run in comparison.logs.runs:
-        tail = survey.input_of(run.log)
-        if begins_anew(survey, tail, run.file) and will_be_read(survey, tail, run.file, now_ns):
-            entries = comparison.ledger.runs.entries(run.run)
+        entries = comparison.ledger.runs.entries(run.run)
+        if entries and left.is_read_anew(entries.start):
             counted = states.totals(entries)
             buffered = chain.from_iterable(some for state, some in states.stretches(entries) if state == "buffered")
             sent = sum(1 for entry in buffered if left.of_buffer(entry))

@@ -129,8 +129,10 @@ class LogReader:
             parsed = parsed or (record.parsed and has_parser)
             for outcome, data, _ in self.outcomes(record):
                 if data is None:
-                    dropped[outcome.by] += outcome.fate == "dropped"
-                    unwritten += outcome.fate != "dropped"
+                    if outcome.fate == "dropped":
+                        dropped[outcome.by] += 1
+                    else:
+                        unwritten += 1
                     continue
                 of_tag = rendered.setdefault(outcome.tag, [])
                 if len(of_tag) < SAMPLE:
@@ -146,7 +148,7 @@ class LogReader:
                 break
         timed = first is not None and not self._guesses_year(tail)
         return Peek(
-            log, rendered, frozenset(unsure), timed, parsed, first, timed and fine, unsteady, own, +dropped, unwritten
+            log, rendered, frozenset(unsure), timed, parsed, first, timed and fine, unsteady, own, dropped, unwritten
         )
 
     def _names(self, names: Iterable[bytes]) -> set[str]:

@@ -145,8 +145,8 @@ class _OneObject:
         entry = self._ledger.of_copy(copy.digest) if self._precision.tells(copy.time_ns) else NONE
         if entry == NONE or self._ledger.stored[entry] == self._number:
             return NONE
-        beside, runs = self._placement.latest_entry, self._ledger.runs
-        return entry if beside == NONE or runs.tag_number(beside) == runs.tag_number(entry) else NONE
+        beside = self._placement.latest_entry
+        return entry if beside == NONE or self._ledger.runs.are_of_one_tag(beside, entry) else NONE
 
     def _begin(self, metadata: Mapping[str, str]) -> None:
         """Before the first record: an object that flbrecover wrote names its tag, and says whether its dates are

@@ -12,7 +12,7 @@ from flbrecover.report import text
 from flbrecover.wording import are
 
 
-def proof_lines(analysis: Analysis) -> Iterator[str]:
+def _proof_lines(analysis: Analysis) -> Iterator[str]:
     """By what the answer holds, where objects did not have to be downloaded for it."""
     for output in analysis.outputs:
         found = output.comparison
@@ -25,10 +25,10 @@ def proof_lines(analysis: Analysis) -> Iterator[str]:
             )
 
 
-def notes(analysis: Analysis, plans: Sequence[Plan]) -> list[str]:
+def analysis_notes(analysis: Analysis, plans: Sequence[Plan]) -> list[str]:
     """What a reader has to know besides the numbers: filters, guesses, fields that nobody knows. Of several plans each
     is named: their actions have the same numbers."""
-    said = list(proof_lines(analysis))
+    said = list(_proof_lines(analysis))
     for output in analysis.outputs:
         comparison = output.comparison
         said += [
@@ -71,11 +71,11 @@ def notes(analysis: Analysis, plans: Sequence[Plan]) -> list[str]:
             )
     for plan in plans:
         which = f"--agent {plan.agent}, " if len(plans) > 1 else ""
-        said += [f"{which}{note}" for note in plan_notes(plan, unsure)]
+        said += [f"{which}{note}" for note in _plan_notes(plan, unsure)]
     return said
 
 
-def plan_notes(plan: Plan, unsure: Mapping[str, Collection[str]]) -> Iterator[str]:
+def _plan_notes(plan: Plan, unsure: Mapping[str, Collection[str]]) -> Iterator[str]:
     """What is guessed or left out in what a plan writes; ``unsure`` are the filters that may change a tag."""
     for put in plan.puts:
         if put.rebuilt and put.tag in unsure:

@@ -363,3 +363,25 @@ def test_a_recovered_key_is_a_key_and_fits(
     assert len(key.encode()) <= 1024
     if len(raw_tag) < 100 and "%" not in tag:
         assert KeyFormat.of(o).pattern(tag).match(key) is not None
+
+
+def test_keys_that_one_of_two_outputs_has_written() -> None:
+    own, other = (KeyFormat(f, ".", put_object_suffix=False).pattern("app") for f in ("/a/$TAG/%Y/%m/%d", "/b/$TAG/%Y"))
+    both = own.or_of([other])
+    assert both.match("a/app/2026/11/23") == own.match("a/app/2026/11/23")
+    assert both.match("b/app/2026") == other.match("b/app/2026")
+    assert both.match("c/app/2026") is None
+    assert both.static_prefixes == own.static_prefixes | other.static_prefixes
+
+
+def test_a_key_that_both_of_two_outputs_can_have_written_has_any_of_their_times() -> None:
+    own, other, untimed = (
+        KeyFormat(f"/$TAG/{f}", ".", put_object_suffix=False).pattern("app")
+        for f in ("%Y/%m/%d", "%Y/%d/%m", "2026/11/$INDEX")
+    )
+    november, december = own.match("app/2026/11/12"), other.match("app/2026/11/12")
+    assert november is not None and december is not None
+    said = own.or_of([other]).match("app/2026/11/12")
+    assert said is not None and (said.start_ns, said.end_ns) == (november.start_ns, december.end_ns)
+    said = own.or_of([untimed]).match("app/2026/11/12")
+    assert said is not None and (said.start_ns, said.end_ns) == (None, None)

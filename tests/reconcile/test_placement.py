@@ -289,13 +289,8 @@ def test_neighbours_are_those_of_the_same_tag() -> None:
     ledger = alternating(lines, ["even", "odd"])
     assert place(ledger, ["one", "beat", "three"], tags=("even",)) == [2, 4, 6]
     assert place(ledger, ["beat", "two"], tags=("odd",)) == [1, 3]
-    assert place(ledger, ["theirs", "two", "beat", "four", "theirs"], tags=("odd",), precise=False) == [
-        NONE,
-        3,
-        5,
-        7,
-        NONE,
-    ]
+    between = ["theirs", "two", "beat", "four", "theirs"]
+    assert place(ledger, between, tags=("odd",), precise=False) == [NONE, 3, 5, 7, NONE]
 
 
 def test_strangers_between_two_neighbours_of_a_tag_are_the_entries_between() -> None:

@@ -20,7 +20,7 @@ from servers import Server
 
 DATED = "buffered: Fluent Bit sends the files of its dated folders when it starts"
 UNREAD = "unread: Fluent Bit goes on reading there when it comes back"
-NO_ROW = "lost: Fluent Bit finds no row that fits the file and reads all of it when it comes back"
+NO_ROW = "lost: Fluent Bit finds no row that fits the log file and reads all of it when it comes back"
 CHUNKS = "buffered: Fluent Bit delivers the chunks of its storage.path when it starts"
 UPLOAD = "pending: Fluent Bit completes its recorded uploads when it starts"
 IN_MEMORY = "lost: Fluent Bit is running and may hold them in memory; look again once it has stopped"

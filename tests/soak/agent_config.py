@@ -149,8 +149,6 @@ def configure(node: Path, bucket: str, endpoint_url: str, flavour: str, chance: 
     """Writes a configuration of the flavour below ``node``, classic or YAML."""
     draw = Draw(chance, flavour, bucket, endpoint_url)
     sections = draw.sections()
-    for old in (node / "etc/fluent-bit").glob("fluent-bit.*"):
-        old.unlink()
     if chance.random() < 0.3:
         (node / "etc/fluent-bit/fluent-bit.yaml").write_text(_yaml(sections))
     else:

@@ -4,10 +4,10 @@
 
 Each trial draws a configuration, lets applications write numbered lines and rotate their logs, and has S3 fail, Fluent
 Bit be killed, stopped and started as chance will have it. Then `recover` runs twice. Right is: every line of which a
-log, a buffer file or S3 had something is in S3; a line is there once, unless Fluent Bit had stored it twice; the second
-run writes nothing; the node is as it was. In some trials Fluent Bit comes back between `recover --agent returning` and
-the last `recover`: what was left to it, it has to deliver, and nothing that was not. What is wrong is printed, and the
-trial's folder is kept.
+log, a buffer file or S3 had something is in S3, unless a filter drops it; a line is there once, or once for each of its
+tags, unless Fluent Bit had stored it twice; the second run writes nothing; the node is as it was. In some trials Fluent
+Bit comes back between `recover --agent returning` and the last `recover`: what was left to it, it has to deliver, and
+nothing that was not. What is wrong is printed, and the trial's folder is kept.
 
 Needs Linux, root and `unshare`: Fluent Bit sees the trial's folders as its /etc/fluent-bit and /var/log.
 """

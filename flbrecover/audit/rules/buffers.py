@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from flbrecover.audit.agents import Agent, Setup, name_of
 from flbrecover.audit.findings import Finding, NotKnown, Outcome, Passed
-from flbrecover.audit.places import clean
 from flbrecover.audit.rules import lying
 from flbrecover.fluentbit import units
 from flbrecover.fluentbit.pipeline import Origin, S3Output, TailInput
@@ -157,12 +156,12 @@ def _limit(agent: Agent, output: S3Output) -> int:
 def own_store_dir(agent: Agent, _setup: Setup) -> Iterator[Outcome]:
     """FLB010: two outputs with one store_dir and one bucket share one folder (create_buffer_path, s3.c). At a start
     each takes every file there for its own."""
-    first: dict[tuple[str, str], S3Output] = {}
+    shared = False
     for output in agent.pipeline.outputs:
-        key = (clean(output.store_dir), output.bucket)
-        other = first.setdefault(key, output)
-        if other is output:
+        other = next((o for o in agent.pipeline.on_the_files_of(output) if o.number < output.number), None)
+        if other is None:
             continue
+        shared = True
         places = tuple(p for o in (output, other) for p in agent.at(agent.section(o), "store_dir", "bucket"))
         yield Finding(
             "error",
@@ -172,7 +171,7 @@ def own_store_dir(agent: Agent, _setup: Setup) -> Iterator[Outcome]:
             "another store_dir for each output",
             places,
         )
-    if len(agent.pipeline.outputs) > 1 and len(first) == len(agent.pipeline.outputs):
+    if len(agent.pipeline.outputs) > 1 and not shared:
         yield Passed("every s3 output has a buffer folder of its own")
 
 

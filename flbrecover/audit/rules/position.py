@@ -10,7 +10,6 @@ from flbrecover.audit.places import below
 from flbrecover.audit.rules import lying
 from flbrecover.audit.versions import shown
 from flbrecover.fluentbit import units
-from flbrecover.fluentbit.pipeline import TailInput
 
 _STALE_ROWS_DELETED = (3, 0, 2)
 _NEW_FILES_KEY = (4, 0, 1)
@@ -48,12 +47,13 @@ def db_place(agent: Agent, _setup: Setup) -> Iterator[Outcome]:
 def own_db(agent: Agent, _setup: Setup) -> Iterator[Outcome]:
     """FLB003: two inputs on one DB. At its start each input deletes the rows of files that it does not follow itself
     (flb_tail_db_stale_file_delete, plugins/in_tail/tail_db.c, from 3.0.2)."""
-    first: dict[str | None, TailInput] = {}
+    shared = False
     with_db = [t for t in agent.pipeline.inputs if t.db is not None]
     for tail in with_db:
-        other = first.setdefault(tail.db, tail)
-        if other is tail:
+        other = next((o for o in agent.pipeline.on_the_db_of(tail) if o.number < tail.number), None)
+        if other is None:
             continue
+        shared = True
         old = agent.version is not None and agent.version < _STALE_ROWS_DELETED
         incident = (
             "At a start each of them deletes the rows of the files that only the other one follows (Fluent Bit 3.0.2 "
@@ -68,7 +68,7 @@ def own_db(agent: Agent, _setup: Setup) -> Iterator[Outcome]:
             "a DB file of its own for each [INPUT]",
             (*agent.at(tail.section, "db"), *agent.at(other.section, "db")),
         )
-    if len(with_db) > 1 and len(first) == len(with_db):
+    if len(with_db) > 1 and not shared:
         yield Passed("every tail input has a DB of its own")
 
 
