@@ -14,14 +14,15 @@ from flbrecover.evidence.processes import RunningAgent
 from flbrecover.evidence.source_files import GoneRange
 from flbrecover.evidence.tail_db import TailDb
 from flbrecover.fluentbit.match import matches
-from flbrecover.fluentbit.pipeline import Pipeline, S3Output, TailInput
+from flbrecover.fluentbit.pipeline import Pipeline, S3Output, TailInput, clean
 from flbrecover.fluentbit.tail_tag import expand
 from flbrecover.model import SECOND_NS, BufferFile, Problem, RecordedUpload, SourceLog, TailPosition
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """A folder that was looked into for buffers, and the folder of the configuration that it stands for."""
+    """A folder that was looked into for buffers, and the folder of the configuration that it stands for, which several
+    outputs can spell in several ways: a :func:`clean` path."""
 
     path: str
     configured: str
@@ -48,7 +49,7 @@ class Survey:
 
     def is_home_of(self, found: BufferFile | RecordedUpload, output: S3Output) -> bool:
         """Was a file found in the ``store_dir`` of this output?"""
-        return Home(found.home, output.store_dir) in self.homes
+        return Home(found.home, clean(output.store_dir)) in self.homes
 
 
 def survey(node: Node, pipeline: Pipeline, *, tag: str | None = None) -> Survey:
@@ -89,7 +90,7 @@ def _tail(
     for tail in pipeline.inputs:
         own: list[TailPosition] = []
         if tail.db is not None:
-            db_path = _db_path(node, tail.db, problems)
+            db_path = _db_path(node, clean(tail.db), problems)
             if db_path not in dbs:
                 dbs[db_path] = tail_db.read(node, db_path)
                 problems.extend(dbs[db_path].problems)
@@ -153,7 +154,7 @@ def _buffers(
     uploads: list[RecordedUpload] = []
     buckets: dict[str, set[str]] = {}
     for output in pipeline.outputs:
-        buckets.setdefault(output.store_dir, set()).add(output.bucket)
+        buckets.setdefault(clean(output.store_dir), set()).add(output.bucket)
     for configured, names in buckets.items():
         for place in _places(node, configured, hiding_places.store_dirs(node, configured, names), problems):
             homes.append(Home(place, configured))
@@ -197,7 +198,7 @@ def takes(output: S3Output, homes: Collection[Home], buffer: BufferFile) -> bool
         return False
     if buffer.bucket is None:
         return True
-    return buffer.bucket == output.bucket and Home(buffer.home, output.store_dir) in homes
+    return buffer.bucket == output.bucket and Home(buffer.home, clean(output.store_dir)) in homes
 
 
 def may_retire(buffer: BufferFile, pipeline: Pipeline) -> bool:

@@ -51,6 +51,16 @@ def test_what_another_output_has_sent_is_stored(asked: tuple[str, ...], tmp_path
     assert keys == {"others"}, "its own keys are what is written to"
 
 
+def test_buffers_in_one_folder_are_those_of_one_output_however_it_is_spelled(tmp_path: Path, moto: Server) -> None:
+    """``store_dir`` ends with a slash in one of the outputs."""
+    node = shared(tmp_path, moto, "two-spellings")
+    node.write_buffer(other_records(node)[:10], tag="other.log")
+    ended = node.run("diff", "--agent", "gone", "--json")
+    assert ended.code == 3
+    assert len(ended.of_type("buffer_state")) == 1
+    assert not [p for p in ended.of_type("problem") if p["unreadable"]]
+
+
 def test_what_another_output_takes_itself_is_its_own_copy(tmp_path: Path, moto: Server) -> None:
     node = shared(tmp_path, moto, "own-copies", match="*")
     stored = body(other_records(node))
