@@ -35,12 +35,11 @@ def _facts(survey: Survey) -> Iterator[FileFacts]:
 
 
 def _facts_now(survey: Survey) -> Iterator[FileFacts]:
-    store_dirs = {output.store_dir for output in survey.pipeline.outputs}
+    for home in survey.store_homes:
+        found = store_dir.scan(survey.node, home.path)
+        yield from (buffer.facts for buffer in found.buffers)
+        yield from (upload.facts for upload in found.uploads)
     for home in survey.homes:
-        if home.configured in store_dirs:
-            found = store_dir.scan(survey.node, home.path)
-            yield from (buffer.facts for buffer in found.buffers)
-            yield from (upload.facts for upload in found.uploads)
         if home.configured == survey.pipeline.service.storage_path:
             chunks, _ = engine_storage.scan(survey.node, home.path)
             yield from (chunk.facts for chunk in chunks)

@@ -47,6 +47,12 @@ class Survey:
     def input_of(self, log: SourceLog) -> TailInput:
         return next(i for i in self.pipeline.inputs if i.number == log.input_number)
 
+    @property
+    def store_homes(self) -> list[Home]:
+        """The folders that were looked into for the files of the s3 outputs."""
+        configured = {clean(output.store_dir) for output in self.pipeline.outputs}
+        return [home for home in self.homes if home.configured in configured]
+
     def is_home_of(self, found: BufferFile | RecordedUpload, output: S3Output) -> bool:
         """Was a file found in the ``store_dir`` of this output?"""
         return Home(found.home, clean(output.store_dir)) in self.homes

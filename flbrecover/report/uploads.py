@@ -28,8 +28,7 @@ MEANING = {
 def of_uploads(survey: Survey, *, by_hand: bool = False) -> list[Problem]:
     """What could not be read of the node's notes: them, and the folders above them. ``by_hand``: nothing says that this
     node has a store_dir, so nothing is wrong where there is none."""
-    store_dirs = {output.store_dir for output in survey.pipeline.outputs}
-    homes = {home.path.rstrip("/") for home in survey.homes if home.configured in store_dirs}
+    homes = {home.path.rstrip("/") for home in survey.store_homes}
     above = [
         p for p in survey.problems
         if p.unreadable and (p.path.rstrip("/") in homes or p.path.rpartition("/")[0] in homes)
