@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 KEY_OF = {"json": "msg", "regex": "message"}  # the field with the text; "log" for all others
-PARSER_OF = {
-    "cri": "multiline.parser cri", "kube": "multiline.parser docker, cri", "docker": "Parser as_json",
-    "json": "Parser as_json", "regex": "Parser as_regex", "java": "multiline.parser java",
+PARSERS_OF = {
+    "cri": [["multiline.parser cri"]], "kube": [["multiline.parser docker, cri"]],
+    "docker": [["Parser as_json"], ["Parser as_json_kept"], ["Parser as_json", "Docker_Mode On"]],
+    "json": [["Parser as_json"], ["Parser as_json_kept"]], "regex": [["Parser as_regex"]],
+    "java": [["multiline.parser java"]],
+    "stack": [["multiline.parser stacks"], ["Multiline On", "Parser_Firstline as_first"], []],
 }  # fmt: skip
-PARSERS = "".join(
-    f"[PARSER]\n    Name {name}\n    Format {kind}\n    Time_Key t\n    Time_Format %Y-%m-%dT%H:%M:%S.%L%z\n"
-    for name, kind in (
-        ("as_json", "json"),
-        ("as_regex", "regex\n    Regex ^(?<t>[^ ]+) (?<level>[A-Z]+) (?<message>.*)$"),
-        ("as_text", "regex\n    Regex ^level=(?<severity>[a-z]+) (?<text>.*)$"),
+PARSERS = (
+    "".join(
+        f"[PARSER]\n    Name {name}\n    Format {kind}\n    Time_Key t\n    Time_Format %Y-%m-%dT%H:%M:%S.%L%z\n"
+        for name, kind in (
+            ("as_json", "json"),
+            ("as_json_kept", "json\n    Time_Keep On"),
+            ("as_regex", "regex\n    Regex ^(?<t>[^ ]+) (?<level>[A-Z]+) (?<message>.*)$"),
+            ("as_first", "regex\n    Regex ^(?<t>[^ ]+) INFO (?<log>.*)$"),
+            ("as_text", "regex\n    Regex ^level=(?<severity>[a-z]+) (?<text>.*)$"),
+        )
     )
+    + """[MULTILINE_PARSER]
+    Name stacks
+    Type regex
+    Flush_Timeout 1000
+    Rule "start_state" "/^[0-9]{4}-[^ ]+ INFO /" "more"
+    Rule "more" "/^\\s+at /" "more"
+"""
 )
 LUA = 'function add(tag, time, record) record["by_lua"] = 1 return 2, time, record end'
 Section = tuple[str, list[str]]
@@ -44,8 +59,10 @@ class Drawn:
 class Draw:
     """Draws a configuration that fits the ``flavour`` of the applications."""
 
-    def __init__(self, chance: random.Random, flavour: str, bucket: str, endpoint_url: str) -> None:
-        self._chance, self._flavour = chance, flavour
+    def __init__(
+        self, chance: random.Random, flavour: str, bucket: str, endpoint_url: str, without: Collection[str]
+    ) -> None:
+        self._chance, self._flavour, self._without = chance, flavour, without
         self._bucket, self._endpoint_url = bucket, endpoint_url
         self._filesystem = chance.random() < 0.3
         self._key = KEY_OF.get(flavour, "log")
@@ -55,15 +72,24 @@ class Draw:
         return list(lines) if self._chance.random() < probability else []
 
     def sections(self) -> list[Section]:
+        known = [(name, [line for line in lines if self._is_known(line)]) for name, lines in self._all_sections()]
+        return [(name, lines) for name, lines in known if lines]
+
+    def _is_known(self, line: str) -> bool:
+        return not any(line.lower().startswith(option.lower()) for option in self._without)
+
+    def _all_sections(self) -> list[Section]:
         chance = self._chance
-        tag = "kube.*" if self._flavour == "kube" else chance.choice(("app.*", "a.b.*", "app"))
+        tag = "kube.*" if self._flavour == "kube" else chance.choice(("app.*", "a.b.*", "app", "a.<name>.x"))
         place = "containers" if self._flavour == "kube" else "apps"
-        parser = [PARSER_OF[self._flavour]] if self._flavour in PARSER_OF else []
+        parser = chance.choice(PARSERS_OF.get(self._flavour, [[]]))
+        if "<" in tag:
+            parser = [*parser, r"Tag_Regex /(?<name>[a-z0-9]+)\.log"]
         one_store = chance.random() < 0.5
         sections = [
             ("SERVICE", self._service()),
             ("INPUT", self._tail(tag, f"/var/log/{place}/*.log", "/var/log/flb.db", parser)),
-            *(("FILTER", [f"Match {tag.replace('*', '')}*", *rules]) for rules in self._filters()),
+            *(("FILTER", [f"Match {re.sub('[*<].*', '', tag)}*", *rules]) for rules in self._filters(parser)),
             ("OUTPUT", self._s3("*" if not self.drawn.second else f"{tag[0]}*", "/var/log/s3", self._key)),
         ]
         if self.drawn.second:
@@ -82,16 +108,19 @@ class Draw:
     def _tail(self, tag: str, path: str, db: str, parser: list[str]) -> list[str]:
         some = self._some
         return [
-            "Name tail", f"Tag {tag}", f"Path {path}", f"DB {db}", "Read_from_Head On",
-            "Refresh_Interval 1", *parser, *(["storage.type filesystem"] if self._filesystem else []),
+            "Name tail", f"Tag {tag}", f"Path {path}", f"DB {db}",
+            "Refresh_Interval 1", *parser, *some(0.95, "Read_from_Head On"), *some(0.3, "Skip_Empty_Lines On"),
+            *(["storage.type filesystem"] if self._filesystem else []),
             *some(0.15, "Path_Key file"), *some(0.1, "Offset_Key at"), *some(0.3, "Mem_Buf_Limit 200k"),
             *some(0.3, "Skip_Long_Lines On"), *some(0.3, "Rotate_Wait 2"), *some(0.1, "Inotify_Watcher false"),
             *some(0.2, "Buffer_Chunk_Size 16k", "Buffer_Max_Size 32k"), *some(0.1, "DB.Sync full"),
             *some(0.1, "DB.locking true"), *some(0.1, "DB.journal_mode DELETE"), *some(0.1, "Static_Batch_Size 100k"),
         ]  # fmt: skip
 
-    def _filters(self) -> list[list[str]]:
+    def _filters(self, parser: list[str]) -> list[list[str]]:
         chance, filters = self._chance, []
+        if self._flavour == "stack" and not parser:
+            filters.append(["Name multiline", f"Multiline.key_content {self._key}", "multiline.parser stacks"])
         if self._flavour == "kube":
             filters.append(["Name kubernetes", "Kube_Tag_Prefix kube.var.log.containers.",
                             "Kube_Meta_Preload_Cache_Dir /etc/fluent-bit/meta", *self._some(0.2, "Annotations Off"),
@@ -103,7 +132,7 @@ class Draw:
                 ["Name record_modifier", "Record host h 1", "Record zone z", "Remove_key stream"],
                 ["Name parser", f"Key_Name {self._key}", "Parser as_text", "Reserve_Data On"],
             )))  # fmt: skip
-            if "Parser as_text" in filters[-1] and self._flavour == "java":
+            if "Parser as_text" in filters[-1] and self._flavour in ("java", "stack"):
                 filters.pop()  # some of its lines have no severity
             elif "Parser as_text" in filters[-1]:
                 filters[-1] += self._some(0.5, "Preserve_Key On")
@@ -145,11 +174,14 @@ class Draw:
         ]  # fmt: skip
 
 
-def configure(node: Path, bucket: str, endpoint_url: str, flavour: str, chance: random.Random) -> Drawn:
-    """Writes a configuration of the flavour below ``node``, classic or YAML."""
-    draw = Draw(chance, flavour, bucket, endpoint_url)
+def configure(
+    node: Path, bucket: str, endpoint_url: str, flavour: str, chance: random.Random, without: Collection[str] = ()
+) -> Drawn:
+    """Writes a configuration of the flavour below ``node``, classic or YAML. ``without``: beginnings of options that
+    this Fluent Bit does not know, or ``yaml``."""
+    draw = Draw(chance, flavour, bucket, endpoint_url, without)
     sections = draw.sections()
-    if chance.random() < 0.3:
+    if chance.random() < 0.3 and "yaml" not in without:
         (node / "etc/fluent-bit/fluent-bit.yaml").write_text(_yaml(sections))
     else:
         (node / "etc/fluent-bit/fluent-bit.conf").write_text(_classic(sections))

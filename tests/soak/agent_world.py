@@ -15,7 +15,7 @@ from typing import IO
 
 from faults.proxy import Action, Call, Exchange
 
-FLAVOURS = ("plain", "plain", "cri", "cri", "kube", "kube", "docker", "json", "regex", "java")
+FLAVOURS = ("plain", "plain", "cri", "cri", "kube", "kube", "docker", "json", "regex", "java", "stack")
 UPLOADS = {"PutObject", "UploadPart", "CreateMultipartUpload", "CompleteMultipartUpload"}
 MOODS = ("ok", "ok", "503", "lost", "cut", "403", "hang", "500 though done", "mixed")
 
@@ -77,14 +77,18 @@ class App:
                 return f"{at} stdout P {text[:cut]}\n{at} stdout F {text[cut:]}\n"
             return f"{at} {self._chance.choice(('stdout', 'stderr'))} F {text}\n"
         if self._flavour == "docker":
-            return json.dumps({"log": text + "\n", "stream": "stdout", "t": at}) + "\n"
+            pieces = [text[:40], text[40:] + "\n"] if self._chance.random() < 0.1 else [text + "\n"]
+            return "".join(json.dumps({"log": piece, "stream": "stdout", "t": at}) + "\n" for piece in pieces)
         if self._flavour == "json":
             return (
                 json.dumps({"t": at, "msg": text, "n": self._chance.choice((1, 1.5, None, True, [1, {}], 1e30))}) + "\n"
             )
         if self._flavour == "java" and self._chance.random() < 0.15:
             return f"Exception in thread main java.lang.RuntimeException: {text}\n\tat a.B.c(D.java:1)\n"
-        return f"{at} INFO {text}\n" if self._flavour == "regex" else text + "\n"
+        if self._flavour == "stack":
+            return f"{at} INFO {text}\n" + "\tat a.B.c(D.java:1)\n" * self._chance.choice((0, 0, 1, 3))
+        empty = "\n" if self._chance.random() < 0.01 else ""
+        return empty + (f"{at} INFO {text}\n" if self._flavour == "regex" else text + "\n")
 
     def write(self, lines: int) -> None:
         for _ in range(lines):

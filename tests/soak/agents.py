@@ -51,7 +51,9 @@ FLOOD = 0.1  # an application writes megabytes at once, which makes uploads in p
 class Trial:
     """One of them, in ``folder``. ``said`` is what was wrong, ``events`` what happened."""
 
-    def __init__(self, folder: Path, name: str, bucket: str, fluent_bit: str, endpoint_url: str, s3: Any) -> None:
+    def __init__(
+        self, folder: Path, name: str, bucket: str, fluent_bit: str, endpoint_url: str, s3: Any, without: list[str]
+    ) -> None:
         self._folder, self._bucket, self._s3 = folder, bucket, s3
         self._fluent_bit, self._endpoint_url = fluent_bit, endpoint_url
         self._chance = chance = random.Random(name)
@@ -69,7 +71,7 @@ class Trial:
             App(self._node, f"app{n}", self.flavour, numbers, self._written, chance, copytruncate=truncate, keep=keep)
             for n in range(chance.choice((1, 2, 3)))
         ]
-        self._drawn = configure(self._node, bucket, endpoint_url, self.flavour, chance)
+        self._drawn = configure(self._node, bucket, endpoint_url, self.flavour, chance, without)
         if self._drawn.second:
             self._apps.append(
                 App(self._node, "other", "plain", numbers, self._unfiltered, chance, copytruncate=truncate, keep=keep,
@@ -262,6 +264,7 @@ def main() -> int:
     asked.add_argument("--seed", type=int, default=1)
     asked.add_argument("--jobs", type=int, default=6, help="trials at a time: mostly they wait")
     asked.add_argument("--folder", type=Path, help="where trials that were wrong are kept")
+    asked.add_argument("--without", action="append", default=[], help="an option that this Fluent Bit does not know")
     given = asked.parse_args()
     Path("/etc/fluent-bit").mkdir(exist_ok=True)  # something to mount on
     folder = given.folder or Path(tempfile.mkdtemp(prefix="agents-"))
@@ -275,7 +278,7 @@ def main() -> int:
         def run(number: int) -> bool:
             place = folder / f"{given.seed}-{number}"
             name, bucket = f"{given.seed}/{number}", f"trial-{given.seed}-{number}"
-            trial = Trial(place, name, bucket, given.fluent_bit, moto.endpoint_url, moto.client)
+            trial = Trial(place, name, bucket, given.fluent_bit, moto.endpoint_url, moto.client, given.without)
             try:
                 trial.run()
             finally:
