@@ -163,8 +163,9 @@ class Draw:
         key = chance.choice(("/logs/$TAG/%Y/%m/%d/%H/$UUID", "/logs/$TAG[0]/%Y/%m/%d/%H_%M_%S/$UUID.gz", "/$UUID",
                              "/fluent-bit-logs/$TAG/%Y/%m/%d/%H/%M/%S", "/x/$INDEX/$TAG-%H"))  # fmt: skip
         return [
-            "Name s3", f"Match {match}", f"bucket {self._bucket}", "region us-east-1", f"endpoint {self._endpoint_url}", "tls Off",
-            f"store_dir {store_dir}", f"s3_key_format {key}", f"total_file_size {chance.choice(('1M', '2M', '100M'))}",
+            "Name s3", f"Match {match}", f"bucket {self._bucket}", "region us-east-1", f"endpoint {self._endpoint_url}",
+            "tls Off", f"store_dir {store_dir}", f"s3_key_format {key}",
+            f"total_file_size {chance.choice(('1M', '2M', '100M'))}",
             f"upload_timeout {chance.choice(('2s', '5s', '8s', '10m'))}", f"retry_limit {chance.choice((1, 2, 5))}",
             *some(0.6, "use_put_object On"), *some(0.6, f"compression {chance.choice(('gzip', 'zstd'))}"),
             *some(0.15, "preserve_data_ordering Off"), *some(0.2, f"workers {chance.choice(('1', '2', '3'))}"),

@@ -91,6 +91,8 @@ class Trial:
             self._recover_and_return()
         else:
             self._recover_twice()
+        if refused := [agent.returncode for agent in self._agents if (agent.poll() or 0) > 0]:
+            self.said.append(f"Fluent Bit ended by itself: {refused}, see agent.log")
 
     # -- the incident ----------------------------------------------------------------------------------------------
 
