@@ -185,6 +185,11 @@ class EntrySearch:
             return False
         return self._can_be(copy, entry, exact=exact)
 
+    def is_of_moment(self, copy: Copy, entry: int) -> bool:
+        """Can ``copy`` be on a free entry, which has its date, and one that no other record has?"""
+        known = not self._is_untimed(entry) and self._ledger.time_of(entry) is not None
+        return known and self._precision.tells(copy.time_ns) and self.is_free(copy, entry)
+
     def _has_taken(self, entry: int) -> bool:
         """Has a record of this buffer file taken it?"""
         return bool(self._own[entry >> 3] >> (entry & 7) & 1)

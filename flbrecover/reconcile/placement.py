@@ -12,12 +12,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 
-from flbrecover.reconcile.breaks import At, Gap
+from flbrecover.reconcile.breaks import Gap
 from flbrecover.reconcile.columns import NONE
 from flbrecover.reconcile.copies import Copy
 from flbrecover.reconcile.entry_search import LOOK_AHEAD, EntrySearch
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.precision import ALWAYS, Precision
+from flbrecover.reconcile.strangers import Strangers
 
 MAX_PENDING = 10_000  # repeated records in a row that are held back until a neighbour tells their place
 _index_of = attrgetter("index")
@@ -59,10 +60,7 @@ class Placement:
         self._take_ambiguous = take_ambiguous
         self._precision = precision
         self._latest = latest
-        self._gap = gap
-        self._last: tuple[int, int] | None = None  # index and entry of the latest record that was placed
-        self._guessed = False  # that place
-        self._strange: dict[int, Copy] = {}  # strangers since then, by index
+        self._strangers = Strangers(ledger.runs, self._entries, self._found, gap)
         self._place_at = place
         self._previous = NONE  # entry of the record right before, if it was placed
         self._pending: list[Copy] = []
@@ -70,7 +68,6 @@ class Placement:
         self._no_place: list[Copy] = []  # beside neighbours that were placed, and none of their entries
         self.latest_entry = NONE  # that a record was placed on
         self.placed = 0
-        self.strangers = 0
         self.loose = 0
         self.ambiguous = 0
         self.ours = False
@@ -105,9 +102,7 @@ class Placement:
         else:
             self._settle(NONE)
             self._previous = NONE
-            self.strangers += 1
-            if len(self._strange) < MAX_PENDING:
-                self._strange[copy.index] = copy
+            self._strangers.add(copy)
 
     def _leave(self, copy: Copy) -> None:
         """A record of ours of which nothing tells the entry."""
@@ -115,6 +110,10 @@ class Placement:
         if len(self._loose) >= MAX_PENDING:
             left, self._loose = self._loose, []
             self._one_for_one(left)
+
+    @property
+    def strangers(self) -> int:
+        return self._strangers.count
 
     @property
     def previous(self) -> int:
@@ -128,18 +127,15 @@ class Placement:
             for entry in entries:
                 self._entries.take(entry)
         self._previous = self.latest_entry = entries.stop - 1
-        self._last = (index + len(entries) - 1, self._previous)
-        self._guessed = False
+        self._strangers.went_on(index + len(entries) - 1, self._previous)
         self.placed += len(entries)
 
     def pass_by(self, count: int) -> None:
         """So many strangers, of whom nothing is kept."""
         self._settle(NONE)
-        self._tell_gap(None)
+        self._strangers.end()
+        self._strangers.count += count
         self._previous = NONE
-        self._strange = {}
-        self._last = None
-        self.strangers += count
 
     def is_uncertain(self) -> bool:
         """Could no record so far be placed, nor be found to be a stranger?"""
@@ -149,7 +145,7 @@ class Placement:
     def finish(self) -> None:
         """The sequence is over."""
         ambiguous = self.is_uncertain()
-        self._tell_gap(None)
+        self._strangers.end()
         self._previous = NONE
         if ambiguous and not self.ours:
             self.ambiguous = len(self._loose)
@@ -211,36 +207,14 @@ class Placement:
             end = self._put_or_drop(copy, found, end)
 
     def _put(self, copy: Copy, entry: int, *, guessed: bool = False) -> None:
-        self._between(copy, entry, guessed=guessed)
+        self._strangers.placed(copy.index, entry, guessed=guessed)
         self._previous = self.latest_entry = entry
-        self._last = (copy.index, entry)
-        self._guessed = guessed
+        self._found(copy, entry)
+
+    def _found(self, copy: Copy, entry: int) -> None:
         self._entries.take(entry)
         self.placed += 1
         self._place_at(copy, entry)
-
-    def _between(self, copy: Copy, entry: int, *, guessed: bool) -> None:
-        """Strangers between two records that surely were placed are the entries between those, if they are as many: a
-        version of Fluent Bit, or a filter, that writes a field in another way does not make another record of it."""
-        if not self._strange:
-            return
-        taken = self._tell_gap((copy.index, entry))
-        strange, self._strange = self._strange, {}
-        if taken or self._last is None or self._guessed or guessed:
-            return
-        index, before = self._last
-        for there in self._runs.between(before, entry, copy.index - index - 1):
-            index += 1
-            between = strange.get(index)
-            if between is not None and self._entries.is_free(between, there):
-                self.strangers -= 1
-                self._entries.take(there)
-                self.placed += 1
-                self._place_at(between, there)
-
-    def _tell_gap(self, after: At | None) -> bool:
-        """Tells of the strangers since the latest record that was placed. Are some of them accounted for?"""
-        return self._gap is not None and bool(self._strange) and self._gap(self._last, self._strange, after)
 
     def _settle(self, anchor: int) -> None:
         """Places what is pending between the record before it and ``anchor`` (NONE: a stranger or the end)."""

@@ -218,7 +218,7 @@ def _members(lines: list[str]) -> list[str]:
 
 def _member(indent: str, line: str) -> str:
     name, value = line.split(" ", 1)
-    return f"{indent}{name}: {_quoted(value)}\n"
+    return f"{indent}{'name' if name == 'Name' else name}: {_quoted(value)}\n"  # before 4.0 that one has to be small
 
 
 def _quoted(value: str) -> str:

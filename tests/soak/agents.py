@@ -86,7 +86,7 @@ class Trial:
             proxy.watch(self._moody)
             moved_to(self._node, proxy.endpoint_url)
             self._incident()
-        self._keep_objects()
+        self._keep_objects("objects")
         if self._chance.random() < RETURNING:
             self._recover_and_return()
         else:
@@ -174,13 +174,13 @@ class Trial:
 
     # -- recovery and judgement --------------------------------------------------------------------------------------
 
-    def _keep_objects(self) -> None:
-        """The bucket as it was before the first recovery: a file of the trial for each object."""
-        (self._folder / "objects").mkdir()
+    def _keep_objects(self, name: str) -> None:
+        """The bucket as it is: a file of the trial for each object."""
+        (self._folder / name).mkdir()
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket):
             for found in page.get("Contents", ()):
                 body = self._s3.get_object(Bucket=self._bucket, Key=found["Key"])["Body"].read()
-                (self._folder / "objects" / quote(found["Key"], safe="")).write_bytes(body)
+                (self._folder / name / quote(found["Key"], safe="")).write_bytes(body)
 
     def _recover_twice(self) -> None:
         before, evidence, node = self._stored(), self._evidence(), footprint(self._node)
@@ -205,6 +205,7 @@ class Trial:
             self._start()
             time.sleep(self._chance.uniform(9, 16))
             self._stop(signal.SIGTERM)
+        self._keep_objects("objects-then")
         between = self._stored()
         warned = "reads all of it again" in (self._folder / "first.txt").read_text()
         again = sorted(n for n in ours if between[n] > max(before[n] + ours[n], self._copies(n)))
