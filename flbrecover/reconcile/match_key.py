@@ -38,7 +38,7 @@ class MatchRule:
     """How the records of one output are compared with source records.
 
     ``plain`` (``log_key``): the rendered line itself. Else by the fields ``names``; ``by_text`` where no name survived:
-    by a text that is in none of the ``unsteady``.
+    by the longest text that is in none of the ``unsteady``, nor, if there is another, of the ``constant``.
     """
 
     plain: bool
@@ -46,6 +46,7 @@ class MatchRule:
     by_text: bool = False
     format: Format = JSON_LINES
     unsteady: frozenset[str] = frozenset()
+    constant: frozenset[str] = frozenset()
 
     def of_rendered(self, record: bytes, found: Members | None) -> bytes | None:
         """The key of a source record, given as the output would render it, with its members (None for a plain line).
@@ -57,7 +58,8 @@ class MatchRule:
         if found is None:
             return None
         if self.by_text:
-            texts = self._texts([member for member in found if member[0] not in self.unsteady])
+            steady = [member for member in found if member[0] not in self.unsteady]
+            texts = self._texts([m for m in steady if m[0] not in self.constant]) or self._texts(steady)
             return digest_of(max(texts, key=lambda t: (len(t), t))) if texts else None
         return self._of_members(found)
 
@@ -97,13 +99,14 @@ def rule_for(
     unsure: frozenset[str],
     siblings: Iterable[bytes],
     unsteady: frozenset[str] = frozenset(),
+    constant: frozenset[str] = frozenset(),
     record_format: Format = JSON_LINES,
 ) -> MatchRule:
     """The rule for one tag and output.
 
     ``rendered`` are source records as the output would render them (a sample), ``siblings`` copies of the same tag from
     buffers or S3 (a sample, may be empty), ``unsure`` names that a filter may change in ways that nobody knows,
-    ``unsteady`` names whose values a copy can have otherwise.
+    ``unsteady`` names whose values a copy can have otherwise, ``constant`` those with one value in a log.
     """
     if plain:
         return MatchRule(True, frozenset(), format=record_format)
@@ -114,7 +117,7 @@ def rule_for(
     names = {name for name in made - unsure - unsteady if not seen or name in seen}
     if not names and date_key is not None:
         unsteady |= {date_key}  # longer than many a text, and of every copy another one
-    return MatchRule(False, frozenset(names), not names, record_format, unsteady)
+    return MatchRule(False, frozenset(names), not names, record_format, unsteady, constant)
 
 
 @lru_cache(maxsize=512)  # records of one log have the same names

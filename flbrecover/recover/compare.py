@@ -20,7 +20,7 @@ from flbrecover.reconcile.breaks import BreakSearch, Gap
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.match_key import rule_for
 from flbrecover.reconcile.sorted_index import KeySet
-from flbrecover.recover import look_back
+from flbrecover.recover import look_back, steady_fields
 from flbrecover.recover.candidates import Candidates
 from flbrecover.recover.comparison import ESTIMATED, SOURCE, TAG, Comparison, ascii_path
 from flbrecover.recover.gone import SourceBytes, left_of, source_bytes
@@ -201,7 +201,8 @@ class Comparer:
                 date_key=self._format.date_name,
                 rendered=records,
                 unsure=unsure,
-                unsteady=_unsteady(tag, of_tag[tag]),
+                unsteady=steady_fields.unsteady(tag, of_tag[tag]),
+                constant=steady_fields.constant(tag, of_tag[tag], self._format),
                 siblings=siblings,
                 record_format=self._format,
             )
@@ -264,23 +265,6 @@ class Comparer:
         if self._options.by_bytes or self._bytes.wanted(tags):
             return False
         return not found.ledger.open_entries(tags)
-
-
-def _unsteady(tag: str, peeks: Sequence[Peek]) -> frozenset[str]:
-    """The fields of a tag that need not be compared: those that only the configuration fills, for it may have said
-    something else when older objects were written, or nothing; and the offset, which Fluent Bit can be wrong about.
-
-    Where the log itself has such a field at times, it tells records from each other. And where the time of a line does
-    not, one of these (the name of a node) may be all that tells ours from those of a node that says the same.
-    """
-    if not all(peek.fine for peek in peeks):
-        return frozenset()
-    unsteady: set[str] = set()
-    own: set[str] = set()
-    for peek in peeks:
-        unsteady |= peek.unsteady.get(tag, set())
-        own |= peek.own.get(tag, set())
-    return frozenset(unsteady - own)
 
 
 def compare(

@@ -125,6 +125,23 @@ def test_a_constant_is_no_text_to_compare_by(unsure: frozenset[str]) -> None:
     assert key not in rule.of_copy(b'{"date":"1","message":"%b"}' % about)
 
 
+def test_the_path_of_the_file_is_no_text_to_compare_by() -> None:
+    """``Path_Key`` behind a filter that may do anything: longer than many a line, and the same in all of them."""
+    rule = rule_for(
+        plain=False, date_key="date", rendered=[], unsure=frozenset({"log", "file"}), siblings=[],
+        constant=frozenset({"file"}),
+    )  # fmt: skip
+    path = b"/var/log/containers/app.log"
+    made, copy = b'{"date":"1","log":"a line","file":"%b"}' % path, b'{"date":"2","text":"a line","file":"%b"}' % path
+    other = b'{"date":"2","text":"other line","file":"%b"}' % path
+    key = rule.of_rendered(made, json_members.members(made))
+    assert key in rule.of_copy(copy)  # too short a line is no text, and there is no other
+    longer = made.replace(b"a line", b"a longer line")
+    key = rule.of_rendered(longer, json_members.members(longer))
+    assert key in rule.of_copy(copy.replace(b"a line", b"a longer line"))
+    assert key not in rule.of_copy(other)
+
+
 def test_records_of_constants_alone_are_compared_by_them() -> None:
     made = b'{"date":"1","about":"a text of the configuration"}'
     constants = frozenset({"about"})
