@@ -7,19 +7,14 @@ whatever its number formats and escapes.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator
+
+from flbrecover.fluentbit import surrogates
 
 _SPACES = frozenset(" \t\r\n")
 _DECODER = json.JSONDecoder()
 # What raw_decode calls, without its wrapper: it raises StopIteration where no value begins.
 _scan: Callable[[str, int], tuple[object, int]] = vars(_DECODER)["scan_once"]
-
-# A half of a character beyond U+FFFF as three bytes that are no UTF-8; 3.2 wrote U+E000 plus each byte.
-_BYTE = "[\udc80-\udcbf\ue080-\ue0bf]"
-_HIGH = f"[\udced\ue0ed]([\udca0-\udcaf\ue0a0-\ue0af])({_BYTE})"
-_LOW = f"[\udced\ue0ed]([\udcb0-\udcbf\ue0b0-\ue0bf])({_BYTE})"
-_HALVES = re.compile(f"{_HIGH}{_LOW}|{_HIGH}|{_LOW}")
 
 Members = list[tuple[str, str]]
 """Names (decoded) with the raw text of their values, in order; duplicate names stay."""
@@ -105,9 +100,8 @@ def join(parts: Iterable[tuple[str, str]]) -> bytes:
 
 def canonical(raw: str) -> bytes:
     """A form of a raw JSON value that is the same for every way to write the same value: escapes, member order, and
-    what Fluent Bit made of ``\\ud83d\\ude00`` before 4.0 (docs/formats/rendering.md)."""
-    if not raw.isascii() and ("\udced" in raw or "\ue0ed" in raw):
-        raw = _HALVES.sub(_whole_character, raw)
+    halves of characters (:mod:`surrogates`)."""
+    raw = surrogates.whole(raw)
     if raw[0] == '"' and "\\" not in raw:
         return b"s" + raw[1:-1].encode("utf-8", "surrogatepass")
     if raw.isdecimal() and raw.isascii() and (raw[0] != "0" or raw == "0"):
@@ -118,13 +112,6 @@ def canonical(raw: str) -> bytes:
     if isinstance(value, str):
         return b"s" + value.encode("utf-8", "surrogatepass")
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
-
-
-def _whole_character(halves: re.Match[str]) -> str:
-    if halves[1] is None or halves[3] is None:
-        return "\N{REPLACEMENT CHARACTER}"
-    high, more_of_high, low, more_of_low = (ord(byte) & 0x3F for byte in halves.groups()[:4])
-    return chr(0x10000 + ((high & 0xF) << 16 | more_of_high << 10 | (low & 0xF) << 6 | more_of_low))
 
 
 def string_leaves(raw: str) -> Iterator[str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import add
 
+from flbrecover.fluentbit import surrogates
 from flbrecover.fluentbit.column_form import COLUMNAR, comparable
 from flbrecover.fluentbit.json_members import Members
 from flbrecover.fluentbit.json_string import is_plain, write_string
@@ -61,13 +62,20 @@ class RecordStyle:
         """With ``log_key`` a value of several lines is several records for whoever reads the object."""
         return rendered.split(b"\n") if self.log_key is not None else [rendered]
 
+    @property
+    def has_forms(self) -> bool:
+        """Can copies of one record that Fluent Bit wrote have other bytes, and no fields to tell that by?"""
+        return self.format in COLUMNAR or self.log_key is not None
+
     def comparable(self, record: bytes) -> bytes:
         """What of a record, buffered or stored, is the same in every copy of it: mostly its very bytes."""
+        if self.log_key is not None:
+            return surrogates.whole_bytes(record)
         return comparable(record) if self.format in COLUMNAR else record
 
     def all_comparable(self, records: Sequence[bytes]) -> Sequence[bytes]:
         """:meth:`comparable` of each."""
-        return list(map(self.comparable, records)) if self.format in COLUMNAR else records
+        return list(map(self.comparable, records)) if self.has_forms else records
 
 
 def render(

@@ -39,7 +39,6 @@ def _facts_now(survey: Survey) -> Iterator[FileFacts]:
         found = store_dir.scan(survey.node, home.path)
         yield from (buffer.facts for buffer in found.buffers)
         yield from (upload.facts for upload in found.uploads)
-    for home in survey.homes:
-        if home.configured == survey.pipeline.service.storage_path:
-            chunks, _ = engine_storage.scan(survey.node, home.path)
-            yield from (chunk.facts for chunk in chunks)
+    for home in survey.storage_homes:
+        chunks, _ = engine_storage.scan(survey.node, home.path)
+        yield from (chunk.facts for chunk in chunks)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from flbrecover.errors import ConfigError
 from flbrecover.evidence.source_logs import SourceRecords, SpanRecords
-from flbrecover.fluentbit.column_form import COLUMNAR
 from flbrecover.fluentbit.filters import FilterChain, Outcome
 from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.json_members import Members
@@ -57,7 +56,6 @@ class LogReader:
         self._chain = FilterChain(survey.pipeline)
         self._style = RecordStyle.of(output, survey.pipeline.service)
         self._format = format_of(self._style)
-        self._columnar = self._style.format in COLUMNAR
         self._plain = plain_lines
         self._routed: dict[str, bool] = {}  # by tag: does the output take it?
         self.broken = Broken()
@@ -97,7 +95,7 @@ class LogReader:
                 yield outcome, None, None
                 continue
             data, found = self._format.render_apart(outcome.fields, outcome.time_ns or 0)
-            if data is not None and self._columnar:
+            if data is not None and self._style.has_forms:
                 data, found = self._style.comparable(data), None
             yield outcome, data, found
 

@@ -53,6 +53,12 @@ class Survey:
         configured = {clean(output.store_dir) for output in self.pipeline.outputs}
         return [home for home in self.homes if home.configured in configured]
 
+    @property
+    def storage_homes(self) -> list[Home]:
+        """The folders that were looked into for the chunks of Fluent Bit's engine."""
+        storage = self.pipeline.service.storage_path
+        return [] if storage is None else [home for home in self.homes if home.configured == clean(storage)]
+
     def is_home_of(self, found: BufferFile | RecordedUpload, output: S3Output) -> bool:
         """Was a file found in the ``store_dir`` of this output?"""
         return Home(found.home, clean(output.store_dir)) in self.homes
@@ -168,8 +174,8 @@ def _buffers(
             buffers.extend(found.buffers)
             uploads.extend(found.uploads)
             problems.extend(found.problems)
-    storage = pipeline.service.storage_path
-    if storage is not None:
+    if pipeline.service.storage_path is not None:
+        storage = clean(pipeline.service.storage_path)
         for place in _places(node, storage, hiding_places.storage_paths(node, storage), problems):
             homes.append(Home(place, storage))
             chunks, bad = engine_storage.scan(node, place, tags=tags, given_tag=tag)

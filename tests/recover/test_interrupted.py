@@ -99,7 +99,7 @@ def test_small_actions_that_begin_together_end_with_the_one_that_is_under_way(
             assert main is not None
             signal.pthread_kill(main, signal.SIGINT)  # as of a terminal: it wakes up who waits
             tries = 0
-            while not run._interrupted and tries < 1000:
+            while not run._interrupted and tries < 6000:
                 time.sleep(0.01)
                 tries += 1
         return Done(action, "completed", action.key)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from command import flbrecover
 from judge import bodies
-from made_node import STEP_NS, MadeNode
+from made_node import LOG, STEP_NS, MadeNode
 
 from flbrecover.recover.scan_objects import ObjectScans
 
@@ -77,6 +77,21 @@ def test_values_that_end_with_a_newline(tmp_path: Path, moto, kept: int) -> None
     done = made.node.run("recover", "--agent", "gone", "--yes")
     assert done.code == 0, done.err
     assert stored(made.node, moto) == Counter(records)
+    assert made.node.run("diff", "--agent", "gone").code == 0
+
+
+def test_characters_that_an_old_fluent_bit_broke_into_halves(tmp_path: Path, moto) -> None:
+    """What is stored and what lies in a buffer was written by a version before 4.0; what is missing is whole."""
+    made = Docker(tmp_path / "node", "halves", moto)
+    made.write_log([f"line {n} \N{GRINNING FACE} \N{LATIN SMALL LETTER E WITH ACUTE}" for n in range(24)])
+    assert b"\\ud83d\\ude00" in (made.node.root / LOG[1:]).read_bytes()
+    records = [b"line %d \xed\xa0\xbd\xed\xb8\x80 \xc3\xa9" % n for n in range(24)]
+    made.node.put("AAAA", records[:10], moto.client)
+    made.node.write_buffer(records[10:16])
+    done = made.node.run("recover", "--agent", "gone", "--yes")
+    assert done.code == 0, done.err
+    whole = [record.replace(b"\xed\xa0\xbd\xed\xb8\x80", "😀".encode()) for record in records]
+    assert stored(made.node, moto) == Counter([*records[:16], *whole[16:]])
     assert made.node.run("diff", "--agent", "gone").code == 0
 
 

@@ -1,4 +1,4 @@
-"""Values that are the same, however they are written."""
+"""Halves of characters, which versions of Fluent Bit wrote in several ways, are the same characters."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flbrecover.fluentbit.json_members import canonical
+from flbrecover.fluentbit.surrogates import whole_bytes
 
 
 def in_halves(text: str) -> str:
@@ -15,7 +16,7 @@ def in_halves(text: str) -> str:
     own, which are no UTF-8."""
     pieces = []
     for char in text:
-        units = char.encode("utf-16-be")
+        units = char.encode("utf-16-be", "surrogatepass")
         halves = (int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2))
         pieces += [chr(half).encode("utf-8", "surrogatepass") for half in halves]
     return b"".join(pieces).decode("utf-8", "surrogateescape")
@@ -32,6 +33,15 @@ def test_a_character_in_two_halves_is_that_character(text: str) -> None:
         whole = json.dumps(value)
         raw = json.dumps(value, ensure_ascii=False)
         assert canonical(in_halves(raw)) == canonical(in_fragments(raw)) == canonical(raw) == canonical(whole)
+
+
+@given(st.text(), st.binary())
+def test_in_bytes_all_else_stays(text: str, other: bytes) -> None:
+    data = in_halves(text).encode("utf-8", "surrogateescape")
+    if not any("\ud800" <= char <= "\udfff" for char in text):
+        assert whole_bytes(data) == text.encode()
+    other = other.replace(b"\xed", b"")
+    assert whole_bytes(other) == other
 
 
 def test_what_versions_made_of_escapes() -> None:
