@@ -136,7 +136,9 @@ class _Makers:
         self._plain = plain_when_regex_fails
         self.rules = LineRules.of(tail)
         remarks: list[Remark] = []
-        self._new(0, remarks.append)  # what is wrong with the configuration is wrong before a file is opened
+        self.joined = self._new(
+            0, remarks.append
+        ).joined  # what is wrong with the configuration is wrong before a file is opened
         self.problems = [Problem(log.name, r.what, unreadable=r.unreadable) for r in remarks]
 
     def new(self, file: SourceFile, problems: list[Problem]) -> TailRecords:
@@ -149,14 +151,16 @@ class _Makers:
     def record(self, file: SourceFile, made: Made) -> SourceRecord:
         span = ByteRange(made.start, made.end)
         return SourceRecord(
-            file.facts.real_path, span, self._log.tag, made.fields, made.time_ns, made.parsed, made.terminated
-        )
+            file.facts.real_path, span, self._log.tag, made.fields, made.time_ns, made.parsed, made.terminated,
+            self.joined,
+        )  # fmt: skip
 
     def _new(self, near_ns: int, report: Report) -> TailRecords:
         return TailRecords(
             self._tail,
             self._pipeline,
             path=self._log.name,
+            tag=self._log.tag,
             near_ns=near_ns,
             report=report,
             plain_when_regex_fails=self._plain,

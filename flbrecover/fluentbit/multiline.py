@@ -39,6 +39,11 @@ class _Group:
     end: int = -1
     terminated: bool = True
     grew: bool = False
+    ended: bool = False  # the line with its other fields ended the record before
+
+    def clear(self) -> None:
+        self.parts, self.size, self.context = [], 0, None
+        self.start, self.end, self.terminated, self.ended = -1, -1, True, False
 
     def add(self, content: bytes, line: LogLine) -> None:
         if content:
@@ -49,6 +54,15 @@ class _Group:
         self.end = line.end
         self.terminated = self.terminated and line.terminated
         self.grew = True
+
+    def begin(self, fields: Fields | None, time_ns: int | None, line: LogLine) -> None:
+        """The other fields of the record, where it has none yet. A line that ends one gives its own to the next."""
+        if self.context is None and fields is not None:
+            self.context, self.time_ns = fields, time_ns
+            self.start = line.start if self.start < 0 else self.start
+            self.end = line.end
+            self.terminated = self.terminated and line.terminated
+            self.grew = True
 
     def newline(self) -> None:
         if self.parts and not self.parts[-1].endswith(b"\n"):
@@ -96,8 +110,7 @@ class _Instance:
             return self._by_rules(group, content, fields, time_ns, line)
         if self.type == "endswith" and len(pattern) < len(self._match):
             return [] if fields is None else None  # a plain line that is too short to compare is lost there
-        if group.context is None:
-            group.context, group.time_ns = fields, time_ns
+        group.begin(fields, time_ns, line)
         if self._content_key is None:
             group.newline()
         group.add(content, line)
@@ -117,6 +130,9 @@ class _Instance:
         return self.flush(group, parsed=self.inner is None)
 
     def flush(self, group: _Group, *, parsed: bool = True) -> list[Made]:
+        if not group.parts and group.ended:  # Fluent Bit makes a record of the line that ended the last one once more
+            group.clear()
+            return []
         if self._content_key is None:
             group.newline()
         joined = b"".join(group.parts)
@@ -130,8 +146,7 @@ class _Instance:
         if made and group.time_ns == NO_EVENT_TIME:
             group.context = None  # the record is lost, and its text stays in front of the next one's
             return made if grew else []
-        group.parts, group.size, group.context = [], 0, None
-        group.start, group.end, group.terminated = -1, -1, True
+        group.clear()
         return made
 
     def resume(self) -> None:
@@ -178,11 +193,13 @@ class _Instance:
             if group.size:
                 made += self.flush(group)
             self._append(group, content, line)
-        if group.context is None:
-            group.context, group.time_ns = fields, time_ns
+            group.begin(fields, time_ns, line)
         group.rule, group.rule_known = rule, True
-        if rule.ends_record and group.size:
+        ended = rule.ends_record and group.size > 0
+        if ended:
             made += self.flush(group)
+        group.begin(fields, time_ns, line)
+        group.ended = ended
         return made
 
     def _append(self, group: _Group, content: bytes, line: LogLine) -> bool:
@@ -222,7 +239,11 @@ class MultilineJoiner(LineJoiner):
             if made is not None:
                 self._last, self._last_known = instance, True
                 return made
-        return [*self.finish(), *self._instances[0].alone(line)]
+        return [*self.finish(), *self.alone(line)]
+
+    def alone(self, line: LogLine) -> list[Made]:
+        """What becomes of a line that no parser takes."""
+        return self._instances[0].alone(line)
 
     def finish(self) -> list[Made]:
         """All that waits, in the order in which it began."""

@@ -13,6 +13,7 @@ from flbrecover.fluentbit.log_line import LineJoiner, LogLine, Made, Remark, Rep
 from flbrecover.fluentbit.multiline import BUFFER_LIMIT, MultilineJoiner
 from flbrecover.fluentbit.parsers import NO_EVENT_TIME, Expression, ParserFunction, UnusableRegexError
 from flbrecover.fluentbit.pipeline import Parser, Pipeline, TailInput
+from flbrecover.fluentbit.record_joiner import RecordJoiner, first_multiline, parsers_of
 from flbrecover.fluentbit.values import Fields, Offset
 from flbrecover.model import ByteRange
 from flbrecover.wording import count
@@ -24,9 +25,9 @@ _BINARY_SIZE = re.compile(r"([0-9]{1,12})\.?[0-9]*(?:([kmg]?)(?:i?b)?)", re.IGNO
 class TailRecords:
     """The records of one file of a tail input.
 
-    ``path`` is the path that Fluent Bit matched (for Path_Key), ``near_ns`` the file's mtime (for times without a
-    year). Raises ConfigError for a parser that nothing defines or that Fluent Bit refuses, and UnusableRegexError. With
-    ``plain_when_regex_fails`` the latter makes plain lines instead; ``report`` is told.
+    ``path`` is the path that Fluent Bit matched (for Path_Key), ``tag`` the log's, ``near_ns`` the file's mtime (for
+    times without a year). Raises ConfigError for a parser that nothing defines or that Fluent Bit refuses, and
+    UnusableRegexError. With ``plain_when_regex_fails`` the latter makes plain lines instead; ``report`` is told.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class TailRecords:
         pipeline: Pipeline,
         *,
         path: str,
+        tag: str,
         near_ns: int,
         report: Report,
         plain_when_regex_fails: bool = False,
@@ -53,17 +55,29 @@ class TailRecords:
         self._parser: ParserFunction | None = None
         self._joiner: LineJoiner | None = None
         self._core = False
+        self._records: RecordJoiner | None = None
         try:
             self._choose()
+            self._choose_filter(tag)
         except UnusableRegexError as e:
             if not plain_when_regex_fails:
                 raise
-            self._joiner, self._parser, self._core, self._expressions = None, None, False, []
+            self._joiner, self._parser, self._core, self._expressions, self._records = None, None, False, [], None
             report(Remark(f"{e}; its lines are taken as plain text", unreadable=False))
 
     def feed(self, line: LogLine) -> list[Made]:
         """The records that a line completes."""
-        return self._events(self._feed(line))
+        return self._joined(self._events(self._feed(line)))
+
+    @property
+    def joined(self) -> bool:
+        """Whether the records are those that a ``multiline`` filter, the first one, makes of the input's."""
+        return self._records is not None
+
+    def _joined(self, made: list[Made]) -> list[Made]:
+        if self._records is None:
+            return made
+        return [joined for record in made for joined in self._records.feed(record)]
 
     def _feed(self, line: LogLine) -> list[Made]:
         self._end = line.end
@@ -80,6 +94,7 @@ class TailRecords:
     def finish(self) -> list[Made]:
         """What waits for more lines at the end of the file; and ``report`` hears of expressions that took too long, and
         of records that Fluent Bit drops."""
+        waiting = self._records.finish() if self._records else []  # the filter waits for 2 s, the input for 4
         made = self._events(self._joiner.finish() if self._joiner else [])
         if self._dropped:
             self._report(Remark(f"{count(self._drops, 'record')} {_DROPPED}", self._dropped, unreadable=False))
@@ -89,12 +104,14 @@ class TailRecords:
                 what = f"{expression.owner}: its regular expression did not finish in {parsers.MATCH_SECONDS:g} s for"
                 what += f" {expression.unfinished} lines, which are taken as not parsed"
                 self._report(Remark(what, ByteRange(0, self._end)))
-        return [self._with_keys(m, m.end) for m in made] if self._core else made
+        made = self._joined([self._with_keys(m, m.end) for m in made] if self._core else made)
+        return [*waiting, *made, *self._records.finish()] if self._records else made
 
     def break_off(self, starts: Container[int]) -> list[Made]:
         """What waits for more lines and began at one of these places, ended before the next line."""
         made = self._events(self._joiner.break_off(starts) if self._joiner else [])
-        return [self._with_keys(m, m.end) for m in made] if self._core else made
+        made = self._joined([self._with_keys(m, m.end) for m in made] if self._core else made)
+        return [*made, *self._records.break_off(starts)] if self._records else made
 
     def _events(self, made: list[Made]) -> list[Made]:
         """Those of these records that have a time which an event can hold."""
@@ -106,18 +123,19 @@ class TailRecords:
 
     def waiting(self) -> list[int]:
         """Where the records that wait for more lines begin."""
-        return self._joiner.waiting() if self._joiner else []
+        return [start for joiner in (self._joiner, self._records) if joiner for start in joiner.waiting()]
 
     def resume(self) -> None:
         """Says that the first line to come is not the file's: a record begins there."""
-        if self._joiner:
-            self._joiner.resume()
+        for joiner in (self._joiner, self._records):
+            if joiner:
+                joiner.resume()
 
     @property
     def guessed(self) -> bool:
         """Whether a line came since :meth:`resume` whose record depends on lines before that. What the call of
         :meth:`feed` for that line gave, and what comes after it, may be wrong."""
-        return self._joiner is not None and self._joiner.guessed
+        return any(joiner.guessed for joiner in (self._joiner, self._records) if joiner)
 
     def _choose(self) -> None:
         tail = self._tail
@@ -152,6 +170,12 @@ class TailRecords:
             ]
             first = self._named(tail.parser_firstline)
             self._joiner = FirstLineJoiner(first, others, self._line, self._path, self._report)
+
+    def _choose_filter(self, tag: str) -> None:
+        first = first_multiline(self._pipeline, self._tail, tag)
+        parsers_of_filter = parsers_of(first, self._pipeline) if first else []
+        if parsers_of_filter:
+            self._records = RecordJoiner(parsers_of_filter, self._report, buffer_limit=_buffer_limit(self._pipeline))
 
     def _named(self, name: str) -> ParserFunction:
         parser: Parser | None = self._pipeline.parsers.get(name)

@@ -49,7 +49,8 @@ class SourceRecord(NamedTuple):
     ``file`` is the real path inside the root, ``span`` the bytes of its *uncompressed* content (all lines of a
     multiline record, newlines included). ``time_ns`` is None where the time does not come from the line: Fluent Bit
     takes the time of reading then. ``parsed`` is False where the input's parser did not accept the line (Fluent
-    Bit passes it on as ``{key: line}``). ``terminated`` is False for a last line without its newline.
+    Bit passes it on as ``{key: line}``). ``terminated`` is False for a last line without its newline. ``joined`` says
+    that the first filter, which is ``multiline``, has made it of the input's records already.
     """
 
     file: str
@@ -59,6 +60,7 @@ class SourceRecord(NamedTuple):
     time_ns: int | None
     parsed: bool = True
     terminated: bool = True
+    joined: bool = False
 
 
 def unsteady_names(fields: Fields) -> set[bytes]:

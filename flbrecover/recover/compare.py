@@ -24,7 +24,7 @@ from flbrecover.recover import look_back, steady_fields
 from flbrecover.recover.candidates import Candidates
 from flbrecover.recover.comparison import ESTIMATED, SOURCE, TAG, Comparison, ascii_path
 from flbrecover.recover.gone import SourceBytes, left_of, source_bytes
-from flbrecover.recover.joined import JoinedRecords, joins_lines
+from flbrecover.recover.joined import JoinedRecords
 from flbrecover.recover.log_entries import LogEntries
 from flbrecover.recover.log_reader import LogReader, Peek, unusable
 from flbrecover.recover.object_records import ObjectRecords
@@ -188,7 +188,7 @@ class Comparer:
         unsure: frozenset[str] = frozenset()
         for peek in peeks:
             unsure |= peek.unsure
-            if joins_lines(self._reader.input_of(peek.log)):
+            if self._reader.joins_lines(peek.log):
                 self._rules.joining |= peek.rendered.keys()
             for tag, records in peek.rendered.items():
                 rendered.setdefault(tag, []).extend(records)

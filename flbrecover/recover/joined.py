@@ -13,7 +13,6 @@ from typing import NamedTuple
 from flbrecover.errors import EvidenceError
 from flbrecover.evidence.source_logs import SpanRecords
 from flbrecover.fluentbit.json_members import Members
-from flbrecover.fluentbit.pipeline import TailInput
 from flbrecover.fluentbit.values import SourceRecord
 from flbrecover.model import ByteRange
 from flbrecover.reconcile.breaks import Joined
@@ -44,11 +43,6 @@ Render = Callable[[SourceRecord], _Rendered | None]
 """None where the output does not get just one record, or nothing of it can be compared."""
 
 
-def joins_lines(tail: TailInput) -> bool:
-    """Does this input make one record of several lines?"""
-    return bool(tail.multiline_parsers or tail.docker_mode or tail.multiline)
-
-
 class JoinedRecords:
     """Gives the joined record of an entry, None for one of a single line. Logs are read again for it, a record at a
     time; ``left_out`` names a file of which some were not, for there are too many."""
@@ -77,7 +71,7 @@ class JoinedRecords:
         ledger, logs = self._found.ledger, self._found.logs
         run, span, tag = logs.run_of(ledger.runs.of(entry)), logs.span(entry), ledger.runs.tag_of(entry)
         rule = self._rules.of_tag.get(tag)
-        if rule is None or span.length > MOST_BYTES or not joins_lines(self._reader.input_of(run.log)):
+        if rule is None or span.length > MOST_BYTES or not self._reader.joins_lines(run.log):
             return None
         try:
             lines = self._reader.span(run.log, run.file, span)

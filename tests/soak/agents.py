@@ -91,8 +91,9 @@ class Trial:
             self._recover_and_return()
         else:
             self._recover_twice()
-        if refused := [agent.returncode for agent in self._agents if (agent.poll() or 0) > 0]:
-            self.said.append(f"Fluent Bit ended by itself: {refused}, see agent.log")
+        ends = [agent.poll() or 0 for agent in self._agents]
+        if ends and min(ends) > 0:  # one of two may be refused a DB that the other has locked
+            self.said.append(f"Fluent Bit ended by itself: {ends}, see agent.log")
 
     # -- the incident ----------------------------------------------------------------------------------------------
 

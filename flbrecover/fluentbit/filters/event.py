@@ -31,7 +31,8 @@ class Event(NamedTuple):
     what ``fields`` says of them is a guess. ``hints`` say what an open field holds *if it is there* (of a map: the
     members that are known). ``varying`` are open names whose value differs from record to record. ``emitter`` is the
     place of the filter that put the record into the pipeline again (-1: it came from its input), ``hops`` how often
-    that happened; ``again`` marks a record that is just being put in."""
+    that happened; ``again`` marks a record that is just being put in, ``joined`` one that the first filter, which is
+    ``multiline``, has made already."""
 
     tag: str
     fields: Fields
@@ -45,10 +46,11 @@ class Event(NamedTuple):
     emitter: int = -1
     hops: int = 0
     again: bool = False
+    joined: bool = False
 
     @staticmethod
     def of(record: SourceRecord) -> Event:
-        return Event(record.tag, record.fields, record.time_ns)
+        return Event(record.tag, record.fields, record.time_ns, joined=record.joined)
 
     @property
     def tag_bytes(self) -> bytes:

@@ -1,7 +1,8 @@
 """``multiline`` as a filter: joins records (plugins/filter_multiline/ml.c, src/multiline/flb_ml.c).
 
-Which records it joins depends on their neighbours and on time, so a record with the content field is one that may have
-gone into another, and its content may have grown. In buffered mode (the default) everything that it lets out enters the
+As the first filter of a log with a tag of its own it is followed (:mod:`flbrecover.fluentbit.record_joiner`). Elsewhere
+the log does not tell which records it joins, so a record with the content field is one that may have gone into another,
+and its content may have grown. In buffered mode (the default) everything that it lets out enters the
 pipeline again, so the filters before it are run twice; the docs advise to make it the first filter.
 """
 
@@ -29,16 +30,22 @@ def build(options: Options) -> Step:
     names = [name.strip() for value in options.all("multiline.parser") for name in value.split(",")]
     if not any(names):
         raise ValueError("multiline.parser is missing")
-    options.note("multiline: which records it joined is not known, so any may have gone into another")
     contents = {name_of(content or _content_of(options, name) or "log") for name in names}
     parses = any(_has_parser(options, name) for name in names)
     buffered = options.flag("buffer", True)
+    noted = False
 
     def step(event: Event) -> tuple[Event, ...]:
+        nonlocal noted
+        if event.joined:
+            return (event._replace(joined=False),)
         if event.emitter == options.place:
             return (event,)
         held = any(event.has(c) is None or isinstance(last(event.fields, c), bytes) for c in contents)
         if held:
+            if not noted:
+                options.note("multiline: which records it joined is not known, so any may have gone into another")
+                noted = True
             joined = event.blurred() if parses else event.opened(*contents)
             event = joined.maybe_dropped("multiline")
         if buffered:
