@@ -13,6 +13,8 @@ from evidence.tail_support import make_db, marker
 from made_node import LOG, MadeNode, body
 
 PLACES = ("object", "buffer", "nowhere")
+PARSERS = ("cri", "java", "java filter")
+FILTER = "[FILTER]\n    Name multiline\n    Match *\n    multiline.parser java\n    multiline.key_content log\n"
 
 
 class Pieces:
@@ -23,7 +25,10 @@ class Pieces:
         self.s3 = server.client
         self.s3.create_bucket(Bucket=bucket)
         config = folder / "etc/fluent-bit/fluent-bit.conf"
-        if parser != "cri":
+        self.parser = parser
+        if parser == "java filter":
+            config.write_text(config.read_text() + FILTER)
+        elif parser != "cri":
             config.write_text(config.read_text().replace("Read_from_Head On", f"multiline.parser {parser}"))
         self.number = 0
         self.words: list[str] = []  # one a line
@@ -48,6 +53,8 @@ class Pieces:
                 line, joined = self.line(at, at == first, at == last - 1, stream)
                 self.log.append(line)
                 text += joined
+            if self.parser == "java filter":  # no newline behind the last line
+                text = text.removesuffix("\n")
             flag = {"_p": "P" if number + 1 < last else "F", "stream": stream} if self.node.cri else {}
             self.places[where][-1].append(self.node.record(number, text, **flag))
             if restart and number == first:
@@ -110,12 +117,12 @@ def test_pieces_of_one_record(parser: str, places: tuple[str, str], restart: boo
     assert ("in pieces" in said) == (places != ("nowhere", "nowhere"))
 
 
-@pytest.mark.parametrize("parser", ["cri", "java"])
+@pytest.mark.parametrize("parser", PARSERS)
 @pytest.mark.parametrize("places", [("object", "nowhere"), ("nowhere", "object"), ("buffer", "nowhere")])
 def test_one_piece_between_its_neighbours_is_not_the_record(
     parser: str, places: tuple[str, str], tmp_path: Path, moto
 ) -> None:
-    made = Pieces(tmp_path / "node", moto, f"between-{parser}-{'-'.join(places)}", parser)
+    made = Pieces(tmp_path / "node", moto, f"between-{parser}-{'-'.join(places)}".replace(" ", "-"), parser)
     where = next(place for place in places if place != "nowhere")
     made.single(where, 5)
     made.record([1, 1], list(places))
@@ -123,9 +130,9 @@ def test_one_piece_between_its_neighbours_is_not_the_record(
     made.recover()
 
 
-@pytest.mark.parametrize("parser", ["cri", "java"])
+@pytest.mark.parametrize("parser", PARSERS)
 def test_many_records_in_many_pieces(parser: str, tmp_path: Path, moto) -> None:
-    made = Pieces(tmp_path / "node", moto, f"many-{parser}", parser)
+    made = Pieces(tmp_path / "node", moto, f"many-{parser}".replace(" ", "-"), parser)
     for n in range(60):
         where = "object" if n % 30 < 15 else "buffer"
         if n % 3:
@@ -203,9 +210,9 @@ def test_what_is_no_piece_breaks_nothing(tmp_path: Path, moto) -> None:
     assert ended.one("summary")["states"] == {"lost": 1, "stored": 10}
 
 
-@pytest.mark.parametrize("parser", ["cri", "java"])
+@pytest.mark.parametrize("parser", PARSERS)
 def test_a_saved_plan_knows_the_pieces(parser: str, tmp_path: Path, moto) -> None:
-    made = Pieces(tmp_path / "node", moto, f"saved-{parser}", parser)
+    made = Pieces(tmp_path / "node", moto, f"saved-{parser}".replace(" ", "-"), parser)
     made.single("object", 5)
     made.record([2, 1, 2], ["object", "nowhere", "object"])
     made.single("object", 5)
