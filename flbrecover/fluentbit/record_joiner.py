@@ -1,7 +1,9 @@
 """The ``multiline`` filter where it comes first: it joins records as ``multiline.parser`` of an input joins lines.
 
 What it lets out enters the pipeline again, so only as the first filter does it see the records as the input made them,
-as Fluent Bit's manual advises. It tells streams apart by tag, so it is followed where each log has a tag of its own.
+as Fluent Bit's manual advises. It tells streams apart by tag: of several logs under one tag it may join lines of two,
+which is not followed.
+
 Source: plugins/filter_multiline/ml.c and ``flb_ml_append_object`` in src/multiline/flb_ml.c of 5.1.1.
 """
 
@@ -16,14 +18,11 @@ from flbrecover.fluentbit.filters.options import is_active
 from flbrecover.fluentbit.log_line import LogLine, Made, Report
 from flbrecover.fluentbit.multiline import MultilineJoiner
 from flbrecover.fluentbit.parsers import Parsed, ParserFunction
-from flbrecover.fluentbit.pipeline import Filter, MultilineParser, Pipeline, TailInput
+from flbrecover.fluentbit.pipeline import Filter, MultilineParser, Pipeline
 
 
-def first_multiline(pipeline: Pipeline, tail: TailInput, tag: str) -> Filter | None:
-    """The ``multiline`` filter that is the first for records of an input with this tag; None where another one is."""
-    own_tag = any(mark in tail.tag for mark in "*<") or (len(tail.paths) == 1 and not set(tail.paths[0]) & set("*?["))
-    if not own_tag:
-        return None
+def first_multiline(pipeline: Pipeline, tag: str) -> Filter | None:
+    """The ``multiline`` filter that is the first for records with this tag; None where another one is."""
     first = next((f for f in pipeline.filters if is_active(f.section) and match.matches(f.route, tag)), None)
     return first if first is not None and first.name.lower() == "multiline" else None
 

@@ -172,7 +172,7 @@ class TailRecords:
             self._joiner = FirstLineJoiner(first, others, self._line, self._path, self._report)
 
     def _choose_filter(self, tag: str) -> None:
-        first = first_multiline(self._pipeline, self._tail, tag)
+        first = first_multiline(self._pipeline, tag)
         parsers_of_filter = parsers_of(first, self._pipeline) if first else []
         if parsers_of_filter:
             self._records = RecordJoiner(parsers_of_filter, self._report, buffer_limit=_buffer_limit(self._pipeline))

@@ -91,7 +91,7 @@ class LogReader:
         tail, pipeline = self.input_of(log), self._survey.pipeline
         if tail.multiline_parsers or tail.docker_mode or tail.multiline:
             return True
-        first = first_multiline(pipeline, tail, log.tag)
+        first = first_multiline(pipeline, log.tag)
         return first is not None and bool(parsers_of(first, pipeline))
 
     def outcomes(self, record: SourceRecord) -> Iterator[tuple[Outcome, bytes | None, Members | None]]:
