@@ -2,8 +2,8 @@
 
 As the first filter it is followed (:mod:`flbrecover.fluentbit.record_joiner`). Elsewhere the log does not tell which
 records it joins, so a record with the content field is one that may have gone into another, and its content may have
-grown. In buffered mode (the default) everything that it lets out enters the pipeline again, so the filters before it are
-run twice; the docs advise to make it the first filter.
+grown. In buffered mode (the default) everything that it lets out enters the pipeline again, so the filters before it
+are run twice; the docs advise to make it the first filter.
 """
 
 from __future__ import annotations
