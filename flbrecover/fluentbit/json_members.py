@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 
-from flbrecover.fluentbit import surrogates
+from flbrecover.fluentbit import spelling
 
 _SPACES = frozenset(" \t\r\n")
 _DECODER = json.JSONDecoder()
@@ -100,8 +100,8 @@ def join(parts: Iterable[tuple[str, str]]) -> bytes:
 
 def canonical(raw: str) -> bytes:
     """A form of a raw JSON value that is the same for every way to write the same value: escapes, member order, and
-    halves of characters (:mod:`surrogates`)."""
-    raw = surrogates.whole(raw)
+    halves of characters (:mod:`spelling`)."""
+    raw = spelling.whole(raw)
     if raw[0] == '"' and "\\" not in raw:
         return b"s" + raw[1:-1].encode("utf-8", "surrogatepass")
     if raw.isdecimal() and raw.isascii() and (raw[0] != "0" or raw == "0"):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import add
 
-from flbrecover.fluentbit import surrogates
+from flbrecover.fluentbit import spelling
 from flbrecover.fluentbit.column_form import COLUMNAR, comparable
 from flbrecover.fluentbit.json_members import Members
 from flbrecover.fluentbit.json_string import is_plain, write_string
@@ -28,13 +28,18 @@ MAX_DEPTH = 32  # of maps and lists: MSGPACK_EMBED_STACK_SIZE, beyond which Flue
 
 @dataclass(frozen=True, slots=True)
 class RecordStyle:
-    """What of an output's configuration decides how its records look. ``json_date_key`` None: no date."""
+    """What of an output's configuration decides how its records look. ``json_date_key`` None: no date.
+
+    ``any_spelling``: of one record there may be a copy that Fluent Bit wrote and one that is rendered here, where
+    characters beyond ASCII can be spelled in another way.
+    """
 
     json_date_key: str | None = "date"
     json_date_format: JsonDateFormat = "iso8601"
     log_key: str | None = None
     escape_unicode: bool = True
     format: RecordFormat = "json_lines"
+    any_spelling: bool = False
     opening: bytes = field(init=False, repr=False, compare=False, default=b"")  # of a record that begins with its date
 
     def __post_init__(self) -> None:
@@ -65,12 +70,14 @@ class RecordStyle:
     @property
     def has_forms(self) -> bool:
         """Can copies of one record that Fluent Bit wrote have other bytes, and no fields to tell that by?"""
-        return self.format in COLUMNAR or self.log_key is not None
+        return self.format in COLUMNAR or self.log_key is not None or self.any_spelling
 
     def comparable(self, record: bytes) -> bytes:
         """What of a record, buffered or stored, is the same in every copy of it: mostly its very bytes."""
         if self.log_key is not None:
-            return surrogates.whole_bytes(record)
+            return spelling.whole_bytes(record)
+        if self.any_spelling:
+            return spelling.spelled_out(record)
         return comparable(record) if self.format in COLUMNAR else record
 
     def all_comparable(self, records: Sequence[bytes]) -> Sequence[bytes]:

@@ -20,7 +20,7 @@ from io import BytesIO
 import xxhash
 
 from flbrecover.fluentbit.json_members import Members
-from flbrecover.fluentbit.surrogates import whole_bytes
+from flbrecover.fluentbit.spelling import spelled_out, whole_bytes
 from flbrecover.reconcile.edges import Edges
 from flbrecover.reconcile.follow import following
 from flbrecover.reconcile.ledger import Ledger
@@ -37,22 +37,23 @@ _hash = xxhash.xxh3_64_intdigest
 class Cut:
     """Where the own part of a line lies: from ``head`` up to the last ``marker`` (the name of the first member that
     siblings add), or up to the closing brace where there is none; ``whole``: all of the line, with its newline, and
-    characters for their halves."""
+    characters for their halves, or with ``any_spelling`` for their escapes, too."""
 
     head: int = 0
     marker: bytes = b""
     whole: bool = False
+    any_spelling: bool = False
 
     def own(self, line: bytes) -> int:
         """The hash of the own part."""
         if self.whole:
-            return _hash(whole_bytes(line) + b"\n")
+            return _hash(self._spelled(line) + b"\n")
         return _hash(line[self.head : line.rfind(self.marker) if self.marker else -1])
 
     def owns(self, lines: Iterable[bytes]) -> array[int]:
         """:meth:`own` of each line."""
         if self.whole:
-            return array("Q", map(_hash, [whole_bytes(line) + b"\n" for line in lines]))
+            return array("Q", map(_hash, [self._spelled(line) + b"\n" for line in lines]))
         head, marker = self.head, self.marker
         if marker:
             return array("Q", [_hash(line[head : line.rfind(marker)]) for line in lines])
@@ -61,8 +62,11 @@ class Cut:
     def owns_in(self, text: bytes) -> Sequence[int]:
         """:meth:`own` of each line of a text, each of which ends with its newline."""
         if self.whole:  # no line is held longer than it takes: a quarter of the time
-            return list(map(_hash, BytesIO(whole_bytes(text))))
+            return list(map(_hash, BytesIO(self._spelled(text))))
         return self.owns(text[:-1].split(b"\n"))
+
+    def _spelled(self, text: bytes) -> bytes:
+        return spelled_out(text) if self.any_spelling else whole_bytes(text)
 
 
 class Probe:

@@ -61,7 +61,7 @@ class Comparer:
         self._options = options
         self._watch = watch
         self._reader = LogReader(survey, output, plain_lines=options.plain_lines, now_ns=options.now_ns)
-        self._style = RecordStyle.of(output, survey.pipeline.service)
+        self._style = replace(RecordStyle.of(output, survey.pipeline.service), any_spelling=self._renders())
         self._format = format_of(self._style)
         # A buffer file's name is its own on every node; a log's path is the same on many, so it proves nothing.
         self._own_sources = {ascii_path(b.path) for b in survey.buffers}
@@ -69,6 +69,11 @@ class Comparer:
         self._without_records: list[Peek] = []  # logs of which nothing reaches the output
         self._rules = Rules(self._style, KeySet(scratch.column))
         self._bytes: SourceBytes = source_bytes(survey, self._style)
+
+    def _renders(self) -> bool:
+        """Are records of this output rendered here, of which Fluent Bit may have written copies?"""
+        as_json = self._output.log_key is None and self._output.format == "json_lines"
+        return as_json and any(buffer.holds_events for buffer in self._buffers())
 
     def run(self) -> Comparison:
         problems: list[Problem] = list(self._reader.notes)

@@ -16,8 +16,6 @@ from flbrecover.reconcile.match_key import MatchRule, digest_of
 from flbrecover.reconcile.scan import Cut, Probe
 from flbrecover.reconcile.sorted_index import KeySet
 
-WHOLE = Cut(whole=True)
-
 
 @dataclass(slots=True)
 class Rules:
@@ -42,7 +40,7 @@ class Rules:
         """How to scan objects that may hold records of these tags; None: not at all."""
         if self.style.format in COLUMNAR or self.style.format == "otlp_json":
             return None
-        cuts = {WHOLE if tag not in self.of_tag else self.cuts.get(tag) for tag in tags}
+        cuts = {self._whole if tag not in self.of_tag else self.cuts.get(tag) for tag in tags}
         return cuts.pop() if len(cuts) == 1 else None
 
     def copy(self, index: int, record: Record, rules: Sequence[MatchRule], own: int = 0) -> Copy:
@@ -66,7 +64,7 @@ class Rules:
         has written."""
         rule = self.of_tag[tag]
         if rule.plain:
-            self.cuts[tag] = WHOLE
+            self.cuts[tag] = self._whole
             return
         if rule.by_text or len(timed) != 1 or self.style.format != "json_lines" or not rendered:
             return
@@ -80,6 +78,10 @@ class Rules:
             return
         self.cuts[tag] = Cut(head, marker)
         self.probes[tag] = Probe(name, self._written(name), self.known)
+
+    @property
+    def _whole(self) -> Cut:
+        return Cut(whole=True, any_spelling=self.style.any_spelling)
 
     def _marker(
         self, ours: Sequence[json_members.Members | None], theirs: Sequence[json_members.Members]

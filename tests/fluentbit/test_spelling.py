@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flbrecover.fluentbit.json_members import canonical
-from flbrecover.fluentbit.surrogates import whole_bytes
+from flbrecover.fluentbit.spelling import spelled_out, whole_bytes
 
 
 def in_halves(text: str) -> str:
@@ -42,6 +42,15 @@ def test_in_bytes_all_else_stays(text: str, other: bytes) -> None:
         assert whole_bytes(data) == text.encode()
     other = other.replace(b"\xed", b"")
     assert whole_bytes(other) == other
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Co"])))
+def test_spelled_out_it_is_the_same_value_in_one_spelling(text: str) -> None:
+    for value in (text, {text: [text, 1, None, "\\u00e9"]}):
+        escaped, raw = json.dumps(value).encode(), json.dumps(value, ensure_ascii=False).encode()
+        assert spelled_out(escaped) == spelled_out(raw) == spelled_out(spelled_out(raw))
+        assert spelled_out(escaped.replace(b"\x7f", rb"\u007F")) == spelled_out(raw)
+        assert json.loads(spelled_out(escaped)) == value
 
 
 def test_what_versions_made_of_escapes() -> None:

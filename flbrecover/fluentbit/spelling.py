@@ -1,4 +1,4 @@
-"""Halves of a character, as Fluent Bit before 4.0 made them of JSON lines.
+"""Characters that versions of Fluent Bit write in several ways, and halves of them.
 
 Python and others write what is beyond U+FFFF as two escapes (``\\ud83d\\ude00``). Fluent Bit 4.0 makes the character of
 them; before, each half became three bytes, which are no UTF-8. They were written as they are, in records of JSON before
@@ -14,6 +14,7 @@ _BYTE = "[\udc80-\udcbf\ue080-\ue0bf]"
 _HIGH = f"[\udced\ue0ed]([\udca0-\udcaf\ue0a0-\ue0af])({_BYTE})"
 _LOW = f"[\udced\ue0ed]([\udcb0-\udcbf\ue0b0-\ue0bf])({_BYTE})"
 _HALVES = re.compile(f"{_HIGH}{_LOW}|{_HIGH}|{_LOW}")
+_ESCAPES = re.compile(rb"\\(?:(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4})|.)", re.DOTALL)
 _HALVES_IN_BYTES = re.compile(rb"(?:\xed[\xa0-\xbf][\x80-\xbf])+")
 
 
@@ -29,6 +30,27 @@ def whole_bytes(data: bytes) -> bytes:
     if b"\xed" not in data:
         return data
     return _HALVES_IN_BYTES.sub(lambda found: whole(found[0].decode("utf-8", "surrogateescape")).encode("utf-8"), data)
+
+
+def spelled_out(data: bytes) -> bytes:
+    """JSON text with every character beyond ASCII, and DEL, as itself: Fluent Bit escapes them since 3.2, as
+    ``json.escape_unicode`` says. Other escapes stay."""
+    if b"\\u" in data:
+        data = _ESCAPES.sub(_unescaped, data)
+    if data.isascii():
+        return data
+    return whole(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    if found[1] is None:  # another escape
+        return found[0]
+    text = found[0].decode("ascii")
+    units = [int(text[at + 2 : at + 6], 16) for at in range(0, len(text), 6)]
+    if len(units) == 1 and units[0] < 0x7F:
+        return found[0]
+    chars = b"".join(unit.to_bytes(2, "big") for unit in units).decode("utf-16-be", "replace")
+    return chars.encode("utf-8")
 
 
 def _character(halves: re.Match[str]) -> str:
