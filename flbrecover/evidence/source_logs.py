@@ -136,9 +136,8 @@ class _Makers:
         self._plain = plain_when_regex_fails
         self.rules = LineRules.of(tail)
         remarks: list[Remark] = []
-        self.joined = self._new(
-            0, remarks.append
-        ).joined  # what is wrong with the configuration is wrong before a file is opened
+        # What is wrong with the configuration is wrong before a file is opened.
+        self.joined = self._new(0, remarks.append).joined
         self.problems = [Problem(log.name, r.what, unreadable=r.unreadable) for r in remarks]
 
     def new(self, file: SourceFile, problems: list[Problem]) -> TailRecords:

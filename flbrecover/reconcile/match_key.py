@@ -10,7 +10,7 @@ spelled, so that two ways to escape a character are one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -99,14 +99,14 @@ def rule_for(
     unsure: frozenset[str],
     siblings: Iterable[bytes],
     unsteady: frozenset[str] = frozenset(),
-    constant: frozenset[str] = frozenset(),
+    constant: Callable[[], frozenset[str]] = frozenset,
     record_format: Format = JSON_LINES,
 ) -> MatchRule:
     """The rule for one tag and output.
 
     ``rendered`` are source records as the output would render them (a sample), ``siblings`` copies of the same tag from
     buffers or S3 (a sample, may be empty), ``unsure`` names that a filter may change in ways that nobody knows,
-    ``unsteady`` names whose values a copy can have otherwise, ``constant`` those with one value in a log.
+    ``unsteady`` names whose values a copy can have otherwise, ``constant`` gives those with one value in a log.
     """
     if plain:
         return MatchRule(True, frozenset(), format=record_format)
@@ -117,7 +117,7 @@ def rule_for(
     names = {name for name in made - unsure - unsteady if not seen or name in seen}
     if not names and date_key is not None:
         unsteady |= {date_key}  # longer than many a text, and of every copy another one
-    return MatchRule(False, frozenset(names), not names, record_format, unsteady, constant)
+    return MatchRule(False, frozenset(names), not names, record_format, unsteady, frozenset() if names else constant())
 
 
 @lru_cache(maxsize=512)  # records of one log have the same names

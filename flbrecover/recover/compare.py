@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 from flbrecover.bucket import columnar
@@ -207,7 +208,7 @@ class Comparer:
                 rendered=records,
                 unsure=unsure,
                 unsteady=steady_fields.unsteady(tag, of_tag[tag]),
-                constant=steady_fields.constant(tag, of_tag[tag], self._format),
+                constant=partial(steady_fields.constant, tag, of_tag[tag], self._format),
                 siblings=siblings,
                 record_format=self._format,
             )
