@@ -177,6 +177,17 @@ def test_multiline_runs_the_filters_before_it_twice():
     assert len([n for n, _ in one(chain(before, text + "\nbuffer off"), OWN).fields if n == b"n"]) == 1
 
 
+def test_what_multiline_has_joined_at_the_source_is_kept():
+    """It is the first filter: a record comes joined, and once more when ``rewrite_tag`` puts it in again."""
+    text = "Name multiline\nmultiline.key_content log\nmultiline.parser go"
+    rewrite = "Name rewrite_tag\nMatch app\nRule $log . other true\nEmitter_Name again"
+    joined = record(OWN)._replace(joined=True)
+    outcomes = chain(text, rewrite).apply(joined)
+    assert [(o.tag, o.fate, o.unsure) for o in outcomes] == [("app", "kept", set()), ("other", "kept", set())]
+    outcomes = chain(text, rewrite, text.replace("go", "java")).apply(joined)  # a second one is not followed
+    assert {o.fate for o in outcomes} == {"maybe dropped"}
+
+
 def test_multiline_parsers_that_parse():
     assert one(chain("Name multiline\nmultiline.parser cri"), OWN).unsure == {b"log", b"ip"}
     own = MultilineParser("mine", "regex", key_content="ip")

@@ -32,7 +32,7 @@ class Event(NamedTuple):
     members that are known). ``varying`` are open names whose value differs from record to record. ``emitter`` is the
     place of the filter that put the record into the pipeline again (-1: it came from its input), ``hops`` how often
     that happened; ``again`` marks a record that is just being put in, ``joined`` one that the first filter, which is
-    ``multiline``, has made already."""
+    ``multiline``, has made already, and ``joined_by`` is the place of that filter once it was passed."""
 
     tag: str
     fields: Fields
@@ -47,6 +47,7 @@ class Event(NamedTuple):
     hops: int = 0
     again: bool = False
     joined: bool = False
+    joined_by: int = -1
 
     @staticmethod
     def of(record: SourceRecord) -> Event:

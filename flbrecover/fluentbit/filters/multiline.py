@@ -38,8 +38,8 @@ def build(options: Options) -> Step:
     def step(event: Event) -> tuple[Event, ...]:
         nonlocal noted
         if event.joined:
-            return (event._replace(joined=False),)
-        if event.emitter == options.place:
+            return (event._replace(joined=False, joined_by=options.place),)
+        if options.place in (event.emitter, event.joined_by):  # what it has joined is joined once more as it is
             return (event,)
         held = any(event.has(c) is None or isinstance(last(event.fields, c), bytes) for c in contents)
         if held:
