@@ -54,6 +54,11 @@ class Section:
         """Every value of a key that may be repeated (``Rule``, ``Add``, ``Parser`` …), in order."""
         return [p.value for p in self.properties if p.key.lower() == key.lower()]
 
+    def words(self, key: str) -> tuple[str, ...]:
+        """A list separated by commas, from every occurrence of the key."""
+        words = (word.strip(" ") for value in self.all(key) for word in value.split(","))
+        return tuple(word for word in words if word)
+
 
 @dataclass(frozen=True, slots=True)
 class Route:

@@ -17,28 +17,26 @@ from flbrecover.fluentbit import match, multiline_rules
 from flbrecover.fluentbit.filters.options import is_active
 from flbrecover.fluentbit.log_line import LogLine, Made, Report
 from flbrecover.fluentbit.multiline import MultilineJoiner
-from flbrecover.fluentbit.parsers import Parsed, ParserFunction
-from flbrecover.fluentbit.pipeline import Filter, MultilineParser, Pipeline
+from flbrecover.fluentbit.parsers import Expression, Parsed, ParserFunction
+from flbrecover.fluentbit.pipeline import MultilineParser, Pipeline
 
 
-def first_multiline(pipeline: Pipeline, tag: str) -> Filter | None:
-    """The ``multiline`` filter that is the first for records with this tag; None where another one is."""
+def joining_parsers(pipeline: Pipeline, tag: str) -> list[MultilineParser]:
+    """The multiline parsers of the ``multiline`` filter that is the first for records with this tag, each with the key
+    of the content. None where another filter is the first, or where it joins by other means, takes the content apart as
+    well, or names a parser that nothing defines: what it does is not known then (:mod:`filters.multiline`)."""
     first = next((f for f in pipeline.filters if is_active(f.section) and match.matches(f.route, tag)), None)
-    return first if first is not None and first.name.lower() == "multiline" else None
-
-
-def parsers_of(filter_: Filter, pipeline: Pipeline) -> list[MultilineParser]:
-    """The multiline parsers of a filter, each with the key of the content; none where it joins by other means, or
-    takes the content apart as well."""
-    section = filter_.section
+    if first is None or first.name.lower() != "multiline":
+        return []
+    section = first.section
     if (section.get("mode") or "parser").lower() != "parser":
         return []
     content = section.get("multiline.key_content")
-    names = [name.strip() for value in section.all("multiline.parser") for name in value.split(",")]
+    names = section.words("multiline.parser")
     try:
-        found = [multiline_rules.lookup(n, pipeline.multiline_parsers, pipeline.parsers) for n in names if n]
+        found = [multiline_rules.lookup(name, pipeline.multiline_parsers, pipeline.parsers) for name in names]
     except ConfigError:
-        return []  # the filter is told to be one that is not understood
+        return []
     keyed = [replace(parser, key_content=content or parser.key_content) for parser, _ in found]
     if any(inner is not None for _, inner in found) or any(parser.key_content is None for parser in keyed):
         return []
@@ -46,12 +44,18 @@ def parsers_of(filter_: Filter, pipeline: Pipeline) -> list[MultilineParser]:
 
 
 class RecordJoiner:
-    """Joins the records of one file with such parsers (one at least)."""
+    """Joins the records of one file with such parsers (one at least). Raises ConfigError for rules that Fluent Bit
+    refuses, and UnusableRegexError."""
 
     def __init__(self, parsers: list[MultilineParser], report: Report, *, buffer_limit: int) -> None:
         self._record = _Record()
         self._joiner = _Joiner(parsers, self._record, report, buffer_limit)
         self._not_parsed: set[int] = set()  # where such records begin
+
+    @property
+    def expressions(self) -> list[Expression]:
+        """Those of all rules."""
+        return self._joiner.expressions
 
     def feed(self, record: Made) -> list[Made]:
         """The records that one completes."""

@@ -82,9 +82,8 @@ class Settings:
         return self._read(key, lambda t: _chosen(t, choices), default)
 
     def words(self, key: str) -> tuple[str, ...]:
-        """A list separated by commas, from every occurrence of the key."""
-        values = (v for p in self.section.properties if p.key.lower() == key for v in p.value.split(","))
-        return tuple(v.strip(" ") for v in values if v.strip(" "))
+        """:meth:`Section.words`."""
+        return self.section.words(key)
 
     def route(self) -> Route:
         expression = self.text("match_regex")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
+from contextlib import suppress
 
 from flbrecover.errors import ConfigError
 from flbrecover.fluentbit import multiline_rules, parsers
@@ -13,7 +14,7 @@ from flbrecover.fluentbit.log_line import LineJoiner, LogLine, Made, Remark, Rep
 from flbrecover.fluentbit.multiline import BUFFER_LIMIT, MultilineJoiner
 from flbrecover.fluentbit.parsers import NO_EVENT_TIME, Expression, ParserFunction, UnusableRegexError
 from flbrecover.fluentbit.pipeline import Parser, Pipeline, TailInput
-from flbrecover.fluentbit.record_joiner import RecordJoiner, first_multiline, parsers_of
+from flbrecover.fluentbit.record_joiner import RecordJoiner, joining_parsers
 from flbrecover.fluentbit.values import Fields, Offset
 from flbrecover.model import ByteRange
 from flbrecover.wording import count
@@ -58,12 +59,12 @@ class TailRecords:
         self._records: RecordJoiner | None = None
         try:
             self._choose()
-            self._choose_filter(tag)
         except UnusableRegexError as e:
             if not plain_when_regex_fails:
                 raise
-            self._joiner, self._parser, self._core, self._expressions, self._records = None, None, False, [], None
+            self._joiner, self._parser, self._core, self._expressions = None, None, False, []
             report(Remark(f"{e}; its lines are taken as plain text", unreadable=False))
+        self._choose_filter(tag)
 
     def feed(self, line: LogLine) -> list[Made]:
         """The records that a line completes."""
@@ -172,10 +173,12 @@ class TailRecords:
             self._joiner = FirstLineJoiner(first, others, self._line, self._path, self._report)
 
     def _choose_filter(self, tag: str) -> None:
-        first = first_multiline(self._pipeline, tag)
-        parsers_of_filter = parsers_of(first, self._pipeline) if first else []
-        if parsers_of_filter:
-            self._records = RecordJoiner(parsers_of_filter, self._report, buffer_limit=_buffer_limit(self._pipeline))
+        joining = joining_parsers(self._pipeline, tag)
+        if not joining:
+            return
+        with suppress(ConfigError):  # what the filter does is not known then: filters/multiline.py says so
+            self._records = RecordJoiner(joining, self._report, buffer_limit=_buffer_limit(self._pipeline))
+            self._expressions += self._records.expressions
 
     def _named(self, name: str) -> ParserFunction:
         parser: Parser | None = self._pipeline.parsers.get(name)

@@ -133,8 +133,7 @@ class Placement:
     def pass_by(self, count: int) -> None:
         """So many strangers, of whom nothing is kept."""
         self._settle(NONE)
-        self._strangers.end()
-        self._strangers.count += count
+        self._strangers.pass_by(count)
         self._previous = NONE
 
     def is_uncertain(self) -> bool:

@@ -59,6 +59,11 @@ class Strangers:
         self._kept = {}
         self._last = None
 
+    def pass_by(self, count: int) -> None:
+        """The next records are so many strangers, of whom nothing is kept."""
+        self.end()
+        self.count += count
+
     def _tell_gap(self, after: At | None) -> bool:
         """Tells of those that are kept. Are some of them accounted for?"""
         return self._gap is not None and self._gap(self._last, self._kept, after)

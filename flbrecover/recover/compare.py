@@ -21,7 +21,7 @@ from flbrecover.reconcile.breaks import BreakSearch, Gap
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.match_key import rule_for
 from flbrecover.reconcile.sorted_index import KeySet
-from flbrecover.recover import look_back, steady_fields
+from flbrecover.recover import compared_fields, look_back
 from flbrecover.recover.candidates import Candidates
 from flbrecover.recover.comparison import ESTIMATED, SOURCE, TAG, Comparison, ascii_path
 from flbrecover.recover.gone import SourceBytes, left_of, source_bytes
@@ -77,9 +77,10 @@ class Comparer:
         return as_json and any(buffer.holds_events for buffer in self._buffers())
 
     def run(self) -> Comparison:
-        problems: list[Problem] = list(self._reader.notes)
+        problems: list[Problem] = []
         samples = Samples(self._survey.node, self._style, self._buffers())
         peeks = self._peeks(problems)
+        problems[:0] = self._reader.notes  # a filter may be followed for some logs only: it has seen all of them now
         tags = {b.tag for b in samples.buffers if b.tag is not None} | {t for p in peeks for t in p.rendered}
         tags |= {g.tag for g in self._survey.gone if matches(self._output.route, g.tag)}
         self._patterns, refused = patterns_of(self._survey.pipeline, self._output, tags)
@@ -207,8 +208,8 @@ class Comparer:
                 date_key=self._format.date_name,
                 rendered=records,
                 unsure=unsure,
-                unsteady=steady_fields.unsteady(tag, of_tag[tag]),
-                constant=partial(steady_fields.constant, tag, of_tag[tag], self._format),
+                unsteady=compared_fields.unsteady(tag, of_tag[tag]),
+                constant=partial(compared_fields.constant, tag, of_tag[tag], self._format),
                 siblings=siblings,
                 record_format=self._format,
             )

@@ -14,7 +14,7 @@ from flbrecover.fluentbit.formats import format_of
 from flbrecover.fluentbit.json_members import Members
 from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import S3Output, TailInput
-from flbrecover.fluentbit.record_joiner import first_multiline, parsers_of
+from flbrecover.fluentbit.record_joiner import joining_parsers
 from flbrecover.fluentbit.record_json import RecordStyle
 from flbrecover.fluentbit.values import SourceRecord, unsteady_names
 from flbrecover.model import SECOND_NS, ByteRange, Problem, SourceFile, SourceLog
@@ -88,11 +88,10 @@ class LogReader:
 
     def joins_lines(self, log: SourceLog) -> bool:
         """Is one record of this log made of several lines?"""
-        tail, pipeline = self.input_of(log), self._survey.pipeline
+        tail = self.input_of(log)
         if tail.multiline_parsers or tail.docker_mode or tail.multiline:
             return True
-        first = first_multiline(pipeline, log.tag)
-        return first is not None and bool(parsers_of(first, pipeline))
+        return bool(joining_parsers(self._survey.pipeline, log.tag))
 
     def outcomes(self, record: SourceRecord) -> Iterator[tuple[Outcome, bytes | None, Members | None]]:
         """What reaches the output of a record, rendered and comparable, with its members where they are at hand; None

@@ -243,3 +243,21 @@ def test_a_piece_that_a_filter_gives_another_tag_than_the_piece_before_it(tmp_pa
     key = pieces.node.key("first", tag="app.first")
     moto.client.put_object(Bucket=pieces.node.bucket, Key=key, Body=body(of_first))
     assert "1 joined record in pieces" in pieces.recover()
+
+
+def test_a_multiline_filter_whose_rules_are_not_understood_leaves_the_log_readable(tmp_path: Path, moto) -> None:
+    """What it joins is not known then, and it is said; the lines are read."""
+    made = Pieces(tmp_path / "node", moto, "not-understood", "java filter")
+    config = made.node.config
+    config.write_text(config.read_text().replace("multiline.parser java", "multiline.parser odd"))
+    config.write_text("[SERVICE]\n    Parsers_File odd.conf\n" + config.read_text())
+    config.with_name("odd.conf").write_text(
+        "[MULTILINE_PARSER]\n    Name odd\n    Type regex\n"
+        r'    Rule "start_state" "/(?<a>x)\g<a>/" "more"' + '\n    Rule "more" "/^ /" "more"\n'
+    )
+    made.single("nowhere", 5)
+    made.write()
+    ended = made.node.run("diff", "--agent", "gone", "--json")
+    assert ended.one("summary")["states"] == {"maybe filtered": 5}
+    assert [p["what"] for p in ended.of_type("problem") if "which records it joined is not known" in p["what"]]
+    assert not [p for p in ended.of_type("problem") if p["unreadable"]]

@@ -35,9 +35,7 @@ def test_events_that_are_stored_and_buffered_as_well(tmp_path: Path, moto, spell
         date = json.dumps(node.stamp(number)[:26] + "Z")
         return f'{{"date":{date},"log":{SPELLINGS[spelling](f"line {number} {TEXT}")}}}'.encode()
 
-    events = [
-        event(*divmod(node.start_ns + n * STEP_NS, 10**9), {"log": f"line {n} {TEXT}"}) for n in range(30)
-    ]  # fmt: skip
+    events = [event(*divmod(node.start_ns + n * STEP_NS, 10**9), {"log": f"line {n} {TEXT}"}) for n in range(30)]
     put(node.root, "/var/storage/tail.0/1-1795434087.195128701.flb", chunk(META, b"".join(events)))
     node.put("AAAA", [record(n) for n in range(10)], moto.client)
     node.write_buffer([record(n) for n in range(10, 20)])

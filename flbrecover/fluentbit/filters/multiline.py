@@ -23,12 +23,12 @@ def build(options: Options) -> Step:
     if mode == "partial_message":
         if content is None:
             raise ValueError("multiline.key_content is missing")
-        options.note("multiline: messages that Docker cut into parts are joined, which is not followed")
+        options.note("messages that Docker cut into parts are joined, which is not followed")
         return _partial(name_of(content))
     if mode != "parser":
         raise ValueError(f"Mode {mode}")
-    names = [name.strip() for value in options.all("multiline.parser") for name in value.split(",")]
-    if not any(names):
+    names = options.section.words("multiline.parser")
+    if not names:
         raise ValueError("multiline.parser is missing")
     contents = {name_of(content or _content_of(options, name) or "log") for name in names}
     parses = any(_has_parser(options, name) for name in names)
@@ -44,7 +44,7 @@ def build(options: Options) -> Step:
         held = any(event.has(c) is None or isinstance(last(event.fields, c), bytes) for c in contents)
         if held:
             if not noted:
-                options.note("multiline: which records it joined is not known, so any may have gone into another")
+                options.note("which records it joined is not known, so any may have gone into another")
                 noted = True
             joined = event.blurred() if parses else event.opened(*contents)
             event = joined.maybe_dropped("multiline")

@@ -1,4 +1,4 @@
-"""Which fields of a tag's records say nothing of a single record, as the first records of its logs show."""
+"""Which fields of a tag need not be compared, as the first records of its logs show."""
 
 from __future__ import annotations
 
