@@ -170,6 +170,12 @@ def _is_beyond_the_end(error: BaseException | None) -> bool:
     return isinstance(error, ClientError) and error.response["ResponseMetadata"]["HTTPStatusCode"] == 416
 
 
+def first_of_range(said: str) -> int | None:
+    """The first byte that a Content-Range names; None where it names none."""
+    found = _CONTENT_RANGE.fullmatch(said)
+    return None if found is None else int(found[1])
+
+
 def _size_of_range(s3: S3, bucket: str, key: str, answer: Answer, start: int | None, length: int) -> int:
     """How many bytes the answer has, once it is seen that they are those that were asked for."""
     place = s3.place(bucket, key)

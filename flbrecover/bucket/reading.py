@@ -19,6 +19,7 @@ from flbrecover.bucket.ranges import (
     ObjectFacts,
     RangeIgnoredError,
     facts_of,
+    first_of_range,
     get,
     head,
     last_bytes,
@@ -149,8 +150,13 @@ class Body:
         self._wanted = self.etag
         answer = self._get()
         self._raw = answer.raw
-        if self._position and "content-range" not in answer.headers:  # a server without ranges starts again
+        said = answer.headers.get("content-range")
+        if said is None:  # a server without ranges starts again
             self._skip(self._position)
+        elif first_of_range(said) != self._position:
+            raise RangeIgnoredError(
+                f"{url}: the server gives out another part ({said}) than that from {self._position} on"
+            )
 
     def _skip(self, size: int) -> None:
         with explained(self._s3.place(self._bucket, self._key)):

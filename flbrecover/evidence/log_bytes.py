@@ -64,15 +64,15 @@ class LogBytes:
         """All gzip members one after the other. Zero bytes after a member are padding (gzip(1) ignores them, too)."""
         inflate = zlib.decompressobj(_GZIP)
         at = member = 0
-        between = True
+        between = is_first = True
         for block in self._plain(f, 0, _GZIP_INPUT):
             at += len(block)
             while block:
                 if between:
-                    block = block.lstrip(b"\0") if member else block
+                    block = block if is_first else block.lstrip(b"\0")
                     if not block:
                         break
-                    between = False
+                    between = is_first = False
                     member = at - len(block)
                 before = inflate.copy()
                 try:

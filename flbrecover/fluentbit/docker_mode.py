@@ -15,7 +15,8 @@ from flbrecover.fluentbit.parsers import ParserFunction
 from flbrecover.fluentbit.unescape import escaped
 from flbrecover.model import ByteRange
 
-_TOKEN = re.compile(rb'"(?P<text>(?:[^"\\]+|\\.)*)"|[{}\[\]:,]', re.DOTALL)
+# Unrolled: a quote that is not closed takes linear time.
+_TOKEN = re.compile(rb'"(?P<text>[^"\\]*(?:\\.[^"\\]*)*)"|[{}\[\]:,]', re.DOTALL)
 
 MakeRecord = Callable[[bytes, bytes, LogLine], list[Made]]
 """From the line for the parser, the line for a record without one, and its place, to at most one record."""
@@ -97,6 +98,8 @@ def _log_text(line: bytes) -> ByteRange | None:
             depth += 1
         elif found in (b"}", b"]"):
             depth -= 1
+            if not depth:
+                return None  # what follows the object is no part of it
         elif depth == 1 and found == b":":
             name = last
         elif depth == 1 and found == b",":

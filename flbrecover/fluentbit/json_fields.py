@@ -35,11 +35,12 @@ def read_all(text: bytes) -> Value:
         text = _ESCAPE.sub(_valid_escape, text)
     chars = text.decode("utf-8", "surrogateescape")
     try:
-        value, end = _DECODER.raw_decode(chars, _end_of_space(chars, 0))
+        decoded, end = _DECODER.raw_decode(chars, _end_of_space(chars, 0))
+        value = _converted(decoded)
     except (ValueError, RecursionError):
         return None
     at = _end_of_space(chars, end)
-    return _converted(value) if at == len(chars) or not _is_value(chars, at) else None
+    return value if at == len(chars) or not _is_value(chars, at) else None
 
 
 def _is_value(chars: str, at: int) -> bool:

@@ -139,6 +139,20 @@ def test_a_cut_body_from_a_server_without_ranges() -> None:
         assert read_from(server) == CONTENT
 
 
+@pytest.mark.parametrize("said", ["bytes 0-9/10", "bytes 5-9/10", "bytes */10", "all"])
+def test_another_part_than_the_rest_is_not_taken_for_it(said: str) -> None:
+    content = b"0123456789"
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if "Range" in handler.headers:
+            reply(handler, 206, {"ETag": '"of-parts-2"', "Content-Range": said}, content)
+        else:
+            reply(handler, 200, {"ETag": '"of-parts-2"'}, content[:4], of=10)
+
+    with FaultServer(answer) as server, pytest.raises(BucketError, match="s3://logs/k: the server gives out another"):
+        read_from(server)
+
+
 def test_a_body_that_is_cut_again_and_again() -> None:
     with (
         FaultServer(serving(CONTENT, cut_after=10, cuts=1000)) as server,

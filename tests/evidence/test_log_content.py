@@ -54,6 +54,13 @@ def test_several_members_and_padding(tmp_path: Path) -> None:
     assert (found.size, found.windows, found.damage) == (8, {8: b"one\ntwo\n"}, "")
 
 
+@pytest.mark.parametrize("more", [b"", gzip.compress(b"two\n")])
+def test_padding_after_the_first_member(tmp_path: Path, more: bytes) -> None:
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b"one\n") + b"\0" * 500 + more)
+    found = scan(Node(tmp_path), content(tmp_path, "/a.gz"), {4})
+    assert (found.size, found.windows, found.damage) == (8 if more else 4, {4: b"one\n"}, "")
+
+
 def test_a_torn_gzip_file_counts_as_far_as_it_goes(tmp_path: Path) -> None:
     data = lines(0, 5000)
     packed = gzip.compress(data)

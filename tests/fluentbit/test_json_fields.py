@@ -50,6 +50,13 @@ def test_what_the_json_parser_does_not_take(line):
     assert json_fields.read(line) is None
 
 
+@pytest.mark.parametrize("depth", [200, 480, 600, 2000])
+def test_deep_values_are_read_or_not_taken(depth):
+    assert json_fields.read(b"[" * depth + b"]" * depth) is None
+    found = json_fields.read_all(b"[" * depth + b"]" * depth)
+    assert found is None or isinstance(found, list)
+
+
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(
