@@ -71,6 +71,11 @@ def mask(text: str) -> tuple[str, list[Masked]]:
     return "\n".join(lines), sorted(found, key=lambda m: m.line)
 
 
+def mask_value(key: str, value: str) -> str:
+    """The value of a key that is no secret by its name, without what is one by its form."""
+    return value if key.lower() in _CONTENT else _by_form(value, 0, [])
+
+
 def mask_argument(argument: str) -> str:
     """One argument of a command line: ``--token=x``, ``http_passwd=x``, a URL with a password."""
     name, equals, value = argument.partition("=")
@@ -143,13 +148,13 @@ def _new(value: _Value, raw: str, found: list[Masked]) -> str:
         name, space, rest = value.text.partition(" ")
         if space and is_secret(name) and not _hidden(rest.strip()):
             found.append(Masked(value.line, f"{value.key} {name}"))
-            return f'{before}"{name} {MASK}"'
+            return _on_as_many_lines(f'{before}"{name} {MASK}"', raw)
     if is_secret(value.key) and value.text and not _hidden(value.text):
         found.append(Masked(value.line, value.key))
         if value.style in ("|", ">"):
             first, *more = raw.split("\n")
             return "\n".join([first, *(_indent(line) + MASK if line.strip() else line for line in more)])
-        return before + MASK
+        return _on_as_many_lines(before + MASK, raw)
     if value.style and "\n" in value.text:
         return _text_within(value, raw, before, found)
     return raw if value.key.lower() in _CONTENT else _by_form(raw, value.line, found)
@@ -163,12 +168,17 @@ def _text_within(value: _Value, raw: str, before: str, found: list[Masked]) -> s
     quoted = value.style in ('"', "'")
     found.extend(Masked(value.line + (0 if quoted else m.line), m.key) for m in taken)
     if quoted:
-        return before + json.dumps(inner)
+        return _on_as_many_lines(before + json.dumps(inner), raw)
     first, *lines = raw.split("\n")
     for i, (old, new) in enumerate(zip(value.text.split("\n"), inner.split("\n"), strict=True)):
         if old != new and i < len(lines):
             lines[i] = lines[i].removesuffix(old) + new
     return "\n".join([first, *lines])
+
+
+def _on_as_many_lines(new: str, raw: str) -> str:
+    """What stands for a value that may go over several lines: what comes next stays on its own."""
+    return new + "\n" * (raw.count("\n") - new.count("\n"))
 
 
 def _indent(line: str) -> str:

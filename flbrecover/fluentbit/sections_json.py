@@ -1,7 +1,8 @@
 """Sections through JSON, for a plan that carries the configuration it was made with.
 
 Only what a recovery needs is kept: the service, tail inputs, filters, s3 outputs, parsers. Of any other input or
-output only the name is left, so that the others keep their numbers; keys that hold a secret are left out.
+output only the name is left, so that the others keep their numbers; keys that hold a secret are left out, and what is
+one by its form (a password in a URL) is masked.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from typing import Any, get_args
 
 from flbrecover.errors import ConfigError
 from flbrecover.fluentbit.pipeline import Origin, Property, Section, SectionKind
+from flbrecover.fluentbit.secrets import is_secret, mask_value
 
 _KEPT_PLUGIN = {"input": "tail", "output": "s3"}
 _PARSERS = ("parser", "multiline_parser")
-_SECRETS = ("passwd", "password", "secret", "token", "api_key", "apikey", "username", "_user")
+_LOGIN = ("oauth2", "authorization_endpoint")
+_WORDS = ("username", "_user", "token", "secret")  # a plan needs none of these, be they secrets or not
 _KINDS = get_args(SectionKind)
 
 
@@ -25,7 +28,7 @@ def sections_to_json(sections: Sequence[Section]) -> list[dict[str, Any]]:
             "kind": s.kind,
             "path": s.origin.path,
             "line": s.origin.line,
-            "properties": [[p.key, p.value, p.origin.path, p.origin.line] for p in _kept(s)],
+            "properties": [[p.key, mask_value(p.key, p.value), p.origin.path, p.origin.line] for p in _kept(s)],
         }
         for s in sections
     ]
@@ -42,12 +45,12 @@ def _kept(section: Section) -> Iterable[Property]:
     wanted = _KEPT_PLUGIN.get(section.kind)
     if wanted is not None and (section.all("name") or [""])[0].lower() != wanted:
         return [p for p in section.properties if p.key.lower() == "name"]
-    return [p for p in section.properties if not _is_secret(p.key)]
+    return [p for p in section.properties if not _is_left_out(p.key)]
 
 
-def _is_secret(key: str) -> bool:
+def _is_left_out(key: str) -> bool:
     word = key.lower()
-    return word.startswith(("oauth2", "authorization_endpoint")) or any(s in word for s in _SECRETS)
+    return word.startswith(_LOGIN) or any(part in word for part in _WORDS) or is_secret(key)
 
 
 def _section(value: object) -> Section:

@@ -25,6 +25,7 @@ from flbrecover.fluentbit.pipeline import (
     SectionKind,
     TailInput,
 )
+from flbrecover.fluentbit.secrets import MASK
 
 
 def section(kind: SectionKind, *pairs: tuple[str, str]) -> Section:
@@ -491,8 +492,10 @@ def test_sections_go_through_json_without_secrets_and_without_other_plugins() ->
         section("filter", ("Name", "kubernetes"), ("Kube_Token_Command", "hidden"), ("HTTP_Passwd", "hidden"),
                 ("Match", "*")),
         section("output", ("Name", "es"), ("HTTP_Passwd", "hidden")),
+        section("filter", ("Name", "wasm"), ("authorization", "Bearer hidden"), ("private_key", "hidden"),
+                ("Regex", "log https?://[^:]*:x@")),
         section("output", ("Name", "s3"), ("bucket", "b"), ("authorization_endpoint_bearer_token", "hidden"),
-                ("tls.key_passwd", "hidden")),
+                ("tls.key_passwd", "hidden"), ("endpoint", "https://admin:hidden@minio:9000")),
         section("parser", ("Name", "p"), ("Format", "regex"), ("Regex", "(?<token>x)")),
     ]  # fmt: skip
     text = json.dumps(sections_to_json(sections))
@@ -503,6 +506,8 @@ def test_sections_go_through_json_without_secrets_and_without_other_plugins() ->
     assert (found.other_inputs, found.other_outputs) == (("http",), ("es",))
     assert found.parsers["p"].regex == "(?<token>x)"
     assert found.filters[0].section.get("match") == "*"
+    assert found.filters[1].section.get("regex") == "log https?://[^:]*:x@"
+    assert found.outputs[0].endpoint == f"https://admin:{MASK}@minio:9000"
 
 
 TEXTS = st.text(max_size=10)

@@ -197,6 +197,34 @@ def test_any_text_is_taken(text: str) -> None:
     assert bool(taken) == (masked != text)
 
 
+OF_TWO_LINES = f"""\
+pipeline:
+  outputs:
+    - name: http
+      http_passwd: "{SECRET}
+        more"
+      headers: 'Authorization Bearer
+        {SECRET}'
+      match: "*"
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        OF_TWO_LINES,
+        "kind: ConfigMap\ndata:\n  fluent-bit.yaml: |\n" + "".join(f"    {li}\n" for li in OF_TWO_LINES.splitlines()),
+        f"kind: ConfigMap\ndata:\n  a.conf: 'x\n\n\n    token={SECRET}\n\n    y'\nother: 1\n",
+    ],
+)
+def test_lines_stay_lines(text: str) -> None:
+    masked, taken = mask(text)
+    assert taken and SECRET not in masked
+    assert masked.count("\n") == text.count("\n")
+    assert masked.splitlines()[-1] == text.splitlines()[-1]
+    assert list(yaml.safe_load(masked)) == list(yaml.safe_load(text))
+
+
 def test_an_alias_keeps_its_anchor() -> None:
     masked, _ = mask(f"a: {{token: &x {SECRET}}}\nb: {{secret: *x}}\n")
     assert yaml.safe_load(masked) == {"a": {"token": MASK}, "b": {"secret": MASK}}
