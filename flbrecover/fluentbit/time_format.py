@@ -18,6 +18,7 @@ _YEAR_AHEAD_NS = 86_400 * _NS  # a clock may run ahead of the file's by a day be
 _LATEST_NS = 4_102_444_800 * _NS  # 2100: a file's mtime is not trusted beyond what a date can hold
 _FRACTION = re.compile(rb"[0-9]*(?:[eE][+-]?[0-9]+)?")  # what strtod takes of "0." and up to nine characters
 _OFFSET = re.compile(r"([+-])([0-9]{2}):?([0-9]{2})")
+_YEAR = re.compile("%[YyFDcxs]")
 _ENDS_WITH_ZONE = ("%z", "%Z", "%SZ", "%S.%LZ")
 _CANONICAL = {  # directives in the one spelling that nearly all logs use
     "%Y": rb"(?P<Y>[0-9]{4})",
@@ -57,6 +58,12 @@ def offset_seconds(text: str) -> int:
         raise ValueError(f"{text!r} is not an offset such as +0200")
     seconds = int(match[2]) * 3600 + int(match[3]) * 60
     return -seconds if match[1] == "-" else seconds
+
+
+def tells_year(time_format: str) -> bool:
+    """Does a text of this format say its year? Fluent Bit takes that of the reading where ``%Y``, ``%y`` and ``%s`` are
+    missing; other directives put their own in its place."""
+    return bool(_YEAR.search(time_format))
 
 
 class TimeReader:

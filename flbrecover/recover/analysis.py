@@ -207,10 +207,13 @@ def paths_of(action: Action) -> Iterator[str]:
 
 
 def hash_of(node: Node, path: str, size: int) -> str:
-    """SHA-256 of the first ``size`` bytes of a file (of fewer where it is shorter)."""
+    """SHA-256 of the first ``size`` bytes of a file (of fewer where it is shorter). Raises EvidenceError."""
     hasher = hashlib.sha256()
     with node.open(path) as file:
-        while size > 0 and (block := file.read(min(BLOCK, size))):
-            hasher.update(block)
-            size -= len(block)
+        try:
+            while size > 0 and (block := file.read(min(BLOCK, size))):
+                hasher.update(block)
+                size -= len(block)
+        except OSError as e:
+            raise EvidenceError(f"{path}: reading it failed: {e.strerror}") from e
     return hasher.hexdigest()

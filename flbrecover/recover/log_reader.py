@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from flbrecover.fluentbit.match import matches
 from flbrecover.fluentbit.pipeline import S3Output, TailInput
 from flbrecover.fluentbit.record_joiner import joining_parsers
 from flbrecover.fluentbit.record_json import RecordStyle
+from flbrecover.fluentbit.time_format import tells_year
 from flbrecover.fluentbit.values import SourceRecord, unsteady_names
 from flbrecover.model import SECOND_NS, ByteRange, Problem, SourceFile, SourceLog
 from flbrecover.recover.broken import Broken
@@ -166,7 +166,7 @@ class LogReader:
         names = [tail.parser, tail.parser_firstline]
         names += [m.parser for n in tail.multiline_parsers if (m := self._survey.pipeline.multiline_parsers.get(n))]
         formats = [p.time_format for n in names if n and (p := self._survey.pipeline.parsers.get(n))]
-        return any(f and not re.search(r"%[YyGsFDcC+]", f) for f in formats)
+        return any(f and not tells_year(f) for f in formats)
 
     def lines(self, data: bytes) -> list[bytes]:
         """The records of the object that a rendered one is."""

@@ -81,6 +81,17 @@ def test_a_time_without_a_year_needs_to_know_when():
     assert outcome.time_ns == 1795433908 * 10**9
 
 
+@pytest.mark.parametrize(
+    ("time_format", "text"),
+    [("%F %T", "2026-11-23 10:00:00"), ("%D %T", "11/23/26 10:00:00"), ("%x %X", "11/23/26 10:00:00")],
+)
+def test_a_year_by_another_directive_is_a_year(time_format: str, text: str):
+    timed = Parser("short", "regex", regex="^(?<t>[^ ]+ [^ ]+) (?<m>.*)$", time_key="t", time_format=time_format)
+    made = chain("Name parser\nKey_Name log\nParser short", parsers=(timed,))
+    outcome = one(made, fields(log=f"{text} hello".encode()))
+    assert (outcome.fields, outcome.time_ns) == (fields(m=b"hello"), 1795428000 * 10**9)
+
+
 def test_parsing_what_nobody_knows():
     made = chain("Name lua", "Name parser\nKey_Name log\nParser pair", parsers=PARSERS)
     outcome = one(made, OWN)

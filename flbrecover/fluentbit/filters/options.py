@@ -15,7 +15,8 @@ import regex
 from flbrecover.errors import ConfigError
 from flbrecover.fluentbit import onigmo, parsers, units
 from flbrecover.fluentbit.parsers import Parsed
-from flbrecover.fluentbit.pipeline import Parser, Pipeline, Property, Section
+from flbrecover.fluentbit.pipeline import Pipeline, Property, Section
+from flbrecover.fluentbit.time_format import tells_year
 from flbrecover.fluentbit.values import Constant
 
 _COMMON = frozenset({"name", "match", "match_regex", "alias", "log_level", "log_suppress_interval", "active"})
@@ -62,14 +63,11 @@ class Options:
             parse = parsers.make(parser, near_ns=self.near_ns)
         except ConfigError as e:
             raise ValueError(str(e)) from e
-        return parse if self.near_ns or _has_year(parser) else _without_time(parse)
+        says = not parser.time_format or tells_year(parser.time_format)
+        return parse if self.near_ns or says else _without_time(parse)
 
 
 ParserFunction = Callable[[bytes], "Parsed | None"]
-
-
-def _has_year(parser: Parser) -> bool:
-    return not parser.time_format or any(d in parser.time_format for d in ("%Y", "%y", "%s"))
 
 
 def _without_time(parse: ParserFunction) -> ParserFunction:
