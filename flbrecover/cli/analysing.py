@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flbrecover.cli.job import Job
-from flbrecover.cli.values import memory_of, sources_of, times_of
+from flbrecover.cli.values import key_formats_of, memory_of, sources_of, times_of
 from flbrecover.errors import AgentRunningError, EvidenceError
 from flbrecover.recover.analysis import Analysis, analyse, make_plan
 from flbrecover.recover.live import changed
@@ -32,6 +32,7 @@ def options_of_call(job: Job) -> Options:
         retire=bool(job.given.get("retire")),
         full_proof=job.given.get("proof") == "full",
         max_memory=memory_of(job.given),
+        former_key_formats=key_formats_of(job.given),
     )
 
 

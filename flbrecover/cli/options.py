@@ -119,6 +119,13 @@ COMPARE = (
         show_default=True,
         help="Memory for the index of records; beyond it, it lies in temporary files.",
     ),
+    click.option(
+        "--former-key-format",
+        "former_key_formats",
+        multiple=True,
+        metavar="FORMAT",
+        help="What s3_key_format was before: objects under its keys are compared as well.",
+    ),
     click.option("--upload-id", "upload_ids", multiple=True, metavar="ID", help="A pending upload to take for ours."),
 )
 JSON = (click.option("--json", "as_json", is_flag=True, help="JSON lines on stdout; all else goes to stderr."),)

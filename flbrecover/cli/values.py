@@ -51,6 +51,15 @@ def window_of(given: Mapping[str, Any]) -> Window:
     return Window(since, now_ns if until is None else until)
 
 
+def key_formats_of(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """``--former-key-format``, all of them. Raises UsageError."""
+    formats: tuple[str, ...] = tuple(given.get("former_key_formats") or ())
+    for key_format in formats:
+        if not key_format.startswith("/"):
+            raise UsageError(f"--former-key-format {key_format}: an s3_key_format starts with a /")
+    return formats
+
+
 def memory_of(given: Mapping[str, Any]) -> int:
     """``--max-memory`` in bytes. Raises UsageError."""
     from flbrecover.fluentbit import units

@@ -20,6 +20,7 @@ from flbrecover.recover.comparison import Comparison
 from flbrecover.recover.contents import Contents
 from flbrecover.recover.gone import Gone
 from flbrecover.recover.options import Options
+from flbrecover.recover.other_keys import other_keys
 from flbrecover.recover.planning import Choice, Planner
 from flbrecover.recover.scratch import Scratch
 from flbrecover.recover.states import States
@@ -115,13 +116,21 @@ def analyse(survey: Survey, connect: Connect, options: Options, watch: Watch = u
             found = compare(survey, output, s3, options, scratch, watch)
             tags = set(found.ledger.runs.tags)
             uploads = find_uploads(
-                survey, output, s3, tags, named=options.upload_ids, not_completed=options.refused_uploads
+                survey,
+                output,
+                s3,
+                tags,
+                former=options.former_key_formats,
+                named=options.upload_ids,
+                not_completed=options.refused_uploads,
             )
         except BucketError as e:
             failed.append((output, e))
             continue
         found.problems.extend([*uploads.problems, *stuck_uploads(found, uploads.cases)])
         states = States(found, uploads.cases, assume_kept=options.assume_kept)
+        if not options.has_window:
+            found.problems.extend(other_keys(found, states))
         analysed.append(OutputAnalysis(found, states, uploads.cases, uploads.unanswered))
     if failed and not analysed:
         raise failed[0][1]

@@ -83,7 +83,8 @@ class Comparer:
         problems[:0] = self._reader.notes  # a filter may be followed for some logs only: it has seen all of them now
         tags = {b.tag for b in samples.buffers if b.tag is not None} | {t for p in peeks for t in p.rendered}
         tags |= {g.tag for g in self._survey.gone if matches(self._output.route, g.tag)}
-        self._patterns, refused = patterns_of(self._survey.pipeline, self._output, tags)
+        former = self._options.former_key_formats
+        self._patterns, refused = patterns_of(self._survey.pipeline, self._output, tags, former)
         problems.extend(refused)
         found = self._begin(samples, self._window(samples, peeks), problems)
         found.candidates = self._candidates(found.window)

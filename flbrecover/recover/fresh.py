@@ -15,7 +15,8 @@ def appeared(analysis: Analysis, tags: Collection[str], connect: Connect) -> boo
         comparison = output.comparison
         known = {(c.object.key, c.object.etag) for c in comparison.candidates}
         known_tags = set(tags) & set(comparison.ledger.runs.tags)
-        patterns, _ = patterns_of(analysis.survey.pipeline, output.output, known_tags)
+        former = analysis.options.former_key_formats
+        patterns, _ = patterns_of(analysis.survey.pipeline, output.output, known_tags, former)
         now = candidates(connect(output.output), output.output.bucket, patterns, comparison.window)
         if any((c.object.key, c.object.etag) not in known for c in now):
             return True

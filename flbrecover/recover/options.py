@@ -19,7 +19,8 @@ class Options:
     written count as ours. ``upload_ids``: pending uploads to take for this node's. ``retire``: buffer files that are
     stored are moved out of Fluent Bit's way, and so have to be proven by their bytes. ``full_proof``: every object is
     downloaded, and nothing is told from checksums. ``refused_uploads`` are ids of uploads that S3 refused to complete.
-    ``max_memory`` bounds the index of records (bytes).
+    ``max_memory`` bounds the index of records (bytes). ``former_key_formats``: what ``s3_key_format`` was before;
+    objects under its keys are compared as well.
     """
 
     now_ns: int
@@ -32,6 +33,7 @@ class Options:
     retire: bool = False
     full_proof: bool = False
     max_memory: int = DEFAULT_MEMORY
+    former_key_formats: tuple[str, ...] = ()
     refused_uploads: tuple[str, ...] = ()  # in this run: no part of a plan
 
     @property
@@ -58,6 +60,7 @@ class Options:
             "retire": self.retire,
             "full_proof": self.full_proof,
             "max_memory": self.max_memory,
+            "former_key_formats": list(self.former_key_formats),
         }
 
     @classmethod
@@ -73,4 +76,5 @@ class Options:
             bool(said.get("retire")),
             bool(said.get("full_proof")),
             int(said.get("max_memory", DEFAULT_MEMORY)),
+            tuple(str(key_format) for key_format in said.get("former_key_formats", ())),
         )

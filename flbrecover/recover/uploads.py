@@ -63,14 +63,15 @@ def find_uploads(
     s3: S3,
     tags: Collection[str],
     *,
+    former: Collection[str] = (),
     named: Collection[str] = (),
     not_completed: Collection[str] = (),
 ) -> FoundUploads:
-    """All uploads of one output. ``named`` are upload ids that the user takes for this node's, ``not_completed`` those
-    that S3 has refused to complete."""
+    """All uploads of one output. ``former`` are key formats that it had before, ``named`` upload ids that the user
+    takes for this node's, ``not_completed`` those that S3 has refused to complete."""
     key_format = KeyFormat.of(output)
     problems: list[Problem] = []
-    patterns, _ = patterns_of(survey.pipeline, output, tags)  # the comparison has reported the refused ones
+    patterns, _ = patterns_of(survey.pipeline, output, tags, former)  # the comparison has reported the refused ones
     recorded = [u for u in survey.uploads if u.bucket == output.bucket and survey.is_home_of(u, output)]
     refused: BucketError | None = None
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flbrecover.bucket.client import S3
 from flbrecover.bucket.listing import objects_of
@@ -41,22 +41,24 @@ class Window:
 
 
 def patterns_of(
-    pipeline: Pipeline, output: S3Output, tags: Iterable[str]
+    pipeline: Pipeline, output: S3Output, tags: Iterable[str], former: Iterable[str]
 ) -> tuple[dict[str, KeyPattern], list[Problem]]:
     """What keys of each tag look like. A tag whose keys cannot be recognised becomes a problem: nothing of it can be
     compared. Raises ConfigError where that is so for every tag, for then it is the key format's fault.
 
     Where other outputs send this one's files, their keys count as well. Not for tags that they take themselves: what
-    lies under their keys is their own copy then.
+    lies under their keys is their own copy then. ``former`` are key formats that the output had before: their keys
+    count for every tag.
     """
     own = KeyFormat.of(output)
     others = [(other.route, KeyFormat.of(other)) for other in pipeline.on_the_files_of(output)]
+    before = [KeyFormat.of(replace(output, key_format=key_format)) for key_format in former]
     patterns: dict[str, KeyPattern] = {}
     refused: list[tuple[str, ConfigError]] = []
     for tag in sorted(set(tags)):
         try:
             senders = [key_format.pattern(tag) for route, key_format in others if not matches(route, tag)]
-            patterns[tag] = own.pattern(tag).or_of(senders)
+            patterns[tag] = own.pattern(tag).or_of([*senders, *(key_format.pattern(tag) for key_format in before)])
         except ConfigError as e:
             refused.append((tag, e))
     if refused and not patterns:
