@@ -193,9 +193,7 @@ class Comparer:
     def _make_rules(self, found: Comparison, samples: Samples, peeks: list[Peek]) -> None:
         rendered: dict[str, list[bytes]] = {}
         of_tag: dict[str, list[Peek]] = {}
-        unsure: frozenset[str] = frozenset()
         for peek in peeks:
-            unsure |= peek.unsure
             if self._reader.joins_lines(peek.log):
                 self._rules.joining |= peek.rendered.keys()
             for tag, records in peek.rendered.items():
@@ -208,7 +206,7 @@ class Comparer:
                 plain=self._style.log_key is not None,
                 date_key=self._format.date_name,
                 rendered=records,
-                unsure=unsure,
+                unsure=frozenset(name for peek in of_tag[tag] for name in peek.unsure.get(tag, ())),
                 unsteady=compared_fields.unsteady(tag, of_tag[tag]),
                 constant=partial(compared_fields.constant, tag, of_tag[tag], self._format),
                 siblings=siblings,

@@ -29,15 +29,16 @@ MOST_TAGS = 4096  # whose routes are remembered
 class Peek:
     """The first records of a log as an output would render them, by tag, and the earliest time of their lines.
 
-    ``timed``: lines carry their time; ``fine``: with parts of a second; ``parsed``: a parser takes them. ``unsteady``
-    are, by tag, the fields whose value the configuration gives, or is an offset, ``own`` those that have another value
-    in one of these records at least. ``dropped`` and ``unwritten`` count as in :class:`LogEntries`; of a log of which
-    nothing is ``rendered`` they count all records.
+    ``timed``: lines carry their time; ``fine``: with parts of a second; ``parsed``: a parser takes them. By tag,
+    ``unsure`` are the fields that a filter may change in ways that nobody knows, ``unsteady`` those whose value the
+    configuration gives, or is an offset, ``own`` those that have another value in one of these records at least.
+    ``dropped`` and ``unwritten`` count as in :class:`LogEntries`; of a log of which nothing is ``rendered`` they count
+    all records.
     """
 
     log: SourceLog
     rendered: dict[str, list[bytes]]
-    unsure: frozenset[str]
+    unsure: Mapping[str, set[str]]
     timed: bool
     parsed: bool
     first_ns: int | None
@@ -121,7 +122,7 @@ class LogReader:
         Raises ConfigError where its parser cannot be used.
         """
         rendered: dict[str, list[bytes]] = {}
-        unsure: set[str] = set()
+        unsure: dict[str, set[str]] = {}
         unsteady: dict[str, set[str]] = {}
         own: dict[str, set[str]] = {}
         first: int | None = None
@@ -143,7 +144,7 @@ class LogReader:
                 of_tag = rendered.setdefault(outcome.tag, [])
                 if len(of_tag) < SAMPLE:
                     of_tag.append(data)
-                unsure |= self._names(outcome.unsure)
+                unsure.setdefault(outcome.tag, set()).update(self._names(outcome.unsure))
                 fixed = unsteady_names(outcome.fields)
                 unsteady.setdefault(outcome.tag, set()).update(self._names(fixed))
                 own.setdefault(outcome.tag, set()).update(self._names({n for n, _ in outcome.fields} - fixed))
@@ -153,9 +154,7 @@ class LogReader:
             if not retags and any(len(of_tag) >= SAMPLE for of_tag in rendered.values()):
                 break
         timed = first is not None and not self._guesses_year(tail)
-        return Peek(
-            log, rendered, frozenset(unsure), timed, parsed, first, timed and fine, unsteady, own, dropped, unwritten
-        )
+        return Peek(log, rendered, unsure, timed, parsed, first, timed and fine, unsteady, own, dropped, unwritten)
 
     def _names(self, names: Iterable[bytes]) -> set[str]:
         """As members of a rendered record are called."""
