@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from flbrecover.errors import EvidenceError
 from flbrecover.evidence.log_folders import FileKey, LogFolders, clean_name, key_of
 from flbrecover.evidence.rotated_names import live_names
-from flbrecover.evidence.shell_pattern import matches_anywhere, matches_path
+from flbrecover.evidence.shell_pattern import as_globbed, matches_anywhere, matches_path
 from flbrecover.fluentbit.pipeline import TailInput
 from flbrecover.fluentbit.tail_tag import NoTagError, expand
 from flbrecover.model import FileFacts, Problem, TailPosition
@@ -59,7 +59,7 @@ def is_followed(tail: TailInput, name: str) -> bool:
 
 
 def _excluded(tail: TailInput, name: str) -> bool:
-    return any(matches_anywhere(p, name) for p in tail.exclude_paths)
+    return any(matches_anywhere(p, as_globbed(tail.paths, name)) for p in tail.exclude_paths)
 
 
 def _matched(folders: LogFolders, tail: TailInput) -> dict[str, FileFacts]:
@@ -177,7 +177,7 @@ def _log(folders: LogFolders, logs: dict[str, NamedLog], tail: TailInput, name: 
 
 def _tag(tail: TailInput, name: str, problems: list[Problem]) -> str | None:
     try:
-        return expand(tail.tag, name, tail.tag_regex)
+        return expand(tail.tag, as_globbed(tail.paths, name), tail.tag_regex)
     except NoTagError as e:
         problem = Problem(name, f"{e}: Fluent Bit does not follow this file", unreadable=False)
     except ValueError as e:

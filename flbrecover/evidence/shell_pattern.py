@@ -8,9 +8,10 @@ Source: plugins/in_tail/tail_scan_glob.c (glob with GLOB_TILDE | GLOB_ERR, fnmat
 from __future__ import annotations
 
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+_NO_PARTS = ("", ".")  # of a path: they lead to where one is already
 _CLASSES: dict[bytes, frozenset[int]] = {
     b"alpha": frozenset(string.ascii_letters.encode()),
     b"digit": frozenset(string.digits.encode()),
@@ -60,9 +61,20 @@ def literal(part: str) -> str | None:
 
 def matches_path(pattern: str, path: str) -> bool:
     """Whether glob(3) could have given ``path`` for ``pattern``: part by part, ``*`` does not cross ``/``."""
-    wanted = [p for p in pattern.split("/") if p]
+    wanted = [p for p in pattern.split("/") if p not in _NO_PARTS]
     parts = [p for p in path.split("/") if p]
     return len(wanted) == len(parts) and all(compile_name(w)(p) for w, p in zip(wanted, parts, strict=True))
+
+
+def as_globbed(patterns: Iterable[str], path: str) -> str:
+    """How glob(3) spells a path that one of these patterns gives: ``//`` and ``/./`` of a pattern stay as they are
+    (seen in ``Path_Key``)."""
+    for pattern in patterns:
+        wanted = pattern.split("/")
+        if any(part in _NO_PARTS for part in wanted[1:]) and matches_path(pattern, path):
+            parts = iter(path.split("/")[1:])
+            return "/" + "/".join(part if part in _NO_PARTS else next(parts) for part in wanted[1:])
+    return path
 
 
 def matches_anywhere(pattern: str, path: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from flbrecover.errors import EvidenceError
 from flbrecover.evidence.log_lines import LineRules, LogLines
 from flbrecover.evidence.node import Node
+from flbrecover.evidence.shell_pattern import as_globbed
 from flbrecover.fluentbit.log_line import Breaks, Made, Remark, Report, breaks_of
 from flbrecover.fluentbit.pipeline import Pipeline, TailInput
 from flbrecover.fluentbit.tail_records import TailRecords
@@ -158,7 +159,7 @@ class _Makers:
         return TailRecords(
             self._tail,
             self._pipeline,
-            path=self._log.name,
+            path=as_globbed(self._tail.paths, self._log.name),
             tag=self._log.tag,
             near_ns=near_ns,
             report=report,

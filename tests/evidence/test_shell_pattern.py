@@ -55,6 +55,21 @@ def test_bytes_that_are_no_utf8() -> None:
     assert shell_pattern.literal(name) == name
 
 
+@pytest.mark.parametrize(
+    ("patterns", "spelled"),
+    [
+        (("/var/log//apps/*.log",), "/var/log//apps/a.log"),
+        (("//var/./*/apps/a.log",), "//var/./log/apps/a.log"),
+        (("/var/*/apps//[!b].log",), "/var/log/apps//a.log"),
+        (("/var/log/apps/*.log", "/var/log//apps/*.log"), "/var/log//apps/a.log"),
+        (("/var//log/*.log", "/var/log/apps/*.log"), "/var/log/apps/a.log"),
+        ((), "/var/log/apps/a.log"),
+    ],
+)
+def test_a_path_is_spelled_as_its_pattern_is(patterns: tuple[str, ...], spelled: str) -> None:
+    assert shell_pattern.as_globbed(patterns, "/var/log/apps/a.log") == spelled
+
+
 def test_paths_match_part_by_part() -> None:
     assert shell_pattern.matches_path("/var/log/*.log", "/var/log/a.log")
     assert not shell_pattern.matches_path("/var/log/*.log", "/var/log/sub/a.log")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from command import flbrecover
 from judge import bodies
-from made_node import LOG, STEP_NS, MadeNode
+from made_node import LOG, STEP_NS, MadeNode, body
 
 from flbrecover.recover.scan_objects import ObjectScans
 
@@ -182,3 +182,22 @@ def test_zeros_before_a_stored_record(tmp_path: Path, moto, monkeypatch, scanned
     node.put("AAAA", records, moto.client)
     told = node.differences(3)
     assert next(line["states"] for line in told if line["type"] == "summary") == {"lost": 10, "stored": 20}
+
+
+@pytest.mark.parametrize("spelled", ["/var//log/*.log", "/var/./log/*.log"])
+def test_a_path_is_written_as_the_configuration_spells_it(spelled: str, tmp_path: Path, moto) -> None:
+    """In ``Path_Key``, and in a tag that an expression makes of it."""
+    name = f"spelled-{len(spelled)}"
+    moto.connect().client.create_bucket(Bucket=name)
+    node = MadeNode(tmp_path / "node", name, moto.endpoint_url)
+    node.write_log(node.line(n, f"line {n}") for n in range(10))
+    node.tail("Path_Key file", "Tag_Regex (?<app>.*)/log/app")
+    said = node.config.read_text().replace(f"Path {LOG}", f"Path {spelled}").replace("Tag app.log", "Tag x<app>.log")
+    node.config.write_text(said)
+    own = spelled.replace("*", "app")
+    tag = f"x{own.removesuffix('/log/app.log')}.log"
+    key = node.key("STORED", tag=tag)
+    records = [node.record(n, f"line {n}", file=own) for n in range(6)]
+    moto.connect().client.put_object(Bucket=name, Key=key, Body=body(records))
+    ended = node.run("diff", "--agent", "gone", "--json")
+    assert [(line["tag"], line["states"]) for line in ended.of_type("tag")] == [(tag, {"stored": 6, "lost": 4})]
