@@ -167,6 +167,7 @@ def test_standard_output(root: Path, bundle: Path) -> None:
         (["--max-size", "many"], "--max-size many: not a size; write 500M or 20G"),
         (["--since", "once"], "--since once: not a time"),
         (["--to", "https://b/k"], "s3://BUCKET/KEY is wanted"),
+        (["--to", "s3://[a/b"], "s3://BUCKET/KEY is wanted"),
         (["--to", "s3://b"], "s3://BUCKET/KEY is wanted"),
         (["--to", "s3://b/k/"], "s3://BUCKET/KEY is wanted"),
         (["--root", "BUNDLE"], "is a file; collect needs the node's own file system"),
