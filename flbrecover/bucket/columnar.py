@@ -69,16 +69,23 @@ def lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
             size += len(block)
             if size > MAX_FILE:
                 raise ColumnsUnreadError(f"a columnar file of over {MAX_FILE} bytes is not read")
-            try:
-                file.write(block)
-            except OSError as e:
-                raise _no_room(e) from e
+            _write(file, block)
         yield from rows_of(file)
 
 
 def _scratch() -> BinaryIO:
+    """Without a buffer: what is left in one is written when the file is read or closed, and fails there."""
     try:
-        return tempfile.TemporaryFile(prefix="flbrecover-")
+        return tempfile.TemporaryFile(prefix="flbrecover-", buffering=0)
+    except OSError as e:
+        raise _no_room(e) from e
+
+
+def _write(file: BinaryIO, block: bytes) -> None:
+    rest = memoryview(block)
+    try:
+        while rest:
+            rest = rest[file.write(rest) :]
     except OSError as e:
         raise _no_room(e) from e
 

@@ -49,8 +49,19 @@ def time_ns_of(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text.removesuffix("Z") + "+00:00")
     except ValueError:
-        moment = parse_timestamp(text)  # other servers, other spellings
+        moment = _spelled_otherwise(text)
     return time_ns(moment)
+
+
+def _spelled_otherwise(text: str) -> datetime:
+    """A time as other servers spell it. Raises ValueError, also for a time of no known zone."""
+    try:
+        moment = parse_timestamp(text)
+    except (OverflowError, OSError, RuntimeError) as e:  # a number that no clock shows
+        raise ValueError(f"not a time: {text[:100]!r}") from e
+    if moment.tzinfo is None:
+        raise ValueError(f"a time without its zone: {text[:100]!r}")
+    return moment
 
 
 def time_ns(moment: datetime) -> int:

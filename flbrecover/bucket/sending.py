@@ -21,7 +21,10 @@ MAX_PARTS = 10_000
 
 def bucket_and_key(url: str) -> tuple[str, str]:
     """Of ``s3://bucket/key``. Raises UsageError."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as e:  # s3://[a/b
+        raise UsageError(f"--to {url}: s3://BUCKET/KEY is wanted") from e
     key = unquote(parts.path.removeprefix("/"))
     if parts.scheme != "s3" or not parts.netloc or not key or key.endswith("/") or parts.query or parts.fragment:
         raise UsageError(f"--to {url}: s3://BUCKET/KEY is wanted")

@@ -160,6 +160,8 @@ def _s3(job: _WatchedJob, to: str) -> Any:
 @contextmanager
 def _file(job: _WatchedJob, path: Path, chosen: Choice) -> Iterator[tuple[Write, str]]:
     """A new file, readable by this user only; never among the evidence."""
+    from flbrecover.evidence.bundle_writer import DestinationError
+
     places = {os.path.dirname(item.path) for item in chosen.items} | {home.path for home in job.survey.homes}
     if os.path.realpath(path.parent) in {os.path.realpath(f"{job.node.root}/{place}") for place in places}:
         raise UsageError(f"--out {path}: lies among the evidence; choose another folder")
@@ -167,21 +169,21 @@ def _file(job: _WatchedJob, path: Path, chosen: Choice) -> Iterator[tuple[Write,
         raise UsageError(f"--out {path}: is a folder; name a file")
     if os.path.lexists(path):
         raise UsageError(f"--out {path}: is there already")
-    with ExitStack() as until_whole:
-        try:
-            file = until_whole.enter_context(whole_file(path, new=True))
-        except FileExistsError as e:
-            part = part_of(path)
-            way_out = f"{part} is left from a run that was killed; remove it, if no other collect is writing it"
-            raise UsageError(f"--out {path}: {way_out}") from e
-        except OSError as e:
-            raise UsageError(f"--out {path}: {e.strerror}") from e
-        try:
+    until_whole = ExitStack()
+    try:
+        file = until_whole.enter_context(whole_file(path, new=True))
+    except FileExistsError as e:
+        part = part_of(path)
+        way_out = f"{part} is left from a run that was killed; remove it, if no other collect is writing it"
+        raise UsageError(f"--out {path}: {way_out}") from e
+    except OSError as e:
+        raise UsageError(f"--out {path}: {e.strerror}") from e
+    try:
+        with until_whole:
             yield file.write, str(path)
-            until_whole.close()
-        except OSError as e:
-            way_out = "choose a place with more space, or --max-size"
-            raise FlbrecoverError(f"--out {path}: {e.strerror}; {way_out}") from e
+    except (DestinationError, OSError) as e:  # the end writes, too: what the file still holds in memory
+        why = e.strerror if isinstance(e, OSError) else e
+        raise FlbrecoverError(f"--out {path}: {why}; choose a place with more space, or --max-size") from e
 
 
 def _say(where: str, total: Total, chosen: Choice, found: list[Problem], *, masked: int, as_json: bool) -> None:

@@ -123,7 +123,7 @@ def entry_of(line: Mapping[str, Any], name: str, end: int) -> Entry:
     if not isinstance(path, str) or not _is_clean(path):
         raise EvidenceError(f"{name}: its manifest has {str(path)[:200]!r}, which is no path inside a node; refused")
     wrong = EvidenceError(f"{name}: what its manifest says of {path} cannot be; refused")
-    if fields.get("kind") not in _KINDS:
+    if fields.get("kind") not in tuple(_KINDS):  # by comparison: not all of JSON can be hashed
         raise wrong
     numbers = [fields.get(n, 0) for n in _NUMBERS]
     if not all(type(n) is int and -_LARGEST < n < _LARGEST for n in numbers) or fields.get("size", 0) < 0:

@@ -8,12 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
+from flbrecover.errors import FlbrecoverError
 from flbrecover.evidence import bundle_manifest as manifest
 from flbrecover.evidence.bundle_manifest import Entry
 from flbrecover.evidence.frames import FrameWriter
 
 _BLOCK = 1 << 20
 _TAR_BLOCK = 512
+
+
+class DestinationError(FlbrecoverError):
+    """Where the bundle goes takes no more; the text is the reason alone. No OSError: nobody may take it for a file of
+    the evidence that cannot be read, and what was written is no bundle any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +34,8 @@ class Total:
 
 
 class BundleWriter:
-    """``out`` takes the bytes of the bundle, in order. Nothing is read back."""
+    """``out`` takes the bytes of the bundle, in order. Nothing is read back. Whatever writes raises DestinationError
+    where ``out`` raises OSError."""
 
     def __init__(self, out: Callable[[bytes], object], *, tool: str, collected_ns: int) -> None:
         self._out = out
@@ -117,7 +124,10 @@ class BundleWriter:
     def _put(self, data: bytes) -> None:
         self._packed += len(data)
         self._digest.update(data)
-        self._out(data)
+        try:
+            self._out(data)
+        except OSError as e:
+            raise DestinationError(e.strerror or str(e)) from e
 
 
 def _header(info: tarfile.TarInfo) -> bytes:

@@ -92,8 +92,9 @@ def _evidence_files(
     for db in dbs:
         for suffix in ("", "-wal", "-shm", "-journal"):
             for path in (db + suffix, _resolved(node, db) + suffix):
-                if node.is_file(path):
-                    files.setdefault(_key(os.lstat(node.host_path(path))), path)
+                st = _stat(node, path)  # one look: SQLite deletes a -journal at every commit
+                if st is not None and stat.S_ISREG(st.st_mode):
+                    files.setdefault(_key(st), path)
     for folder in folders:
         for path, st in _below(node, folder):
             (inside if stat.S_ISDIR(st.st_mode) else files).setdefault(_key(st), path)
@@ -109,11 +110,15 @@ def _resolved(node: Node, path: str) -> str:
 
 def _below(node: Node, folder: str) -> Iterator[tuple[str, os.stat_result]]:
     """The folder and what is below it, without following symlinks, bounded in number and depth."""
-    if not node.is_dir(folder):
-        return
     top = folder.rstrip("/") or "/"
+    try:
+        st = os.stat(node.host_path(top))
+    except (OSError, EvidenceError):
+        return
+    if not stat.S_ISDIR(st.st_mode):
+        return
     todo, count = [(top, 0)], 0
-    yield top, os.stat(node.host_path(top))
+    yield top, st
     while todo:
         path, depth = todo.pop()
         try:

@@ -10,7 +10,7 @@ import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Literal
 
 Scheme = Literal["number", "date"]
@@ -112,12 +112,19 @@ def _read(pattern: re.Pattern[str], text: str) -> tuple[Scheme, tuple[int, ...]]
     if (number := parts.get("n")) is not None:
         return "number", (1 if number == "old" else int(number),)
     if (epoch := parts.get("epoch")) is not None:
-        return "date", (int(epoch), 0, 0, 0)
+        return "date", (*_day_and_time(datetime.fromtimestamp(int(epoch), timezone.utc)), 0, 0, 0)
     year, month, day, hour, minute, second = (int(parts[k] or 0) for k in "ymdHMS")
     try:
-        datetime(year, month, day, hour, minute, second)
+        moment = datetime(year, month, day, hour, minute, second)
     except ValueError:
         return None
     fraction = int((parts["f"] or "").ljust(9, "0"))
-    day_and_time = (year * 10000 + month * 100 + day, hour * 10000 + minute * 100 + second, fraction)
-    return "date", (*day_and_time, int(parts["e"] or 0), int(parts.get("i") or 0))
+    return "date", (*_day_and_time(moment), fraction, int(parts["e"] or 0), int(parts.get("i") or 0))
+
+
+def _day_and_time(moment: datetime) -> tuple[int, int]:
+    """As numbers; of names with dates and names with seconds since 1970 the same ones, so that they sort together."""
+    return (
+        moment.year * 10000 + moment.month * 100 + moment.day,
+        moment.hour * 10000 + moment.minute * 100 + moment.second,
+    )

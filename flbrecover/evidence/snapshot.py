@@ -81,11 +81,23 @@ def _copy(node: Node, db_path: str, folder: Path) -> bool:
 
 def _facts_of_all(node: Node, db_path: str, real: str) -> dict[str, FileFacts]:
     found = {"": node.facts(db_path)}
-    found.update({s: node.facts(real + s) for s in _SUFFIXES[1:] if node.is_file(real + s)})
+    found.update({s: facts for s in _SUFFIXES[1:] if (facts := _facts_of_journal(node, real + s))})
     for facts in found.values():
         if facts.size > MAX_BYTES:
             raise EvidenceError(f"{facts.path}: {facts.size} bytes are more than a tail DB can have")
     return found
+
+
+def _facts_of_journal(node: Node, path: str) -> FileFacts | None:
+    """None where there is none, or none any more: SQLite deletes a ``-journal`` at every commit."""
+    if not node.is_file(path):
+        return None
+    try:
+        return node.facts(path)
+    except EvidenceError:
+        if node.exists(path):
+            raise
+        return None
 
 
 def _read(node: Node, facts: FileFacts, target: Path | None) -> str | None:

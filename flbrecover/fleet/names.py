@@ -53,7 +53,10 @@ def is_label(name: str) -> bool:
 
 def folder(url: str, option: str) -> Folder:
     """Of ``s3://BUCKET/PREFIX/``. Raises UsageError."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as e:  # s3://[a/b
+        raise UsageError(f"{option} {url}: s3://BUCKET/PREFIX/ is wanted") from e
     inner = parts.path.strip("/").split("/")
     well = parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc) and not parts.query and not parts.fragment
     length = "" if not parts.netloc or 3 <= len(parts.netloc) <= 63 else " (a bucket's name has 3 to 63 characters)"

@@ -22,7 +22,7 @@ from flbrecover.fleet.facts import FileSum
 from flbrecover.fleet.names import Folder
 
 LARGEST = 4 << 30  # bytes of one file of a run
-MOST_RUNS = 100  # of one node that are looked at
+MOST_RUNS = 100  # of one node that are looked at, the last ones
 _BLOCK = 1 << 20
 _NAMES = {f.STARTED, f.FACTS, *f.FILES}
 
@@ -36,11 +36,12 @@ class NodeFolder:
     strays: int = 0
 
     def add(self, run: str, name: str, size: int) -> None:
-        known = name in _NAMES and f.is_attempt(run) and (run in self.runs or len(self.runs) < MOST_RUNS)
-        if known:
-            self.runs.setdefault(run, {})[name] = size
-        else:
+        if name not in _NAMES or not f.is_attempt(run):
             self.strays += 1
+            return
+        self.runs.setdefault(run, {})[name] = size
+        if len(self.runs) > MOST_RUNS:
+            self.strays += len(self.runs.pop(min(self.runs)))  # a run's name begins with its time
 
 
 @dataclass(slots=True)

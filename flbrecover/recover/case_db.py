@@ -18,8 +18,12 @@ from flbrecover.sqlite_errors import SQLITE_ERRORS, sqlite_text
 
 NAME = "case.db"
 LAYOUT = 1  # of the tables below; PRAGMA user_version
+_LAYOUTS = 100  # more than there will be: a larger number is damage, and no other version
 SIDE_FILES = ("-wal", "-shm", "-journal")
 _DAMAGED = ".damaged-"
+# What SQLite says of a header that it does not know, though the file was opened for writing: SQLITE_ERROR and
+# SQLITE_READONLY. All other operational errors are a full disk, a lock and the like. Python 3.10 does not tell them.
+_CODES_OF_DAMAGE = (1, 8)
 
 # table -> (columns, primary key). Times are ns since the epoch; what is not known is NULL.
 TABLES: Mapping[str, tuple[Mapping[str, type], str | tuple[str, ...]]] = {
@@ -72,8 +76,9 @@ class CaseDb:
             try:
                 db = cls._opened(path)
             except (sqlite3.DatabaseError, UnicodeDecodeError) as e:
-                if isinstance(e, sqlite3.OperationalError):
-                    raise  # a full disk, a lock
+                code = getattr(e, "sqlite_errorcode", None)
+                if isinstance(e, sqlite3.OperationalError) and code not in _CODES_OF_DAMAGE:
+                    raise
                 aside = move_aside(path)
                 db = cls._opened(path)
         return db, aside
@@ -98,6 +103,8 @@ class CaseDb:
 
     def _prepare(self) -> None:
         (layout,) = self._db.execute("PRAGMA user_version").fetchone()
+        if not 0 <= layout < _LAYOUTS:
+            raise sqlite3.DatabaseError(f"no layout has the number {layout}")
         if layout not in (0, LAYOUT):
             raise FlbrecoverError(f"{self.path}: made by another version of flbrecover; name another --case")
         with self._db.atomic():

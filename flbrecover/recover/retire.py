@@ -97,8 +97,12 @@ class Retirer:
         """Puts every file back: bytes, name, owner, mode and times, and the times of its folder where nobody else has
         changed it. What stands in its place now is never overwritten."""
         folders: dict[str, Note] = {}
-        for number in self._numbers():
-            note = self._read_note(number)
+        for number in filter(lambda number: self._file(number).exists(), self._noted()):
+            try:
+                note = self._read_note(number)
+            except FlbrecoverError as e:
+                yield Moved(str(self._file(number)), "left", 0, str(self._file(number)), str(e))
+                continue
             folder = str(PurePosixPath(note.path).parent)
             if folder not in folders and self._folder_time(folder) in (None, self._left_time(folder)):
                 folders[folder] = note
@@ -118,18 +122,16 @@ class Retirer:
 
     def tidy(self) -> None:
         """Settles what a killed run has left: a copy that is whole takes the place of the original, anything less is
-        taken away."""
+        taken away. A file whose note is damaged is left as it is."""
         if not self._home.is_dir():
             return
         for path in sorted(self._home.glob("*.part")):
             path.unlink()
-        for path in sorted(self._home.glob("*.json")):
-            number = int(path.stem)
-            note = self._read_note(number)
+        for number, note in self._notes():
             is_there = self._is_there(note)
             if not self._file(number).exists():
                 if is_there:
-                    path.unlink()  # it never moved
+                    self._file(number, ".json").unlink()  # it never moved
                 continue
             if is_there:
                 with self._folder_of(note.path) as (fd, name):
@@ -139,8 +141,8 @@ class Retirer:
         fsync_folder(self._home)
 
     def paths(self) -> set[str]:
-        """The files that the case keeps, by the name that they had."""
-        return {self._read_note(number).path for number in self._numbers()}
+        """The files that the case keeps, by the name that they had, as far as their notes can be read."""
+        return {note.path for number, note in self._notes() if self._file(number).exists()}
 
     # -- away ------------------------------------------------------------------------------------------------------
 
@@ -268,10 +270,15 @@ class Retirer:
         said = self._case.db.fact(_LEFT + folder)
         return None if said is None else int(said)
 
-    def _numbers(self) -> list[int]:
-        if not self._home.is_dir():
-            return []
-        return sorted(int(path.stem) for path in self._home.glob("*.json") if self._file(int(path.stem)).exists())
+    def _notes(self) -> Iterator[tuple[int, Note]]:
+        """All notes that can be read; an undo tells of the others."""
+        for number in self._noted():
+            with suppress(FlbrecoverError):
+                yield number, self._read_note(number)
+
+    def _noted(self) -> list[int]:
+        """The numbers of all notes."""
+        return sorted(int(path.stem) for path in self._home.glob("*.json") if path.stem.isdecimal())
 
     def _file(self, number: int, suffix: str = ".chunk") -> Path:
         return self._home / f"{number:06d}{suffix}"

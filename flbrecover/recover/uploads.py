@@ -96,7 +96,11 @@ def find_uploads(
             continue
         # Fluent Bit notes parts in the wrong upload's file (seen): a part noted anywhere here was sent from here.
         ours = upload.upload_id in named or (bool(upload.parts) and {p.etag for p in upload.parts} <= noted)
-        state = _state(s3, output, upload.key, upload) if ours else "not this node's"
+        try:
+            state = _state(s3, output, upload.key, upload) if ours else "not this node's"
+        except BucketError as e:
+            state, unanswered = "unknown", True
+            problems.append(Problem(f"s3://{output.bucket}/{upload.key}", str(e)))
         fits = _fits(patterns, upload.key)
         cases.append(UploadCase(output, upload.key, upload.upload_id, None, upload, state, fits))
     if any(case.state != "unknown" for case in cases):

@@ -37,19 +37,24 @@ def copy_whole(source: BinaryIO, target: Path, original: Original) -> None:
     part = target.with_name(target.name + PART)
     part.unlink(missing_ok=True)
     source.seek(0)
-    with open(part, "wb", opener=private) as file:
-        while block := source.read(BLOCK):
-            file.write(block)
-        file.flush()
-        with suppress(PermissionError):  # not root: it stays ours
-            os.fchown(file.fileno(), original.uid, original.gid)
-        os.fchmod(file.fileno(), original.mode & 0o7777)
-        os.utime(file.fileno(), ns=(original.atime_ns, original.mtime_ns))
-        os.fsync(file.fileno())
-    with open(part, "rb", opener=untouched) as file:
-        if sha256_of(file) != original.sha256:
-            raise OSError(errno.EIO, "the copy has other bytes than the file")
-    part.replace(target)
+    try:
+        with open(part, "wb", opener=private) as file:
+            while block := source.read(BLOCK):
+                file.write(block)
+            file.flush()
+            with suppress(PermissionError):  # not root: it stays ours
+                os.fchown(file.fileno(), original.uid, original.gid)
+            os.fchmod(file.fileno(), original.mode & 0o7777)
+            os.utime(file.fileno(), ns=(original.atime_ns, original.mtime_ns))
+            os.fsync(file.fileno())
+        with open(part, "rb", opener=untouched) as file:
+            if sha256_of(file) != original.sha256:
+                raise OSError(errno.EIO, "the copy has other bytes than the file")
+        part.replace(target)
+    except BaseException:
+        with suppress(OSError):  # the error that is on its way says what happened
+            part.unlink()
+        raise
     fsync_folder(target.parent)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from columns import made_by_fluent_bit, rows, table_of
+from faults import disks
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from pyarrow import ipc, parquet
@@ -240,6 +241,15 @@ def test_a_file_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columnar, "MAX_FILE", 100)
     with pytest.raises(ColumnsUnreadError, match="over 100 bytes"):
         read(made_by_fluent_bit(LINES, "parquet"))
+
+
+def test_a_scratch_disk_that_is_full_at_the_end_of_a_small_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with disks.small(tmp_path / "scratch", "4k") as scratch:
+        monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+        with pytest.raises(FlbrecoverError, match=r"No space left on device.*TMPDIR"):
+            list(columnar.lines([columnar.PARQUET + bytes(3000), bytes(3000)]))
 
 
 def test_a_full_scratch_disk(monkeypatch: pytest.MonkeyPatch) -> None:

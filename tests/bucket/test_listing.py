@@ -9,7 +9,7 @@ import pytest
 from conftest import FreshBucket
 
 from flbrecover.bucket.listing import objects
-from flbrecover.bucket.lists import time_ns
+from flbrecover.bucket.lists import time_ns, time_ns_of
 from flbrecover.errors import BucketError
 
 ODD = ["a/b c+d%20.gz", "a/é日本", "a/x&y<z>'\"", "a/~!*()", "a/%2F", "a/a=b;c,d@e:f"]
@@ -75,3 +75,10 @@ def test_listing_streams(moto_bucket: FreshBucket) -> None:
 
 def test_times_keep_their_microseconds() -> None:
     assert time_ns(datetime(2026, 11, 23, 11, 38, 24, 123457, tzinfo=timezone.utc)) == 1795433904123457000
+
+
+@pytest.mark.parametrize("text", ["", "Mon Nov 23 11:38:24 2026", "9" * 20, "1e400"])
+def test_what_is_no_time_is_one_kind_of_error(text: str) -> None:
+    """So that a page with it is one that cannot be read, whatever a server answers."""
+    with pytest.raises(ValueError):
+        time_ns_of(text)

@@ -169,7 +169,19 @@ def test_a_current_folder_that_is_gone(root: Path, moto, tmp_path: Path) -> None
     assert ended.code == 2 and "say with --case DIR" in one_line(ended)
 
 
-@pytest.mark.parametrize("damage", ["cut", "zeros", "text", "page", "schema", "other tables"])
+def test_a_database_of_another_version(root: Path, moto, tmp_path: Path) -> None:
+    flbrecover("diff", *node(root, moto), "--agent", "gone", "--case", tmp_path / "case")
+    with closing(sqlite3.connect(tmp_path / "case/case.db")) as db:
+        db.execute("pragma user_version=2")
+    ended = flbrecover("diff", *node(root, moto), "--case", tmp_path / "case")
+    assert ended.code == 1 and "made by another version of flbrecover" in one_line(ended)
+    assert list((tmp_path / "case").glob("*.damaged-*")) == []
+
+
+HEADER = {"write version": 18, "read version": 19, "schema format": 47, "layout": 61}  # bytes of SQLite's header
+
+
+@pytest.mark.parametrize("damage", ["cut", "zeros", "text", "page", "schema", "other tables", *HEADER])
 def test_a_damaged_database_is_moved_aside_and_costs_nothing(root: Path, moto, tmp_path: Path, damage: str) -> None:
     case = tmp_path / "case"
     flbrecover("diff", *node(root, moto), "--agent", "gone", "--case", case)
@@ -184,6 +196,7 @@ def test_a_damaged_database_is_moved_aside_and_costs_nothing(root: Path, moto, t
         cut = len(whole) // 2
         found = {"cut": whole[:cut], "zeros": bytes(cut), "text": b"hello" * 99, "page": whole[:4096] + b"\xff" * 8192}
         found["schema"] = whole.replace(b"facts", b"\x93acts").replace(b"CREATE TABLE", b"CREATE TXBLE")  # no UTF-8
+        found |= {name: whole[:at] + b"\xff" + whole[at + 1 :] for name, at in HEADER.items()}
         db.write_bytes(found[damage])
     damaged = db.read_bytes()
     ended = flbrecover("apply", case, "--root", root, "--endpoint-url", moto.endpoint_url, "--yes", "--json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,12 @@ from command import Ended, flbrecover, one_line
 from conftest import FreshBucket
 from servers import FaultServer, error_xml, reply
 
+from flbrecover.cli.job import Job
 from flbrecover.demo.seaweedfs import READ_ONLY, credentials
+from flbrecover.errors import FlbrecoverError
+from flbrecover.evidence.bundle_writer import BundleWriter
+from flbrecover.evidence.watched_node import WatchedNode
+from flbrecover.recover.collecting import Choice, Item, write
 
 CASE = "rolling-update"
 CONF = "/etc/fluent-bit/fluent-bit.conf"
@@ -160,6 +167,7 @@ def test_standard_output(root: Path, bundle: Path) -> None:
         (["--max-size", "many"], "--max-size many: not a size; write 500M or 20G"),
         (["--since", "once"], "--since once: not a time"),
         (["--to", "https://b/k"], "s3://BUCKET/KEY is wanted"),
+        (["--to", "s3://[a/b"], "s3://BUCKET/KEY is wanted"),
         (["--to", "s3://b"], "s3://BUCKET/KEY is wanted"),
         (["--to", "s3://b/k/"], "s3://BUCKET/KEY is wanted"),
         (["--root", "BUNDLE"], "is a file; collect needs the node's own file system"),
@@ -189,6 +197,29 @@ def test_no_space(root: Path) -> None:
     assert ended.returncode == 1
     assert b"No space left on device; choose a place with more space, or --max-size" in ended.stderr
     assert not (root.parent / "x").exists()
+
+
+def test_a_destination_that_fails_once_ends_it(root: Path) -> None:
+    """Whatever is written behind a gap is no bundle; the file that was being copied is not to blame."""
+    logs = [f"/var/log/containers/noise-{number}.log" for number in range(2)]
+    for log in logs:
+        (root / log[1:]).write_bytes(os.urandom(3 << 20))
+    node = WatchedNode(root)
+    for log in logs:
+        node.open(log).close()
+    entries = node.entries()
+    choice = Choice([Item(log, "log", entries[log]) for log in logs], entries)
+    wrote: list[int] = []
+
+    def out(data: bytes) -> None:
+        wrote.append(len(data))
+        if len(wrote) == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    survey = Job({"root": str(root), "config": CONF}).survey
+    with pytest.raises(FlbrecoverError, match="No space left on device"):
+        write(BundleWriter(out, tool="test", collected_ns=1), node, replace(survey, dbs=()), choice, [], config=None)
+    assert (len(wrote), choice.problems) == (3, [])
 
 
 def test_to_s3(root: Path, bundle: Path, weed_bucket: FreshBucket) -> None:

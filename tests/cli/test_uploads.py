@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from cases import footprint, load, unpack
 from command import flbrecover
+from faults.proxy import FaultProxy
 from unprivileged import closed, nobody, open_folder
 
 from flbrecover.demo.seaweedfs import WRITE_ONLY, credentials
@@ -54,6 +55,16 @@ def test_one_that_only_s3_knows_is_not_this_nodes_unless_named(root: Path, weed)
     assert (upload["state"], upload["recorded_in"]) == ("not this node's", None)
     named = uploads(root, weed, "--json", "--upload-id", pending_id(weed)).one("upload")
     assert named["state"] == "can be completed"
+
+
+def test_one_that_only_s3_knows_and_says_no_more_of(root: Path, weed) -> None:
+    for note in root.rglob("multipart_upload_metadata/*"):
+        note.unlink()
+    with FaultProxy(weed.endpoint_url) as proxy:
+        proxy.watch(lambda call: (lambda e: e.error(403, "AccessDenied")) if call.operation == "HeadObject" else None)
+        ended = uploads(root, proxy, "--json", "--upload-id", pending_id(weed))
+    assert (ended.code, ended.one("upload")["state"]) == (4, "unknown")
+    assert f"s3://my-bucket/{KEY}" in [problem["path"] for problem in ended.of_type("problem")]
 
 
 def test_completed_or_aborted_behind_the_nodes_back(root: Path, weed) -> None:

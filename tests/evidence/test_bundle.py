@@ -208,6 +208,8 @@ def _with_contents_of(good: bytes, other: bytes) -> bytes:
         ([{"path": "/not/there"}], "below something that is no directory"),
         ([{"path": "/l", "kind": "symlink", "target": "/"}, {"path": "/l/b"}], "below something that is no directory"),
         ([{"path": "/a", "kind": "device"}], "cannot be"),
+        ([{"path": "/a", "kind": ["file"]}], "cannot be"),
+        ([{"path": "/a", "error": []}], "cannot be"),
         ([{"path": "/a", "kind": "other", "at": 0, "sha256": "0" * 64}], "cannot be"),
         ([{"path": "/a", "kind": "symlink"}], "cannot be"),
         ([{"path": "/a", "target": "/b"}], "cannot be"),

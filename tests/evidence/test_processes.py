@@ -145,6 +145,21 @@ def test_this_process_and_processes_that_end(root: Path) -> None:
     assert look(root) == []
 
 
+def test_a_journal_that_goes_meanwhile(root: Path) -> None:
+    journal = write(root, f"{DB}-journal", b"")
+    process(root, 7, "x", opened=(DB,))
+
+    class CommitMeanwhile(Node):
+        def host_path(self, path: str) -> Path:
+            found = super().host_path(path)
+            if path == f"{DB}-journal":
+                journal.unlink(missing_ok=True)
+            return found
+
+    found, _ = scan(root / "proc", CommitMeanwhile(root), dbs={DB}, folders=())
+    assert found == [RunningAgent(7, "x", (DB,))]
+
+
 def test_nothing_configured_and_nothing_there(root: Path) -> None:
     process(root, 7, "fluent-bit", opened=(DB,))
     assert scan(root / "proc", Node(root), dbs=(), folders=()) == ([], [])

@@ -109,6 +109,12 @@ def test_dates_count_forwards() -> None:
     assert ordered("0.log", *kubelet) == kubelet[::-1]
 
 
+def test_seconds_since_1970_sort_among_dates() -> None:
+    """1,795,435,200 is 2026-11-23T12:00:00Z."""
+    names = ["a-1795435199", "a-20261122", "a-1795435200", "a-20261124", "a-20261123-115959-1795435201"]
+    assert ordered("a", *names) == [names[1], names[0], names[4], names[2], names[3]]
+
+
 def test_mixed_schemes_go_by_time() -> None:
     assert ordered("a", "a.1", "a-20261123", times=[5, 9]) == ["a.1", "a-20261123"]
     assert ordered("a", "a.1", "a-20261123", times=[9, 5]) == ["a-20261123", "a.1"]

@@ -163,6 +163,21 @@ def test_a_file_that_is_gone_in_the_second_attempt_is_gone_in_the_copy(tmp_path:
         con.close()
 
 
+def test_a_journal_that_goes_between_two_looks(tmp_path: Path) -> None:
+    make_db(tmp_path / "a.db", [ROW], wal=False)
+    (tmp_path / "a.db-journal").touch()
+
+    class CommitMeanwhile(Node):
+        def is_file(self, path: str) -> bool:
+            found = super().is_file(path)
+            if path == "/a.db-journal":
+                (tmp_path / "a.db-journal").unlink(missing_ok=True)
+            return found
+
+    with snapshot(CommitMeanwhile(tmp_path), "/a.db") as copy:
+        assert [p.name for p in copy.parent.iterdir()] == ["copy.db"]
+
+
 def test_a_full_scratch_folder_names_itself_and_the_way_out(tmp_path: Path, scratch: Path) -> None:
     (tmp_path / "a.db").write_bytes(b"x" * 3_000_000)
     code = f"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -47,6 +48,24 @@ def test_a_full_disk_under_the_case(small: SmallIncident, proxy: FaultProxy, tmp
         assert flbrecover("verify", disk / "case", "--root", small.root).code != 0
     assert recover(small, proxy.endpoint_url, "--case", tmp_path / "case").code == 0
     assert small.judge() == WHOLE
+
+
+@pytest.mark.parametrize("size", ["4k", "1m", "3m"])
+def test_a_full_disk_under_a_bundle(small: SmallIncident, tmp_path: Path, size: str) -> None:
+    """Wherever the room ends, the destination is named and nothing is left on it; no file is said to be unreadable."""
+    noise = small.root / "var/log/containers/test-noise.log"
+    noise.write_bytes(os.urandom(5 << 20))
+    try:
+        with disks.small(tmp_path / "disk", size) as disk:
+            paths = ("--db", "/var/log/flb.db", "--path", "/var/log/containers/test*.log", "--input-tag", "test.*")
+            ended = flbrecover("collect", "--root", small.root, *paths, "-o", disk / "bundle")
+            assert list(disk.iterdir()) == []
+    finally:
+        noise.unlink()
+    assert ended.code == 1 and "Traceback" not in ended.err, ended
+    why = f"--out {disk / 'bundle'}: No space left on device; choose a place with more space, or --max-size"
+    assert ended.err.splitlines()[-1] == f"flbrecover: {why}"
+    assert "could not be read" not in ended.err
 
 
 def test_evidence_on_a_broken_disk(small: SmallIncident, proxy: FaultProxy, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from case_builder import CaseBuilder, Tag
 from command import Ended, flbrecover, one_line
 from fleet.results import FIRST, SECOND, THIRD, partly, recovered, run
 
+from flbrecover.fleet.source import MOST_RUNS
 from flbrecover.report.jsonl import line
 
 
@@ -193,6 +194,15 @@ def test_facts_with_one_byte_changed(tmp_path: Path) -> None:
         ended = report(tmp_path)
         assert ended.code in (0, 1, 3, 4) and "Traceback" not in ended.err
         assert ended.one("fleet_summary")["records"] in (0, 6000)
+
+
+def test_of_very_many_runs_the_last_ones_are_looked_at(tmp_path: Path) -> None:
+    for number in range(MOST_RUNS):
+        run(tmp_path, "a", None, name=f"20261122T120000.{number:06}Z-00000001", ended=False)
+    run(tmp_path, "a", recovered(), name=THIRD)
+    ended = report(tmp_path)
+    assert (ended.code, node(ended, "a")["runs"], ended.one("fleet_summary")["records"]) == (0, MOST_RUNS, 6000)
+    assert "1 file of no run left out" in ended.err
 
 
 def test_what_is_no_node_s_folder(tmp_path: Path) -> None:

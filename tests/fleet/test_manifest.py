@@ -138,6 +138,7 @@ BAD = [
     (("--nodes", "a", "--case-to", "s3://my-bucket/"), "s3://BUCKET/PREFIX/"),
     (("--nodes", "a", "--case-to", "/tmp/x"), "s3://BUCKET/PREFIX/"),
     (("--nodes", "a", "--case-to", "s3://my-bucket/x/../y/"), "s3://BUCKET/PREFIX/"),
+    (("--nodes", "a", "--case-to", "s3://[a/b/"), "s3://BUCKET/PREFIX/"),
     (("--nodes", "a", "--case-to", "s3://my-bucket/Case_1/"), "names the case"),
     (("--nodes", "a", "--case-to", "s3://b/p/c/"), "and . _ = - (a bucket's name has 3 to 63 characters)"),
 ]

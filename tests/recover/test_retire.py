@@ -102,6 +102,25 @@ def test_what_stands_there_now_is_not_overwritten(root: Path, tmp_path: Path, el
     case.close()
 
 
+def test_a_damaged_note_costs_its_own_file_alone(root: Path, moto, tmp_path: Path) -> None:
+    load(NAME, moto.client, root)
+    case, names = tmp_path / "case", [path.name for path in buffers(root)]
+    where = ("--root", root, "--config", config(NAME), "--endpoint-url", moto.endpoint_url)
+    assert flbrecover("recover", *where, "--agent", "gone", "--retire", "--yes", "--case", case).code == 0
+    note = case / "retired/000001.json"
+    whole_note = note.read_text()
+    note.write_text(whole_note[:40])
+    (case / "retired/notes.json").write_text("{}")
+    again = ("apply", case, "--root", root, "--endpoint-url", moto.endpoint_url, "--yes", "--retire")
+    assert "Traceback" not in flbrecover(*again).err
+    undone = flbrecover("retire", "--undo", case, "--root", root, "--json")
+    assert (undone.code, [m["outcome"] for m in undone.of_type("moved")]) == (1, ["left", "put back"])
+    assert "000001.json: not the note of a retired file" in undone.of_type("moved")[0]["detail"]
+    note.write_text(whole_note)
+    assert flbrecover("retire", "--undo", case, "--root", root).code == 0
+    assert [path.name for path in buffers(root)] == names
+
+
 def test_a_folder_that_fluent_bit_deleted_is_made_again(root: Path, tmp_path: Path, elsewhere: Path) -> None:
     before = whole(root)
     case = open_case(elsewhere)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from faults import disks
 
 from flbrecover.errors import FlbrecoverError
 from flbrecover.recover.case_folder import open_case
+from flbrecover.recover.whole_copy import copy_whole
 from flbrecover.recover.whole_file import part_of, whole_file
 
 
@@ -56,3 +61,32 @@ def test_a_case_keeps_nothing_half_written(tmp_path: Path) -> None:
         raise OSError(28, "No space left on device")
     folder.close()
     assert not list((tmp_path / "case").glob("after*"))
+
+
+def copied(path: Path, target: Path, sha256: str) -> None:
+    st = path.stat()
+    original = SimpleNamespace(
+        sha256=sha256, mode=0o640, uid=st.st_uid, gid=st.st_gid, atime_ns=st.st_atime_ns, mtime_ns=7
+    )
+    with path.open("rb") as source:
+        copy_whole(source, target, original)
+
+
+def test_a_copy_is_whole_or_nothing_is_left_of_it(tmp_path: Path) -> None:
+    path, target = tmp_path / "file", tmp_path / "folder/copy"
+    path.write_bytes(b"x")
+    target.parent.mkdir()
+    with pytest.raises(OSError, match="other bytes"):
+        copied(path, target, hashlib.sha256(b"y").hexdigest())
+    assert list(target.parent.iterdir()) == []
+    copied(path, target, hashlib.sha256(b"x").hexdigest())
+    assert (os.listdir(target.parent), target.stat().st_mtime_ns) == (["copy"], 7)
+
+
+def test_nothing_is_left_of_a_copy_on_a_full_disk(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(1 << 20))
+    with disks.small(tmp_path / "disk", "64k") as disk:
+        with pytest.raises(OSError, match="No space left"):
+            copied(path, disk / "copy", hashlib.sha256(path.read_bytes()).hexdigest())
+        assert list(disk.iterdir()) == []
