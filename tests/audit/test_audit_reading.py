@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,14 @@ def test_keys_that_a_volume_renames(tmp_path: Path) -> None:
     items = "            name: fluent-bit\n            items: [{key: main, path: fluent-bit.conf}]\n"
     report = of_text(tmp_path, GOOD, ("  fluent-bit.conf: |", "  main: |"), ("            name: fluent-bit\n", items))
     assert report.subjects and found(report) == set()
+
+
+def test_keys_that_a_volume_leaves_out(tmp_path: Path) -> None:
+    """``fluent-bit.conf`` of the container is another key than the one of that name, which is not mounted."""
+    other = f"  other.conf: |\n{textwrap.indent(CONF, '    ')}  fluent-bit.conf: |"
+    items = "            name: fluent-bit\n            items: [{key: other.conf, path: fluent-bit.conf}]\n"
+    report = of_text(tmp_path, GOOD, ("  fluent-bit.conf: |", other), ("            name: fluent-bit\n", items))
+    assert len(report.subjects) == 1 and {"FLB001", "FLB006"} <= found(report)
 
 
 def test_reloaders_are_no_fluent_bit(tmp_path: Path) -> None:
