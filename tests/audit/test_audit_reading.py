@@ -220,6 +220,18 @@ def test_a_file_of_aliases_does_not_grow(tmp_path: Path) -> None:
     lines = ["kind: List", "a0: &a0 {kind: Pod}"]
     lines += [f"a{n}: &a{n} {{kind: List, items: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 30)]
     report = of_text(tmp_path, "\n".join([*lines, "items: [*a29, *a8]\n"]))
+    assert any("more than 200000 values" in what for what in unreadable(report))
+
+
+def test_a_pod_of_aliases_does_not_grow(tmp_path: Path) -> None:
+    """Few objects, and many containers in each of them."""
+    pod = f"- &d\n  kind: Pod\n  spec: {{containers: [&c {{name: c, image: i}}{', *c' * 2000}]}}\n"
+    report = of_text(tmp_path, f"kind: List\napiVersion: v1\nitems:\n{pod}" + "- *d\n" * 160)
+    assert any("more than 200000 values" in what for what in unreadable(report))
+
+
+def test_more_objects_than_are_read(tmp_path: Path) -> None:
+    report = of_text(tmp_path, f"kind: List\nitems: [{'{kind: A}, ' * kubernetes.MAX_OBJECTS}]\n")
     assert any("more than 20000 objects" in what for what in unreadable(report))
 
 
