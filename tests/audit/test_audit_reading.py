@@ -12,7 +12,7 @@ from audit_support import FIXTURES, GOOD, findings, found, not_known, of_text, p
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flbrecover.audit import kubernetes, manifests
+from flbrecover.audit import kubernetes, manifests, reading
 from flbrecover.audit.assembling import audit, config_arguments
 from flbrecover.audit.findings import NotKnown, Report
 
@@ -147,6 +147,12 @@ def test_variables(tmp_path: Path) -> None:
     assert found(audit([file], {"SIZE": "100M"})) == set()
 
 
+def test_a_variable_whose_name_begins_like_another(tmp_path: Path) -> None:
+    changes = ("bucket                cluster", "bucket ${SIZE}"), ("size       100M", "size       ${SIZE_B}")
+    (problem,) = of_text(tmp_path, GOOD, *changes).problems
+    assert "depends on ${SIZE_B}" in problem.what and problem.way_out == "give it with --env SIZE_B=VALUE"
+
+
 def test_variables_that_the_manifest_sets(tmp_path: Path) -> None:
     env = "          env:\n            - name: SIZE\n              value: 500M\n          resources:\n"
     changes = ("total_file_size       100M", "total_file_size       ${SIZE}"), ("          resources:\n", env)
@@ -203,6 +209,19 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     assert [w.partition(":")[0] for w in said][:3] == ["No such file or directory", "not a regular file", said[2]]
     assert said[2] == "neither a Fluent Bit configuration nor a Kubernetes manifest"
     assert said[3].startswith("line 2: not YAML") and len(said) == 4
+
+
+def test_a_folder_of_more_files_than_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_FILES", 2)
+    service = "apiVersion: v1\nkind: Service\n"
+    report = audit([str(write(tmp_path, a__yaml=service, b__yaml=service, c__yaml=GOOD))], {})
+    assert "holds 3 files, of which only the first 2 were read" in unreadable(report)
+
+
+def test_what_is_wrong_with_a_file_is_said_whatever_is_wrong_with_another(tmp_path: Path) -> None:
+    write(tmp_path, empty__yaml="-\n  kind: DaemonSet\n")
+    said = unreadable(audit([str(tmp_path / "gone.yaml"), str(tmp_path / "empty.yaml")], {}))
+    assert said[:2] == ["No such file or directory", "no Kubernetes object in it"]
 
 
 def test_aliases_are_followed_in_manifests(tmp_path: Path) -> None:
