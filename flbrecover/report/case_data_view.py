@@ -105,6 +105,8 @@ def view(folder: Path) -> CaseView:
             elif kind == "upload":
                 uploads.offer(0, line)
     if not case.compared_again:
+        for kept in (first.tags, first.logs, first.buffers):
+            kept.keep_before()
         for track in (*tracks.values(), *((overall,) if overall else ())):
             track.keep_before()
     shown = [

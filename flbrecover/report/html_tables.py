@@ -8,7 +8,7 @@ from typing import Any, Literal
 from flbrecover.reconcile.plan import PutRecords
 from flbrecover.report import jsonl, text
 from flbrecover.report.case_data_db import MOST_FILES
-from flbrecover.report.case_data_rows import Fields, Row
+from flbrecover.report.case_data_rows import Fields, Row, Rows
 from flbrecover.report.case_data_story import STATES
 from flbrecover.report.case_data_view import ActionRow, CaseView, what
 
@@ -25,6 +25,13 @@ class Cell:
     look: Look = "text"
     tone: Tone = ""
     hash: str = ""
+
+
+NOT_SEEN_AGAIN = "not seen again"
+_NOT_SEEN_AGAIN = (
+    " Of a file “not seen again” it is not known what is back and missing: when S3 was compared again it was not there "
+    "under this name, as after a rotation."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +142,7 @@ def logs(view: CaseView) -> Table:
         )
         for row in view.logs.rows
     ]  # fmt: skip
-    about = "The applications' log files on the node, the live ones and their rotated siblings."
+    about = "The applications' log files on the node, the live ones and their rotated siblings." + _unseen(view.logs)
     return Table("logs", "Log files", "log file", head, tuple(rows), view.logs.more, "No log file was read.", about)
 
 
@@ -148,7 +155,7 @@ def buffers(view: CaseView) -> Table:
         )
         for row in view.buffers.rows
     ]  # fmt: skip
-    about = "What Fluent Bit had put aside on the node to send later."
+    about = "What Fluent Bit had put aside on the node to send later." + _unseen(view.buffers)
     return Table(
         "buffers", "Buffer files", "buffer file", head, tuple(rows), view.buffers.more, "No buffer file was found.",
         about,
@@ -159,7 +166,13 @@ def _numbers(view: CaseView, row: Row) -> tuple[Cell, ...]:
     records, before = number(row.line["records"]), Cell(states(row.before) if row.before else "?")
     if not view.story.is_known:
         return records, before, Cell("?", "number"), Cell("?", "number")
+    if row.back is None or row.missing is None:
+        return records, before, Cell("?", "number"), Cell(NOT_SEEN_AGAIN, "number")
     return records, before, number(row.back, "good"), number(row.missing, "bad")
+
+
+def _unseen(rows: Rows) -> str:
+    return _NOT_SEEN_AGAIN if any(row.now is None for row in rows.rows) else ""
 
 
 def states(line: Fields) -> str:

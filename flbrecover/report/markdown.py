@@ -14,7 +14,7 @@ from flbrecover.report.case_data_db import CaseDbData
 from flbrecover.report.case_data_story import FINISHED
 from flbrecover.report.case_data_view import ActionRow, CaseView, what
 from flbrecover.report.escape import shown
-from flbrecover.report.html_tables import OUTCOMES, no_outcome
+from flbrecover.report.html_tables import NOT_SEEN_AGAIN, OUTCOMES, no_outcome
 
 MOST_TAGS, MOST_ACTIONS, MOST_GONE, MOST_PROBLEMS, MOST_RUNS = 15, 20, 10, 10, 5
 LONGEST = 160
@@ -66,7 +66,8 @@ def _tags(view: CaseView) -> Iterator[str]:
     cells = [
         [
             code(r.line["tag"]), f"{r.line['records']:,}", f"{r.was_missing:,}" if r.before else "?",
-            f"{r.back:,}" if known else "?", f"{r.missing:,}" if known else "?",
+            f"{r.back:,}" if known and r.back is not None else "?",
+            NOT_SEEN_AGAIN if r.missing is None else f"{r.missing:,}" if known else "?",
         ]
         for r in rows
     ]  # fmt: skip

@@ -214,6 +214,21 @@ def test_a_field_of_another_kind_never_stops_a_report(
         ended.out.decode("utf-8")
 
 
+def test_what_the_second_comparison_does_not_see_any_more(tmp_path: Path) -> None:
+    """Of three that stand in one or both; and nothing is said of what "old" lacks now."""
+    both, old = Tag("both"), Tag("old", missing=range(5))
+    folder = case(tmp_path, tags=[old, both])
+    later = case(tmp_path / "later", tags=[both, Tag("new")])
+    (later / "after.jsonl").replace(folder / "after.jsonl")
+    _, said, _ = report(folder)
+    assert "| `old` | 6,000 | 250 | ? | not seen again |" in said
+    assert "| `both` | 6,000 | 0 | 0 | 0 |" in said and "| `new` | 6,000 | ? | 0 | 0 |" in said
+    page = flbrecover("report", folder, "-o", "-").text
+    assert "<summary>3 log files</summary>" in page and "<summary>1 buffer file</summary>" in page
+    assert page.count(">not seen again</td>") == 2 and "it was not there under this name" in page
+    assert "not seen again: when S3 was compared again, no record of it" in page
+
+
 def test_no_case(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     ended = flbrecover("report", tmp_path / "other")
