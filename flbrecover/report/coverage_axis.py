@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from flbrecover.report import jsonl
+from flbrecover.report.case_data_rows import SideName
 from flbrecover.report.coverage import DAY, WIDTHS, Bins, wider
 
 AXIS_BINS = 180
@@ -82,7 +83,7 @@ def _records(counts: Counter[str]) -> int:
 
 @dataclass(slots=True)
 class Bin:
-    """One bin of a tag, before a recovery and now (the same where there was none)."""
+    """One bin of a tag, before a recovery and now (the same where there was no comparison afterwards)."""
 
     before: Counter[str] = field(default_factory=Counter)
     now: Counter[str] = field(default_factory=Counter)
@@ -118,14 +119,13 @@ class Track:
     def __init__(self, axis: Axis) -> None:
         self.axis = axis
         self.bins: dict[int, Bin] = {}
-        self.estimated = 0
-        self.untimed = 0
+        self.estimated = Counter[SideName]()
+        self.untimed = Counter[SideName]()
 
-    def add(self, line: Mapping[str, Any], side: Literal["before", "now"]) -> None:
+    def add(self, line: Mapping[str, Any], side: SideName) -> None:
         """A coverage line. Bins wider than the axis's stand at their start."""
-        if side == "now":
-            self.estimated += line["estimated"]
-            self.untimed += line["untimed"]
+        self.estimated[side] += line["estimated"]
+        self.untimed[side] += line["untimed"]
         start = jsonl.ns(line["start"])
         if start is None:
             return
@@ -141,7 +141,8 @@ class Track:
                     counts[lane] += number
 
     def keep_before(self) -> None:
-        """There was no recovery: now is as before."""
+        """No comparison afterwards can be used: now is taken to be as before."""
+        self.estimated["now"], self.untimed["now"] = self.estimated["before"], self.untimed["before"]
         for one in self.bins.values():
             one.now = one.before
 

@@ -150,6 +150,16 @@ def test_a_coverage_line_that_cannot_be(tmp_path: Path, broken: dict[str, object
     assert "a coverage line" in ended.err
 
 
+@pytest.mark.parametrize("after", [False, True])
+def test_records_without_a_time_are_told_with_and_without_a_second_comparison(tmp_path: Path, after: bool) -> None:
+    folder = case(tmp_path, tags=TAGS[:1], after=after)
+    for path in folder.glob("*.jsonl"):
+        path.write_text(path.read_text().replace('"estimated": 0, "untimed": 0', '"estimated": 7, "untimed": 5'))
+    page = flbrecover("report", folder, "-o", "-").text
+    assert "7 records without a time of their own" in page
+    assert "5 records without any time: not drawn." in page
+
+
 def test_plans_that_cannot_be_used(tmp_path: Path) -> None:
     folder = case(tmp_path)
     plan = folder / "plan.json"
