@@ -217,9 +217,9 @@ def headline(analysis: Analysis) -> str:
     """One sentence on top: how many records, how many missing, where."""
     total = analysis.totals()
     where = [f"{total[s]:,} {s}" for s in SHOWN_STATES if total[s] and s != "stored"]
-    if not total.records:
-        return "No records were found in the evidence."
     failed = "".join(f" Output {output.name} was not compared." for output, _ in analysis.failed)
+    if not total.records:
+        return f"No records were found in the evidence.{failed}"
     if where:
         return f"{text.count(total.records, 'record')}: {total['stored']:,} stored, {', '.join(where)}.{failed}"
     if not is_partial(analysis):
