@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from flbrecover.model import ByteRange, State
+from flbrecover.model import ByteRange
 
 EntryState = Literal["stored", "pending", "buffered", "lost", "unread", "gone", "maybe filtered"]
 """A state of the design, or "maybe filtered": a filter could have dropped the record on purpose."""
@@ -49,9 +49,6 @@ class Totals:
     def missing(self) -> int:
         """Records that S3 does not have and should have."""
         return sum(n for state, n in self.counts if state not in ("stored", "maybe filtered"))
-
-
-MISSING: tuple[State, ...] = ("pending", "buffered", "lost", "unread", "gone")
 
 
 def stretches(

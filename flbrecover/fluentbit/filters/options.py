@@ -24,16 +24,12 @@ _VARIABLE = re.compile(r"\$\{[^}]*\}")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """A filter's own properties, its place among all filters and the pipeline that it is in.
-
-    ``near_ns`` (0: not known) tells the year of times that have none. ``note`` takes a sentence for the reader:
-    something of this filter is not followed exactly.
-    """
+    """A filter's own properties, its place among all filters and the pipeline that it is in. ``note`` takes a sentence
+    for the reader: something of this filter is not followed exactly."""
 
     section: Section
     pipeline: Pipeline
     place: int
-    near_ns: int
     note: Callable[[str], None]
 
     def own(self) -> list[Property]:
@@ -59,10 +55,10 @@ class Options:
         if parser is None:
             return None
         try:
-            parse = parsers.make(parser, near_ns=self.near_ns)
+            parse = parsers.make(parser, near_ns=0)
         except ConfigError as e:
             raise ValueError(str(e)) from e
-        return parse if self.near_ns or _has_year(parser) else _without_time(parse)
+        return parse if _has_year(parser) else _without_time(parse)
 
 
 ParserFunction = Callable[[bytes], "Parsed | None"]
