@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from flbrecover.recover.done import FINISHED
 from flbrecover.report import text
 from flbrecover.report.case_data import AFTER, BEFORE, CaseData
 from flbrecover.report.case_data_rows import Fields, back, missing
@@ -36,7 +37,6 @@ MEANINGS = {
     "maybe filtered": "a filter may have dropped it on purpose; not counted as missing",
 }
 STATES = tuple(MEANINGS)
-FINISHED = ("written", "exists", "completed", "already completed", "skipped")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from flbrecover.reconcile.plan import PutRecords
+from flbrecover.recover.done import FINISHED
 from flbrecover.report import text
 from flbrecover.report.case_data_db import CaseDbData
-from flbrecover.report.case_data_story import FINISHED
 from flbrecover.report.case_data_view import ActionRow, CaseView, what
 from flbrecover.report.escape import shown
 from flbrecover.report.html_tables import NOT_SEEN_AGAIN, OUTCOMES, no_outcome

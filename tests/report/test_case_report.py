@@ -90,6 +90,12 @@ def test_killed_within_an_action(tmp_path: Path) -> None:
     assert "cut off: begun, and no result noted" in said
 
 
+def test_a_skipped_action_was_not_carried_out(tmp_path: Path) -> None:
+    """Nothing was written for it, and the next run tries it again."""
+    _, said, _ = report(case(tmp_path, after=False, outcome="skipped"))
+    assert "its journal notes 0 of 1 actions as carried out" in said
+
+
 def test_second_comparison_cut_short(tmp_path: Path) -> None:
     folder = case(tmp_path)
     text = (folder / "after.jsonl").read_text()
