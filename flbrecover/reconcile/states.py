@@ -13,6 +13,11 @@ EntryState = Literal["stored", "pending", "buffered", "lost", "unread", "gone", 
 """A state of the design, or "maybe filtered": a filter could have dropped the record on purpose."""
 
 
+def is_missing(state: str) -> bool:
+    """Does S3 not have a record in this state, and should have it?"""
+    return state not in ("stored", "maybe filtered")
+
+
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """Neighbouring records of one file in the same state. Times are None where none of the records is known to
@@ -48,7 +53,7 @@ class Totals:
     @property
     def missing(self) -> int:
         """Records that S3 does not have and should have."""
-        return sum(n for state, n in self.counts if state not in ("stored", "maybe filtered"))
+        return sum(n for state, n in self.counts if is_missing(state))
 
 
 def stretches(

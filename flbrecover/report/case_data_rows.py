@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from flbrecover.reconcile.states import is_missing
+
 Fields = Mapping[str, Any]
 SideName = Literal["before", "now"]
 
@@ -38,7 +40,7 @@ class Top:
 
 def missing(line: Fields) -> int:
     """How many records of a line S3 should have and does not have."""
-    return sum(n for state, n in line["states"].items() if state not in ("stored", "maybe filtered"))
+    return sum(n for state, n in line["states"].items() if is_missing(state))
 
 
 def back(before: Fields | None, now: Fields | None) -> int:

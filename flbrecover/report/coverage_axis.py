@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from flbrecover.reconcile.states import is_missing
 from flbrecover.report import jsonl
 from flbrecover.report.case_data_rows import SideName
 from flbrecover.report.coverage import DAY, WIDTHS, Bins, wider
@@ -15,7 +16,6 @@ from flbrecover.report.coverage import DAY, WIDTHS, Bins, wider
 AXIS_BINS = 180
 FAR = 7 * DAY  # what lies farther than this, and than ten times the rest's length, would squeeze the rest
 _PLACES = ("source", "buffers", "objects")
-NOT_MISSING = ("source", "buffers", "objects", "stored", "maybe filtered")
 
 Status = Literal["complete", "recovered", "missing", "other"]
 
@@ -81,6 +81,10 @@ def _records(counts: Counter[str]) -> int:
     return sum(n for lane, n in counts.items() if lane not in _PLACES)
 
 
+def _missing(counts: Counter[str]) -> int:
+    return sum(n for lane, n in counts.items() if lane not in _PLACES and is_missing(lane))
+
+
 @dataclass(slots=True)
 class Bin:
     """One bin of a tag, before a recovery and now (the same where there was no comparison afterwards)."""
@@ -94,11 +98,11 @@ class Bin:
 
     @property
     def missing(self) -> int:
-        return sum(n for lane, n in self.now.items() if lane not in NOT_MISSING)
+        return _missing(self.now)
 
     @property
     def was_missing(self) -> int:
-        return sum(n for lane, n in self.before.items() if lane not in NOT_MISSING)
+        return _missing(self.before)
 
     @property
     def recovered(self) -> int:
