@@ -95,17 +95,6 @@ def _size(row: ActionRow) -> int:
     return sum(part.size or 0 for part in row.action.parts)
 
 
-OUTCOMES = {
-    "written": "written",
-    "exists": "was there already, same content",
-    "completed": "upload completed",
-    "already completed": "upload was completed already",
-    "skipped": "skipped",
-    "failed": "failed",
-    "started": "cut off: begun, and no result noted",
-}
-
-
 def no_outcome(view: CaseView) -> str:
     """What is said of an action that the journal does not know."""
     return "not carried out" if view.story.status == "open" else "not noted"
@@ -115,7 +104,7 @@ def outcome(view: CaseView, row: ActionRow) -> Cell:
     said = row.outcome
     if said is None:
         return Cell(no_outcome(view))
-    words = OUTCOMES.get(said.outcome, said.outcome)
+    words = text.OUTCOMES.get(said.outcome, said.outcome)
     at = "" if said.at_ns is None else f", {text.time(said.at_ns)}"
     detail = f": {said.detail}" if said.detail else ""
     return Cell(f"{words}{at}{detail}", "text", "bad" if said.outcome in ("failed", "started") else "")
