@@ -220,7 +220,7 @@ def _by_evidence(node: Node, loaded: LoadedConfig) -> Places:
         if node.exists(clean(path)):
             return Place("hostPath", f"{clean(path)} is on the node's own file system", clean(path))
         for hidden in _hidden(node, pipeline, path) if pipeline is not None else ():
-            kind: places.PlaceKind = "emptyDir" if "emptyDir" in hidden.why else "layer"
+            kind: places.PlaceKind = "emptyDir" if hidden.kind == "emptyDir" else "layer"
             return Place(kind, f"{hidden.why}, seen at {hidden.path}", hidden.path)
         return Place("unknown", "it is not on this node, and no manifest was given")
 

@@ -196,6 +196,15 @@ def test_a_copied_disk_whose_buffers_lie_in_an_emptydir(tmp_path: Path) -> None:
     assert report.exit_code("error") == 3
 
 
+def test_a_layer_of_any_name_is_no_emptydir(tmp_path: Path) -> None:
+    conf, stream = "etc/fluent-bit/fluent-bit.conf", "b/2026-11-23T11:38:28"
+    (tmp_path / conf).parent.mkdir(parents=True)
+    (tmp_path / conf).write_text(CONF.format(store_dir="/tmp/s3"))
+    (tmp_path / f"var/lib/docker/overlay2/no-emptyDir/diff/tmp/s3/{stream}").mkdir(parents=True)
+    (finding,) = findings(live.audit(Node(tmp_path), None, {}), "FLB005")
+    assert finding.incident.startswith("It is gone with every restart of the container")
+
+
 def test_a_copied_disk_with_everything_in_its_place(tmp_path: Path) -> None:
     report = live.audit(Node(unpack("rolling-update", tmp_path)), config("rolling-update"), {})
     assert {"FLB002", "FLB005"} <= passed(report)
