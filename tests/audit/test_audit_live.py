@@ -132,6 +132,18 @@ def test_two_processes_on_the_same_files(node: FakeNode) -> None:
     assert len(findings(node.audit(), "FLB016")) == 3
 
 
+def test_what_starts_a_fluent_bit_is_none_itself(node: FakeNode) -> None:
+    node.agent(77, "/var/log/s3")
+    node.agent(78, "/var/log/s3")
+    (node.proc / "78/comm").write_text("fluent-bit-watc\n")
+    assert len(node.audit().subjects) == 1
+
+
+def test_a_procfs_that_cannot_be_listed(node: FakeNode, tmp_path: Path) -> None:
+    node.proc = tmp_path / "nothing"
+    assert node.audit().subjects == ()
+
+
 def test_a_process_without_a_configuration(node: FakeNode) -> None:
     node.agent(77, "/var/log/s3")
     (node.proc / "77/root/fluent-bit/etc/x.conf").unlink()
