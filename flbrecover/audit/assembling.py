@@ -13,7 +13,7 @@ from flbrecover.audit import versions
 from flbrecover.audit.agents import Setup
 from flbrecover.audit.building import Built, build
 from flbrecover.audit.findings import Report
-from flbrecover.audit.manifests import ConfigMap, Container, Text, Workload
+from flbrecover.audit.manifests import ConfigMap, Container, Projection, Text, Workload
 from flbrecover.audit.reading import Inputs, is_config, main_name, read
 from flbrecover.audit.rules.all import judge
 from flbrecover.evidence import config_files
@@ -60,11 +60,12 @@ class _Assembly:
         for workload in self._in.manifests.workloads:
             for container in workload.containers:
                 maps = self._mounted(workload, container)
-                if not _runs_fluent_bit(container, maps):
+                files = _files_of(workload, container, maps)
+                if not _runs_fluent_bit(container, files):
                     continue
                 taken |= {id(m) for m in maps}
                 if maps:
-                    self._of_container(workload, container, maps)
+                    self._of_container(workload, container, files)
                 else:
                     without.append((workload, container))
         self._of_files(without)
@@ -76,16 +77,14 @@ class _Assembly:
                 self._alone(config_map)
 
     def _mounted(self, workload: Workload, container: Container) -> list[ConfigMap]:
-        volumes = [workload.volumes[m.volume] for m in container.mounts if m.volume in workload.volumes]
-        names = {name for volume in volumes for name, _ in volume.config_maps}
+        names = {name for name, _ in _projected(workload, container)}
         return [
             c
             for c in self._in.manifests.config_maps
             if c.name in names and (not c.namespace or not workload.namespace or c.namespace == workload.namespace)
         ]
 
-    def _of_container(self, workload: Workload, container: Container, maps: Sequence[ConfigMap]) -> None:
-        data = _files_of(workload, maps)
+    def _of_container(self, workload: Workload, container: Container, data: Mapping[str, Text]) -> None:
         main = _main_file(container, data)
         subject = _subject(workload, container)
         if main is None:
@@ -172,22 +171,29 @@ def _subject(workload: Workload, container: Container) -> str:
     return f"{workload}, container {container.name}"
 
 
-def _runs_fluent_bit(container: Container, maps: Sequence[ConfigMap]) -> bool:
+def _projected(workload: Workload, container: Container) -> list[Projection]:
+    """What the volumes that the container mounts take of ConfigMaps."""
+    volumes = (workload.volumes[m.volume] for m in container.mounts if m.volume in workload.volumes)
+    return [projection for volume in volumes for projection in volume.config_maps]
+
+
+def _runs_fluent_bit(container: Container, files: Mapping[str, Text]) -> bool:
     image = container.image.rpartition("/")[2]
     if _NOT_ITSELF.search(image) or _NOT_ITSELF.search(container.name):
         return False
     said = " ".join((image, container.name, *container.command))
-    return bool(_FLUENT_BIT.search(said)) or any(is_config(t.text) for m in maps for t in m.data.values())
+    return bool(_FLUENT_BIT.search(said)) or any(is_config(t.text) for t in files.values())
 
 
-def _files_of(workload: Workload, maps: Sequence[ConfigMap]) -> dict[str, Text]:
-    """File name -> text of the ConfigMaps, as their volumes present them (``items`` rename keys)."""
-    renamed = {n: items for v in workload.volumes.values() for n, items in v.config_maps if items}
+def _files_of(workload: Workload, container: Container, maps: Sequence[ConfigMap]) -> dict[str, Text]:
+    """File name -> text of the ConfigMaps, as the container sees them: with ``items``, only the keys that they list."""
+    projected = _projected(workload, container)
     out: dict[str, Text] = {}
     for config_map in maps:
-        items = renamed.get(config_map.name, {})
-        for key, text in config_map.data.items():
-            out[posixpath.basename(items.get(key, key))] = text
+        for items in (items for name, items in projected if name == config_map.name):
+            for key, file in ({key: key for key in config_map.data} if items is None else items).items():
+                if key in config_map.data:
+                    out[posixpath.basename(file)] = config_map.data[key]
     return out
 
 

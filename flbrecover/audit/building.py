@@ -85,7 +85,7 @@ def _refused(into: Built, subject: str, error: ConfigError, undefined: Sequence[
     said = str(error)
     if error.path is not None:
         said = said.removeprefix(f"{error.path}:{error.line}: ").removeprefix(f"{error.path}: ")
-    unknown = [name for name in undefined if f"${{{name}" in said]
+    unknown = [name for name in undefined if f"${{{name}}}" in said]
     if unknown:
         place = subject if at is None else f"{at.path}:{at.line}"
         what = f"cannot be judged, it depends on ${{{unknown[0]}}}: {said}"

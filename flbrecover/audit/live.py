@@ -22,10 +22,13 @@ from flbrecover.evidence import config_files, containers, hiding_places, mounts
 from flbrecover.evidence.config_files import LoadedConfig
 from flbrecover.evidence.mounts import Mounted
 from flbrecover.evidence.node import Node
+from flbrecover.evidence.procfs import pids
 from flbrecover.fluentbit.pipeline import Origin, Pipeline, clean
 from flbrecover.model import Problem
 
 MAX_OPEN = 100_000  # files of one process
+# Not procfs.is_agent: what starts one (fluent-bit-watcher) would be a second agent with the same configuration.
+_COMMANDS = ("fluent-bit", "td-agent-bit")
 _KUBELET_CONFIGS = ("/var/lib/kubelet/config.yaml", "/etc/kubernetes/kubelet/kubelet-config.json")
 _IN_CONTAINERS = ("/fluent-bit/etc/fluent-bit.conf", "/fluent-bit/etc/fluent-bit.yaml")
 _ON_NODES = ("/etc/fluent-bit/fluent-bit.conf", "/etc/fluent-bit/fluent-bit.yaml")
@@ -53,11 +56,11 @@ def audit(node: Node, config: str | None, env: Mapping[str, str], *, version: ve
 def running(
     into: Built, node: Node, proc: Path, config: str | None, env: Mapping[str, str], version: versions.Version | None
 ) -> None:
-    """An agent for every process called ``fluent-bit`` of the procfs at ``proc``."""
-    for pid in sorted(int(n) for n in os.listdir(proc) if n.isascii() and n.isdecimal()):
+    """An agent for every process of the procfs at ``proc`` that is called exactly like a Fluent Bit."""
+    for pid in pids(proc):
         process = proc / str(pid)
         try:
-            if _read(process / "comm").strip() not in ("fluent-bit", "td-agent-bit"):
+            if _read(process / "comm").strip() not in _COMMANDS:
                 continue
             inside = Node(process / "root")
             own = mounts.of_process(process)
@@ -220,7 +223,7 @@ def _by_evidence(node: Node, loaded: LoadedConfig) -> Places:
         if node.exists(clean(path)):
             return Place("hostPath", f"{clean(path)} is on the node's own file system", clean(path))
         for hidden in _hidden(node, pipeline, path) if pipeline is not None else ():
-            kind: places.PlaceKind = "emptyDir" if "emptyDir" in hidden.why else "layer"
+            kind: places.PlaceKind = "emptyDir" if hidden.kind == "emptyDir" else "layer"
             return Place(kind, f"{hidden.why}, seen at {hidden.path}", hidden.path)
         return Place("unknown", "it is not on this node, and no manifest was given")
 

@@ -33,16 +33,20 @@ class ConfigMap:
     origin: Origin
 
 
+Projection = tuple[str, dict[str, str] | None]
+"""The name of a ConfigMap, and which of its keys become files of which names (``items``; None: all, as they are)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Volume:
     """``kind`` is the field that makes it (``hostPath``, ``emptyDir`` …); ``source`` a path, a claim or the name of a
-    ConfigMap; ``config_maps`` those of a configMap or projected volume, each with its key -> file names (None: all)."""
+    ConfigMap; ``config_maps`` those of a configMap or projected volume, each with its ``items``."""
 
     name: str
     kind: str
     source: str
     origin: Origin
-    config_maps: tuple[tuple[str, dict[str, str] | None], ...] = ()
+    config_maps: tuple[Projection, ...] = ()
     in_memory: bool = False
 
 

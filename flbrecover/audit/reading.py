@@ -72,6 +72,9 @@ def _folder(into: Inputs, folder: str) -> None:
         return
     if not paths:
         into.unreadable(folder, "no .yaml, .yml, .json or .conf file in it")
+    if len(paths) > MAX_FILES:
+        what = f"holds {len(paths)} files, of which only the first {MAX_FILES} were read"
+        into.unreadable(folder, what, "name the folders below it, or its files")
     texts: dict[str, str] = {}
     for path in paths[:MAX_FILES]:
         text = _text(into, path)
@@ -115,8 +118,9 @@ def _take(into: Inputs, path: str, text: str, *, given: bool) -> None:
             said = str(e).removeprefix(f"{path}:{e.line}: ").removeprefix(f"{path}: ")
             hint = "put values in place of its {{ }}" if "{{" in text else ""
             into.unreadable(path, where + said, hint)
-        if into.manifests.objects == before and not into.problems:
-            into.unreadable(path, "no Kubernetes object in it")
+        else:
+            if into.manifests.objects == before:
+                into.unreadable(path, "no Kubernetes object in it")
     elif is_config(text) or path.endswith(".conf"):
         if path == "(stdin)":
             into.stdin = text

@@ -77,14 +77,7 @@ def plan_json(out: TextIO, plan: Plan, left: dict[str, int]) -> None:
 
 
 def done_text(out: TextIO, done: Done) -> None:
-    said = {
-        "written": "written",
-        "exists": "there already, same content",
-        "completed": "upload completed",
-        "already completed": "upload was completed already",
-        "skipped": "skipped",
-        "failed": "FAILED",
-    }[done.outcome]
+    said = "FAILED" if done.outcome == "failed" else text.OUTCOMES[done.outcome]
     detail = f": {done.detail}" if done.detail else ""
     out.write(shown(f"{done.action.number}  {said}  s3://{done.action.bucket}/{done.key}{detail}") + "\n")
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Literal
 
 from flbrecover.errors import EvidenceError
 from flbrecover.evidence.node import Node
@@ -38,13 +39,16 @@ _LAYERS = (
 _STREAM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d|quarantine|multipart_upload_metadata|sequence", re.ASCII)
 _CHUNK = re.compile(r"\d+-\d+\.\d+\.flb", re.ASCII)
 _SQLITE_MAGIC = b"SQLite format 3\0"
+PlaceKind = Literal["emptyDir", "layer", "process"]
 
 
 @dataclass(frozen=True, slots=True)
 class HiddenPlace:
-    """A path inside the root that looks like the configured one's content, and why it was looked at."""
+    """A path inside the root that looks like the configured one's content, what it lies in, and why it was looked
+    at."""
 
     path: str
+    kind: PlaceKind
     why: str
 
 
@@ -93,14 +97,14 @@ def _find(
         return []
     parts = PurePosixPath(configured).parts[1:]
     found: dict[str, HiddenPlace] = {}
-    for path, why in _in_volumes_and_layers(node, parts, in_volume):
+    for path, kind, why in _in_volumes_and_layers(node, parts, in_volume):
         if path not in found and _is_itself(node, path) and fits(path):
-            found[path] = HiddenPlace(path, why)
+            found[path] = HiddenPlace(path, kind, why)
     if found:  # a process would only show the same files once more
         return list(found.values())
     by_process = {"/".join(("", "proc", pid, "root", *parts)): pid for pid in node.agents_in_containers()}
     return [
-        HiddenPlace(path, f"root of process {pid} (fluent-bit)")
+        HiddenPlace(path, "process", f"root of process {pid} (fluent-bit)")
         for path, pid in by_process.items()
         if _is_itself(node, path) and fits(path)
     ]
@@ -108,13 +112,13 @@ def _find(
 
 def _in_volumes_and_layers(
     node: Node, parts: tuple[str, ...], in_volume: Callable[[Node, str, tuple[str, ...]], Iterator[str]]
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[tuple[str, PlaceKind, str]]:
     for volume in _existing(node, _EMPTY_DIRS):
         of = PurePosixPath(volume)
         for path in in_volume(node, volume, parts):
-            yield path, f"emptyDir volume {of.name} of pod {of.parts[-4]}"
+            yield path, "emptyDir", f"emptyDir volume {of.name} of pod {of.parts[-4]}"
     for layer in _existing(node, _LAYERS):
-        yield "/".join((layer, *parts)), f"writable layer {PurePosixPath(layer).parts[-2]} of a container"
+        yield "/".join((layer, *parts)), "layer", f"writable layer {PurePosixPath(layer).parts[-2]} of a container"
 
 
 def _volume_folders(node: Node, volume: str, parts: tuple[str, ...]) -> Iterator[str]:

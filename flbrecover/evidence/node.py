@@ -23,6 +23,7 @@ from typing import BinaryIO
 from flbrecover.errors import EvidenceError
 from flbrecover.evidence import shell_pattern
 from flbrecover.evidence.path_resolver import Parts, PathResolver, Stat, parts_of
+from flbrecover.evidence.procfs import comm_of, is_agent, pids
 from flbrecover.model import FileFacts, Problem
 
 MACHINE_ID = "/etc/machine-id"
@@ -185,17 +186,15 @@ class Node:
         return self._procfs
 
     def agents_in_containers(self) -> list[str]:
-        """The ids of processes called fluent-bit that have another root than this node's."""
+        """The ids of processes called like a Fluent Bit that have another root than this node's."""
         proc = self.procfs()
         if proc is None:
             return []
         found = []
-        for pid in sorted((n for n in os.listdir(proc) if n.isascii() and n.isdecimal()), key=int):
+        for pid in pids(proc):
             try:
-                with open(proc / pid / "comm", "rb") as f:
-                    named = f.read(64).startswith(b"fluent-bit")
-                if named and not (proc / pid / "root").samefile(self.root):
-                    found.append(pid)
+                if is_agent(comm_of(proc / str(pid))) and not (proc / str(pid) / "root").samefile(self.root):
+                    found.append(str(pid))
             except OSError:  # it ended, or may not be looked at
                 continue
         return found[:MAX_AGENTS]

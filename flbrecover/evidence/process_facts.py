@@ -12,22 +12,18 @@ from typing import Any
 
 from flbrecover.errors import EvidenceError
 from flbrecover.evidence.node import Node
+from flbrecover.evidence.procfs import comm_of, is_agent, pids
 from flbrecover.fluentbit.secrets import MASK, is_secret, mask_argument
 
 MAX_FILES = 4096
 MAX_BYTES = 1 << 20  # of one file of /proc
-_NAMES = (b"fluent-bit", b"flb-")
 _PACKAGE = re.compile(rb"^Package: fluent-bit\n(?:[^\n]+\n)*?Version: ([^\n]{1,100})$", re.MULTILINE)
 _MAX_STATUS = 64 << 20
 
 
 def agent_pids(proc: Path) -> list[int]:
     """The processes that are called like a Fluent Bit."""
-    try:
-        pids = sorted(int(n) for n in os.listdir(proc) if n.isascii() and n.isdecimal())
-    except OSError:
-        return []
-    return [pid for pid in pids if (_read(proc / str(pid) / "comm") or b"").startswith(_NAMES)]
+    return [pid for pid in pids(proc) if is_agent(comm_of(proc / str(pid)))]
 
 
 def facts_of(proc: Path, pid: int) -> dict[str, Any] | None:

@@ -15,12 +15,12 @@ from pathlib import Path, PurePosixPath
 
 from flbrecover.errors import EvidenceError
 from flbrecover.evidence.node import Node
+from flbrecover.evidence.procfs import comm_of, is_agent, pids
 from flbrecover.model import Problem
 from flbrecover.wording import count
 
 MAX_FILES = 100_000  # below the folders, and of one process
 _MAX_DEPTH = 8
-_NAMES = ("fluent-bit", "flb-")
 _FileKey = tuple[int, int]
 
 
@@ -40,7 +40,7 @@ def agents(
     """Processes under the root's ``/proc`` that use a tail DB (or its ``-wal``, ``-shm``) or buffer files.
 
     A process counts that has such a file open for writing, that has its working directory there, or that is called
-    ``fluent-bit``, has another root than the node, and finds the same DB or folder under the configured path, or its
+    like a Fluent Bit, has another root than the node, and finds the same DB or folder under the configured path, or its
     own one there while the node has none. Processes that only read are none: they may be backups.
 
     Without a live procfs under the root (a copied disk) nothing runs; a note says that nothing was looked at.
@@ -59,10 +59,10 @@ def scan(
     own = _own_pid(proc)
     found: list[RunningAgent] = []
     hidden = 0
-    for pid in _pids(proc):
+    for pid in pids(proc):
         if pid == own:
             continue
-        comm = _comm(proc / str(pid))
+        comm = comm_of(proc / str(pid))
         try:
             holds = set(_open_files(proc / str(pid), files))
         except PermissionError:
@@ -71,7 +71,7 @@ def scan(
         except OSError:  # it ended a moment ago
             continue
         holds |= _standing_in(proc / str(pid), inside)
-        if comm.startswith(_NAMES):
+        if is_agent(comm):
             holds |= _seen_from_its_root(proc / str(pid), node, {*dbs, *folders})
         if holds:
             found.append(RunningAgent(pid, comm, tuple(sorted(holds))))
@@ -139,27 +139,12 @@ def _below(node: Node, folder: str) -> Iterator[tuple[str, os.stat_result]]:
                 todo.append((f"{path}/{name}", depth + 1))
 
 
-def _pids(proc: Path) -> list[int]:
-    try:
-        return sorted(int(name) for name in os.listdir(proc) if name.isascii() and name.isdecimal())
-    except OSError:
-        return []
-
-
 def _own_pid(proc: Path) -> int | None:
     """This process in the numbers of that procfs: a mounted host's procfs counts otherwise than a container's."""
     try:
         return int((proc / "self").readlink().name)
     except (OSError, ValueError):
         return None
-
-
-def _comm(process: Path) -> str:
-    try:
-        with open(process / "comm", "rb") as f:
-            return f.read(64).rstrip(b"\n").decode("utf-8", "surrogateescape")
-    except OSError:
-        return ""
 
 
 def _open_files(process: Path, files: dict[_FileKey, str]) -> Iterator[str]:
@@ -196,7 +181,7 @@ def _standing_in(process: Path, inside: dict[_FileKey, str]) -> set[str]:
 
 
 def _seen_from_its_root(process: Path, node: Node, paths: Iterable[str]) -> set[str]:
-    """What a process called fluent-bit, in a root of its own, finds under the configured paths."""
+    """What a process called like a Fluent Bit, in a root of its own, finds under the configured paths."""
     try:
         theirs = os.stat(process / "root")
         if _key(theirs) == _key(os.stat(node.root)):

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from flbrecover.recover.case_folder import AFTER, BEFORE, PLAN
 from flbrecover.report import jsonl
 
 VERSION = 1
 STARTED, FACTS = "started.json", "facts.json"
-LINES = ("before.jsonl", "after.jsonl")
-FILES = (*LINES, "plan.json")
+LINES = (BEFORE, AFTER)
+FILES = (*LINES, PLAN)
 LARGEST_FACTS = 1 << 20
 MOST_BUCKETS = 100
 

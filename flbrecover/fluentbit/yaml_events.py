@@ -42,20 +42,21 @@ class _Reader:
         self.path = path
         self.nodes = 0
         self._aliases = aliases
-        self._anchors: dict[str, y.Node] = {}
+        self._anchors: dict[str, tuple[y.Node, int]] = {}  # with how many nodes it is
 
     def node(self, event: Any, depth: int) -> y.Node:
-        line = event.start_mark.line + 1
-        self.nodes += 1
+        line, before = event.start_mark.line + 1, self.nodes
+        named = self._anchors.get(str(event.anchor)) if isinstance(event, yaml.AliasEvent) else None
+        self.nodes += named[1] if named else 1
         if self.nodes > y.MAX_NODES:
             raise ConfigError(f"more than {y.MAX_NODES} values", path=self.path, line=line)
         if depth > y.MAX_DEPTH:
             raise ConfigError(f"nested more than {y.MAX_DEPTH} deep", path=self.path, line=line)
-        if isinstance(event, yaml.AliasEvent) and event.anchor in self._anchors:
-            return self._anchors[event.anchor]
+        if named:
+            return named[0]
         node = self._new(event, line, depth)
         if self._aliases and event.anchor is not None:  # known only behind its end: no node contains itself
-            self._anchors[event.anchor] = node
+            self._anchors[event.anchor] = node, self.nodes - before
         return node
 
     def _new(self, event: Any, line: int, depth: int) -> y.Node:

@@ -46,8 +46,8 @@ def documents(text: str, path: str, *, aliases: bool = False) -> list[Node]:
     """Every document of a YAML text (empty ones left out). Raises ConfigError with file and line for text that is no
     YAML, for aliases, and for more than ``MAX_NODES`` nodes or ``MAX_DEPTH`` levels.
 
-    With ``aliases`` (Kubernetes takes them) an alias is the very node that it names: who walks such a tree has to
-    bound the walk."""
+    With ``aliases`` (Kubernetes takes them) an alias is the very node that it names, and counts as all that is in it:
+    a walk over the documents has no more than ``MAX_NODES`` steps."""
     from flbrecover.fluentbit.yaml_events import nodes_of  # PyYAML takes a while, and most configurations are classic
 
     return [node for node in nodes_of(text, path, aliases) if not isinstance(node, Scalar) or node.text]

@@ -17,8 +17,6 @@ from flbrecover.reconcile.held_records import HeldRecords
 from flbrecover.reconcile.ledger import Ledger
 from flbrecover.reconcile.states import join_ranges
 
-_NOTHING = range(0)
-
 
 @dataclass(slots=True)
 class Holder:

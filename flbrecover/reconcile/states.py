@@ -7,10 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from flbrecover.model import ByteRange, State
+from flbrecover.model import ByteRange
 
 EntryState = Literal["stored", "pending", "buffered", "lost", "unread", "gone", "maybe filtered"]
 """A state of the design, or "maybe filtered": a filter could have dropped the record on purpose."""
+
+
+def is_missing(state: str) -> bool:
+    """Does S3 not have a record in this state, and should have it?"""
+    return state not in ("stored", "maybe filtered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +53,7 @@ class Totals:
     @property
     def missing(self) -> int:
         """Records that S3 does not have and should have."""
-        return sum(n for state, n in self.counts if state not in ("stored", "maybe filtered"))
-
-
-MISSING: tuple[State, ...] = ("pending", "buffered", "lost", "unread", "gone")
+        return sum(n for state, n in self.counts if is_missing(state))
 
 
 def stretches(

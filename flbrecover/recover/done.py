@@ -8,6 +8,8 @@ from typing import Literal
 from flbrecover.reconcile.plan import Action
 
 Outcome = Literal["written", "exists", "completed", "already completed", "skipped", "failed"]
+FINISHED: tuple[Outcome, ...] = ("written", "exists", "completed", "already completed")
+"""The action was carried out, by this run or before: it is not done again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 
 from flbrecover.reconcile.plan import Action, CompleteUpload, Plan
 from flbrecover.recover.case_db import CaseDb
-from flbrecover.recover.done import Done, Outcome
+from flbrecover.recover.done import FINISHED, Done
 
-FINISHED: tuple[Outcome, ...] = ("written", "exists", "completed", "already completed")
 STARTED, RESULT = "started", "result"
 _PLAN_ID = "plan"
 

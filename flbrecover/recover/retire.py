@@ -26,7 +26,6 @@ from flbrecover.recover.case_db import fsync_folder
 from flbrecover.recover.case_folder import CaseFolder
 from flbrecover.recover.whole_copy import PART, copy_whole, private, sha256_of, untouched
 
-BLOCK = 1 << 20
 LARGEST_NOTE = 1 << 20
 _LEFT = "left "  # + a folder: when its last change was, once its files were moved
 _COPY = ".flbrecover"

@@ -15,11 +15,11 @@ from pathlib import Path
 from flbrecover.errors import PlanError, UsageError
 from flbrecover.model import Problem
 from flbrecover.reconcile.plan import Plan, from_json
+from flbrecover.recover.case_folder import AFTER, BEFORE, PLAN
 from flbrecover.report.case_data_db import CaseDbData, read_db
 from flbrecover.report.case_data_lines import SHAPES, Fields, read_lines
 from flbrecover.report.case_data_rows import SideName, Top
 
-BEFORE, AFTER, PLAN = "before.jsonl", "after.jsonl", "plan.json"
 FILES: dict[SideName, str] = {"before": BEFORE, "now": AFTER}
 LARGEST_PLAN = 1 << 30
 MOST_PROBLEMS, MOST_NOTES, MOST_GONE = 100, 50, 100

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from flbrecover.model import Problem
+from flbrecover.recover.case_db import LAYOUT, NAME
 from flbrecover.report.case_data_rows import Top
 from flbrecover.sqlite_errors import SQLITE_ERRORS, sqlite_text
 
-NAME = "case.db"
-LAYOUT = 1  # the newest that is known; PRAGMA user_version
 MOST_RUNS = 50
 MOST_FILES = 200
 

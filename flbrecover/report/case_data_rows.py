@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from flbrecover.reconcile.states import is_missing
+
 Fields = Mapping[str, Any]
 SideName = Literal["before", "now"]
 
@@ -38,7 +40,7 @@ class Top:
 
 def missing(line: Fields) -> int:
     """How many records of a line S3 should have and does not have."""
-    return sum(n for state, n in line["states"].items() if state not in ("stored", "maybe filtered"))
+    return sum(n for state, n in line["states"].items() if is_missing(state))
 
 
 def back(before: Fields | None, now: Fields | None) -> int:
@@ -51,13 +53,16 @@ def back(before: Fields | None, now: Fields | None) -> int:
 
 @dataclass(slots=True)
 class Row:
-    """The same thing before a recovery and now; one of both may be missing."""
+    """The same thing before a recovery and now (the same where there was no comparison afterwards). One of both may be
+    missing: without ``now`` the comparison afterwards did not find it any more, as a log that was rotated meanwhile,
+    and nobody knows what is missing of it now."""
 
     before: Fields | None = None
     now: Fields | None = None
 
     @property
     def line(self) -> Fields:
+        """As of the latest comparison that has it."""
         line = self.now or self.before
         assert line is not None
         return line
@@ -67,13 +72,12 @@ class Row:
         return missing(self.before) if self.before else 0
 
     @property
-    def missing(self) -> int:
-        """As of the latest comparison that has this row."""
-        return missing(self.line)
+    def missing(self) -> int | None:
+        return missing(self.now) if self.now else None
 
     @property
-    def back(self) -> int:
-        return back(self.before, self.now)
+    def back(self) -> int | None:
+        return back(self.before, self.now) if self.now else None
 
 
 @dataclass(slots=True)
@@ -82,14 +86,13 @@ class Rows:
 
     key: Callable[[Fields], Hashable]
     most: int
-    total: int = 0
+    _seen: set[int] = field(default_factory=set)  # hashes of keys: two files name most of them twice
     _tops: dict[SideName, Top] = field(default_factory=dict)
     _rows: dict[Hashable, Row] = field(default_factory=dict)
 
     def choose(self, side: SideName, line: Fields) -> None:
         top = self._tops.setdefault(side, Top(self.most))
         top.offer((missing(line), line["records"]), self.key(line))
-        self.total = max(self.total, top.seen)
 
     def shows(self, key: Hashable) -> bool:
         """Is this one of the chosen?"""
@@ -99,17 +102,28 @@ class Rows:
 
     def fill(self, side: SideName, line: Fields) -> None:
         key = self.key(line)
+        self._seen.add(hash(key))
         row = self._rows[key] if self.shows(key) else None
         if row is not None:
             setattr(row, side, line)
+
+    def keep_before(self) -> None:
+        """No comparison afterwards can be used: now is taken to be as before."""
+        for row in self._rows.values():
+            row.now = row.before
+
+    @property
+    def total(self) -> int:
+        """How many stand in either file."""
+        return len(self._seen)
 
     @property
     def rows(self) -> list[Row]:
         """What is still missing first, then what was, then what is large."""
         filled = [row for row in self._rows.values() if row.before or row.now]
-        filled.sort(key=lambda r: (-r.missing, -r.was_missing, -r.line["records"], str(self.key(r.line))))
+        filled.sort(key=lambda r: (-(r.missing or 0), -r.was_missing, -r.line["records"], str(self.key(r.line))))
         return filled[: self.most]
 
     @property
     def more(self) -> int:
-        return self.total - min(self.most, len(self.rows))
+        return self.total - len(self.rows)

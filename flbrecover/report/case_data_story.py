@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from flbrecover.reconcile.states import is_missing
+from flbrecover.recover.case_folder import AFTER, BEFORE
+from flbrecover.recover.done import FINISHED
 from flbrecover.report import text
-from flbrecover.report.case_data import AFTER, BEFORE, CaseData
+from flbrecover.report.case_data import CaseData
 from flbrecover.report.case_data_rows import Fields, back, missing
 
 Status = Literal["complete", "recovered", "left", "partly", "open", "interrupted", "unknown"]
@@ -36,7 +39,6 @@ MEANINGS = {
     "maybe filtered": "a filter may have dropped it on purpose; not counted as missing",
 }
 STATES = tuple(MEANINGS)
-FINISHED = ("written", "exists", "completed", "already completed", "skipped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +185,11 @@ def _why(there: bool, name: str) -> str:
 def in_states(summary: Fields) -> str:
     """``320 buffered, 95 unread``, or just ``buffered``: the states that count as missing."""
     states = summary["states"]
-    only = [s for s in STATES if s not in ("stored", "maybe filtered") and states.get(s) == missing(summary)]
+    only = [s for s in STATES if is_missing(s) and states.get(s) == missing(summary)]
     if only:
         return only[0]
-    said = [f"{states[s]:,} {s}" for s in STATES if states.get(s) and s not in ("stored", "maybe filtered")]
-    other = missing(summary) - sum(states.get(s, 0) for s in STATES if s not in ("stored", "maybe filtered"))
+    said = [f"{states[s]:,} {s}" for s in STATES if states.get(s) and is_missing(s)]
+    other = missing(summary) - sum(states.get(s, 0) for s in STATES if is_missing(s))
     return ", ".join([*said, *([f"{other:,} in another state"] if other else [])])
 
 

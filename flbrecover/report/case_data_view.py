@@ -7,10 +7,11 @@ from pathlib import Path
 
 from flbrecover import __version__
 from flbrecover.reconcile.plan import Action, CompleteUpload
+from flbrecover.recover.done import FINISHED
 from flbrecover.report.case_data import CaseData, open_case
 from flbrecover.report.case_data_db import Outcome
 from flbrecover.report.case_data_rows import Fields, Rows, SideName, Top
-from flbrecover.report.case_data_story import FINISHED, Story, story
+from flbrecover.report.case_data_story import Story, story
 from flbrecover.report.coverage import Bins
 from flbrecover.report.coverage_axis import AXIS_BINS, Axis, Track, add_line, axis_of
 
@@ -105,6 +106,8 @@ def view(folder: Path) -> CaseView:
             elif kind == "upload":
                 uploads.offer(0, line)
     if not case.compared_again:
+        for kept in (first.tags, first.logs, first.buffers):
+            kept.keep_before()
         for track in (*tracks.values(), *((overall,) if overall else ())):
             track.keep_before()
     shown = [
@@ -118,7 +121,7 @@ def view(folder: Path) -> CaseView:
 
 
 def _shown_actions(case: CaseData) -> tuple[list[Action], int]:
-    """Failed and cut off ones first, then those that are still to do, then the others in their order."""
+    """Failed, skipped and cut off ones first, then those that are still to do, then the others in their order."""
     top = Top(MOST_ROWS)
     for action in case.plan.actions if case.plan else ():
         outcome = case.db.outcomes.get(action.number)

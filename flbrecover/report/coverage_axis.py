@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from flbrecover.reconcile.states import is_missing
 from flbrecover.report import jsonl
+from flbrecover.report.case_data_rows import SideName
 from flbrecover.report.coverage import DAY, WIDTHS, Bins, wider
 
 AXIS_BINS = 180
 FAR = 7 * DAY  # what lies farther than this, and than ten times the rest's length, would squeeze the rest
 _PLACES = ("source", "buffers", "objects")
-NOT_MISSING = ("source", "buffers", "objects", "stored", "maybe filtered")
 
 Status = Literal["complete", "recovered", "missing", "other"]
 
@@ -80,9 +81,13 @@ def _records(counts: Counter[str]) -> int:
     return sum(n for lane, n in counts.items() if lane not in _PLACES)
 
 
+def _missing(counts: Counter[str]) -> int:
+    return sum(n for lane, n in counts.items() if lane not in _PLACES and is_missing(lane))
+
+
 @dataclass(slots=True)
 class Bin:
-    """One bin of a tag, before a recovery and now (the same where there was none)."""
+    """One bin of a tag, before a recovery and now (the same where there was no comparison afterwards)."""
 
     before: Counter[str] = field(default_factory=Counter)
     now: Counter[str] = field(default_factory=Counter)
@@ -93,11 +98,11 @@ class Bin:
 
     @property
     def missing(self) -> int:
-        return sum(n for lane, n in self.now.items() if lane not in NOT_MISSING)
+        return _missing(self.now)
 
     @property
     def was_missing(self) -> int:
-        return sum(n for lane, n in self.before.items() if lane not in NOT_MISSING)
+        return _missing(self.before)
 
     @property
     def recovered(self) -> int:
@@ -118,14 +123,13 @@ class Track:
     def __init__(self, axis: Axis) -> None:
         self.axis = axis
         self.bins: dict[int, Bin] = {}
-        self.estimated = 0
-        self.untimed = 0
+        self.estimated = Counter[SideName]()
+        self.untimed = Counter[SideName]()
 
-    def add(self, line: Mapping[str, Any], side: Literal["before", "now"]) -> None:
+    def add(self, line: Mapping[str, Any], side: SideName) -> None:
         """A coverage line. Bins wider than the axis's stand at their start."""
-        if side == "now":
-            self.estimated += line["estimated"]
-            self.untimed += line["untimed"]
+        self.estimated[side] += line["estimated"]
+        self.untimed[side] += line["untimed"]
         start = jsonl.ns(line["start"])
         if start is None:
             return
@@ -141,7 +145,8 @@ class Track:
                     counts[lane] += number
 
     def keep_before(self) -> None:
-        """There was no recovery: now is as before."""
+        """No comparison afterwards can be used: now is taken to be as before."""
+        self.estimated["now"], self.untimed["now"] = self.estimated["before"], self.untimed["before"]
         for one in self.bins.values():
             one.now = one.before
 

@@ -74,7 +74,7 @@ def timeline(track: Track) -> Timeline:
     said = list(spans(track))
     return Timeline(
         track.axis, strip(track), tuple(lanes), top, tuple(ticks(track.axis)), _data(bins), tuple(said[:MOST_SPANS]),
-        max(0, len(said) - MOST_SPANS), track.estimated, track.untimed,
+        max(0, len(said) - MOST_SPANS), track.estimated["now"], track.untimed["now"],
     )  # fmt: skip
 
 

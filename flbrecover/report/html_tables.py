@@ -8,7 +8,7 @@ from typing import Any, Literal
 from flbrecover.reconcile.plan import PutRecords
 from flbrecover.report import jsonl, text
 from flbrecover.report.case_data_db import MOST_FILES
-from flbrecover.report.case_data_rows import Fields, Row
+from flbrecover.report.case_data_rows import Fields, Row, Rows
 from flbrecover.report.case_data_story import STATES
 from flbrecover.report.case_data_view import ActionRow, CaseView, what
 
@@ -25,6 +25,13 @@ class Cell:
     look: Look = "text"
     tone: Tone = ""
     hash: str = ""
+
+
+NOT_SEEN_AGAIN = "not seen again"
+_NOT_SEEN_AGAIN = (
+    " Of a file “not seen again” it is not known what is back and missing: when S3 was compared again it was not there "
+    "under this name, as after a rotation."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +95,6 @@ def _size(row: ActionRow) -> int:
     return sum(part.size or 0 for part in row.action.parts)
 
 
-OUTCOMES = {
-    "written": "written",
-    "exists": "was there already, same content",
-    "completed": "upload completed",
-    "already completed": "upload was completed already",
-    "skipped": "skipped",
-    "failed": "failed",
-    "started": "cut off: begun, and no result noted",
-}
-
-
 def no_outcome(view: CaseView) -> str:
     """What is said of an action that the journal does not know."""
     return "not carried out" if view.story.status == "open" else "not noted"
@@ -108,7 +104,7 @@ def outcome(view: CaseView, row: ActionRow) -> Cell:
     said = row.outcome
     if said is None:
         return Cell(no_outcome(view))
-    words = OUTCOMES.get(said.outcome, said.outcome)
+    words = text.OUTCOMES.get(said.outcome, said.outcome)
     at = "" if said.at_ns is None else f", {text.time(said.at_ns)}"
     detail = f": {said.detail}" if said.detail else ""
     return Cell(f"{words}{at}{detail}", "text", "bad" if said.outcome in ("failed", "started") else "")
@@ -135,7 +131,7 @@ def logs(view: CaseView) -> Table:
         )
         for row in view.logs.rows
     ]  # fmt: skip
-    about = "The applications' log files on the node, the live ones and their rotated siblings."
+    about = "The applications' log files on the node, the live ones and their rotated siblings." + _unseen(view.logs)
     return Table("logs", "Log files", "log file", head, tuple(rows), view.logs.more, "No log file was read.", about)
 
 
@@ -148,7 +144,7 @@ def buffers(view: CaseView) -> Table:
         )
         for row in view.buffers.rows
     ]  # fmt: skip
-    about = "What Fluent Bit had put aside on the node to send later."
+    about = "What Fluent Bit had put aside on the node to send later." + _unseen(view.buffers)
     return Table(
         "buffers", "Buffer files", "buffer file", head, tuple(rows), view.buffers.more, "No buffer file was found.",
         about,
@@ -159,7 +155,13 @@ def _numbers(view: CaseView, row: Row) -> tuple[Cell, ...]:
     records, before = number(row.line["records"]), Cell(states(row.before) if row.before else "?")
     if not view.story.is_known:
         return records, before, Cell("?", "number"), Cell("?", "number")
+    if row.back is None or row.missing is None:
+        return records, before, Cell("?", "number"), Cell(NOT_SEEN_AGAIN, "number")
     return records, before, number(row.back, "good"), number(row.missing, "bad")
+
+
+def _unseen(rows: Rows) -> str:
+    return _NOT_SEEN_AGAIN if any(row.now is None for row in rows.rows) else ""
 
 
 def states(line: Fields) -> str:

@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterator, Sequence
 
 from flbrecover.reconcile.plan import PutRecords
+from flbrecover.recover.done import FINISHED
 from flbrecover.report import text
 from flbrecover.report.case_data_db import CaseDbData
-from flbrecover.report.case_data_story import FINISHED
 from flbrecover.report.case_data_view import ActionRow, CaseView, what
 from flbrecover.report.escape import shown
-from flbrecover.report.html_tables import OUTCOMES, no_outcome
+from flbrecover.report.html_tables import NOT_SEEN_AGAIN, no_outcome
 
 MOST_TAGS, MOST_ACTIONS, MOST_GONE, MOST_PROBLEMS, MOST_RUNS = 15, 20, 10, 10, 5
 LONGEST = 160
@@ -66,7 +66,8 @@ def _tags(view: CaseView) -> Iterator[str]:
     cells = [
         [
             code(r.line["tag"]), f"{r.line['records']:,}", f"{r.was_missing:,}" if r.before else "?",
-            f"{r.back:,}" if known else "?", f"{r.missing:,}" if known else "?",
+            f"{r.back:,}" if known and r.back is not None else "?",
+            NOT_SEEN_AGAIN if r.missing is None else f"{r.missing:,}" if known else "?",
         ]
         for r in rows
     ]  # fmt: skip
@@ -94,7 +95,7 @@ def _actions(view: CaseView) -> Iterator[str]:
 
 def _outcome(view: CaseView, row: ActionRow) -> str:
     said = row.outcome
-    words = no_outcome(view) if said is None else plain(OUTCOMES.get(said.outcome, said.outcome))
+    words = no_outcome(view) if said is None else plain(text.OUTCOMES.get(said.outcome, said.outcome))
     detail = f": {plain(said.detail)}" if said is not None and said.detail and said.outcome not in FINISHED else ""
     found = "" if row.found is None else f"; {text.count(row.found, 'record')} read back"
     return words + detail + found

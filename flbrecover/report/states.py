@@ -21,8 +21,6 @@ from flbrecover.report.jsonl import iso
 from flbrecover.report.uploads import case_json
 from flbrecover.wording import are
 
-SHOWN_STATES = CODES
-
 
 def tag_table(analysis: Analysis) -> str:
     """Records per output and tag, by state; columns without a record are left out."""
@@ -30,7 +28,7 @@ def tag_table(analysis: Analysis) -> str:
     if not rows:
         return "no records in the evidence"
     total = analysis.totals()
-    states = [s for s in SHOWN_STATES if total[s]]
+    states = [s for s in CODES if total[s]]
     head = ["output", "tag", "records", *states]
     cells = [[name, tag, f"{t.records:,}", *(_number(t[s]) for s in states)] for name, tag, t in rows]
     if len(rows) > 1:
@@ -53,7 +51,7 @@ def file_rows(output: OutputAnalysis) -> Iterator[tuple[str, str, Totals]]:
 
 def file_table(analysis: Analysis) -> str:
     rows = [row for output in analysis.outputs for row in file_rows(output)]
-    states = [s for s in SHOWN_STATES if any(totals[s] for _, _, totals in rows)]
+    states = [s for s in CODES if any(totals[s] for _, _, totals in rows)]
     head = ["file", "kind", "records", *states]
     cells = [[path, kind, f"{t.records:,}", *(_number(t[s]) for s in states)] for kind, path, t in rows]
     return text.table(head, cells, right=range(2, len(head)), fit=(0,))
@@ -216,10 +214,10 @@ def action_json(action: PutRecords | CompleteUpload) -> dict[str, Any]:
 def headline(analysis: Analysis) -> str:
     """One sentence on top: how many records, how many missing, where."""
     total = analysis.totals()
-    where = [f"{total[s]:,} {s}" for s in SHOWN_STATES if total[s] and s != "stored"]
-    if not total.records:
-        return "No records were found in the evidence."
+    where = [f"{total[s]:,} {s}" for s in CODES if total[s] and s != "stored"]
     failed = "".join(f" Output {output.name} was not compared." for output, _ in analysis.failed)
+    if not total.records:
+        return f"No records were found in the evidence.{failed}"
     if where:
         return f"{text.count(total.records, 'record')}: {total['stored']:,} stored, {', '.join(where)}.{failed}"
     if not is_partial(analysis):

@@ -15,6 +15,16 @@ from flbrecover.wording import count as count
 _CONTAINER_ID = re.compile(r"([0-9a-f]{6})[0-9a-f]{58,}")
 STATES = get_args(State)
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+# What became of an action; "started" is what a journal says of one that was cut off.
+OUTCOMES = {
+    "written": "written",
+    "exists": "was there already, same content",
+    "completed": "upload completed",
+    "already completed": "upload was completed already",
+    "skipped": "skipped",
+    "failed": "failed",
+    "started": "cut off: begun, and no result noted",
+}
 
 
 def size(number: int | None) -> str:

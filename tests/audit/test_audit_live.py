@@ -132,6 +132,18 @@ def test_two_processes_on_the_same_files(node: FakeNode) -> None:
     assert len(findings(node.audit(), "FLB016")) == 3
 
 
+def test_what_starts_a_fluent_bit_is_none_itself(node: FakeNode) -> None:
+    node.agent(77, "/var/log/s3")
+    node.agent(78, "/var/log/s3")
+    (node.proc / "78/comm").write_text("fluent-bit-watc\n")
+    assert len(node.audit().subjects) == 1
+
+
+def test_a_procfs_that_cannot_be_listed(node: FakeNode, tmp_path: Path) -> None:
+    node.proc = tmp_path / "nothing"
+    assert node.audit().subjects == ()
+
+
 def test_a_process_without_a_configuration(node: FakeNode) -> None:
     node.agent(77, "/var/log/s3")
     (node.proc / "77/root/fluent-bit/etc/x.conf").unlink()
@@ -194,6 +206,15 @@ def test_a_copied_disk_whose_buffers_lie_in_an_emptydir(tmp_path: Path) -> None:
     assert "FLB002" in passed(report)
     assert {"FLB013", "FLB014", "FLB025"} <= not_known(report)
     assert report.exit_code("error") == 3
+
+
+def test_a_layer_of_any_name_is_no_emptydir(tmp_path: Path) -> None:
+    conf, stream = "etc/fluent-bit/fluent-bit.conf", "b/2026-11-23T11:38:28"
+    (tmp_path / conf).parent.mkdir(parents=True)
+    (tmp_path / conf).write_text(CONF.format(store_dir="/tmp/s3"))
+    (tmp_path / f"var/lib/docker/overlay2/no-emptyDir/diff/tmp/s3/{stream}").mkdir(parents=True)
+    (finding,) = findings(live.audit(Node(tmp_path), None, {}), "FLB005")
+    assert finding.incident.startswith("It is gone with every restart of the container")
 
 
 def test_a_copied_disk_with_everything_in_its_place(tmp_path: Path) -> None:

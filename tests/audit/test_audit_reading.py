@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from audit_support import FIXTURES, GOOD, findings, found, not_known, of_text, p
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flbrecover.audit import kubernetes, manifests
+from flbrecover.audit import kubernetes, manifests, reading
 from flbrecover.audit.assembling import audit, config_arguments
 from flbrecover.audit.findings import NotKnown, Report
 
@@ -102,6 +103,14 @@ def test_keys_that_a_volume_renames(tmp_path: Path) -> None:
     assert report.subjects and found(report) == set()
 
 
+def test_keys_that_a_volume_leaves_out(tmp_path: Path) -> None:
+    """``fluent-bit.conf`` of the container is another key than the one of that name, which is not mounted."""
+    other = f"  other.conf: |\n{textwrap.indent(CONF, '    ')}  fluent-bit.conf: |"
+    items = "            name: fluent-bit\n            items: [{key: other.conf, path: fluent-bit.conf}]\n"
+    report = of_text(tmp_path, GOOD, ("  fluent-bit.conf: |", other), ("            name: fluent-bit\n", items))
+    assert len(report.subjects) == 1 and {"FLB001", "FLB006"} <= found(report)
+
+
 def test_reloaders_are_no_fluent_bit(tmp_path: Path) -> None:
     reloader = """        - name: config-reload
           image: jimmidyson/configmap-reload:v0.9
@@ -136,6 +145,12 @@ def test_variables(tmp_path: Path) -> None:
     assert any("depends on ${SIZE}" in what for what in unreadable(sized))
     file = str(tmp_path / "given.yaml")
     assert found(audit([file], {"SIZE": "100M"})) == set()
+
+
+def test_a_variable_whose_name_begins_like_another(tmp_path: Path) -> None:
+    changes = ("bucket                cluster", "bucket ${SIZE}"), ("size       100M", "size       ${SIZE_B}")
+    (problem,) = of_text(tmp_path, GOOD, *changes).problems
+    assert "depends on ${SIZE_B}" in problem.what and problem.way_out == "give it with --env SIZE_B=VALUE"
 
 
 def test_variables_that_the_manifest_sets(tmp_path: Path) -> None:
@@ -196,6 +211,19 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     assert said[3].startswith("line 2: not YAML") and len(said) == 4
 
 
+def test_a_folder_of_more_files_than_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_FILES", 2)
+    service = "apiVersion: v1\nkind: Service\n"
+    report = audit([str(write(tmp_path, a__yaml=service, b__yaml=service, c__yaml=GOOD))], {})
+    assert "holds 3 files, of which only the first 2 were read" in unreadable(report)
+
+
+def test_what_is_wrong_with_a_file_is_said_whatever_is_wrong_with_another(tmp_path: Path) -> None:
+    write(tmp_path, empty__yaml="-\n  kind: DaemonSet\n")
+    said = unreadable(audit([str(tmp_path / "gone.yaml"), str(tmp_path / "empty.yaml")], {}))
+    assert said[:2] == ["No such file or directory", "no Kubernetes object in it"]
+
+
 def test_aliases_are_followed_in_manifests(tmp_path: Path) -> None:
     changes = (
         ("    matchLabels:\n      app: fluent-bit", "    matchLabels: &l\n      app: fluent-bit"),
@@ -211,6 +239,18 @@ def test_a_file_of_aliases_does_not_grow(tmp_path: Path) -> None:
     lines = ["kind: List", "a0: &a0 {kind: Pod}"]
     lines += [f"a{n}: &a{n} {{kind: List, items: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 30)]
     report = of_text(tmp_path, "\n".join([*lines, "items: [*a29, *a8]\n"]))
+    assert any("more than 200000 values" in what for what in unreadable(report))
+
+
+def test_a_pod_of_aliases_does_not_grow(tmp_path: Path) -> None:
+    """Few objects, and many containers in each of them."""
+    pod = f"- &d\n  kind: Pod\n  spec: {{containers: [&c {{name: c, image: i}}{', *c' * 2000}]}}\n"
+    report = of_text(tmp_path, f"kind: List\napiVersion: v1\nitems:\n{pod}" + "- *d\n" * 160)
+    assert any("more than 200000 values" in what for what in unreadable(report))
+
+
+def test_more_objects_than_are_read(tmp_path: Path) -> None:
+    report = of_text(tmp_path, f"kind: List\nitems: [{'{kind: A}, ' * kubernetes.MAX_OBJECTS}]\n")
     assert any("more than 20000 objects" in what for what in unreadable(report))
 
 

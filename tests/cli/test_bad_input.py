@@ -210,6 +210,17 @@ def test_no_such_bucket(untouched: Path, weed, command: str) -> None:
     told(run(command, untouched, weed.endpoint_url), "s3://my-bucket/: no such bucket")
 
 
+def test_an_output_that_was_not_compared_is_told_where_no_records_are(tmp_path: Path, weed) -> None:
+    remove(weed.client, BUCKET)
+    weed.client.create_bucket(Bucket=BUCKET)
+    matched = {"other.*": BUCKET, "*": "no-such-bucket"}
+    outputs = "".join(f"[OUTPUT]\n  Name s3\n  Match {m}\n  bucket {bucket}\n" for m, bucket in matched.items())
+    write(tmp_path, CONF, f"[INPUT]\n  Name tail\n  Path /var/log/*.log\n{outputs}")
+    write(tmp_path, "/var/log/a.log", "hello\n")
+    ended = run("diff", tmp_path, weed.endpoint_url)
+    assert ended.text.startswith("No records were found in the evidence. Output s3.1 was not compared.\n")
+
+
 def test_no_permission_names_the_iam_action(there: Path, weed) -> None:
     listing = run("diff", there, weed.endpoint_url, environment=credentials(WRITE_ONLY))
     assert listing.code == 1

@@ -53,7 +53,7 @@ def test_a_volume_mounted_at_any_part_of_the_path(tmp_path: Path, rest: str, str
     path = store(tmp_path, f"{POD}/buf{rest}", stream=stream)
     (tmp_path / STORE[1:]).mkdir(parents=True)  # there, but empty
     assert store_dirs(Node(tmp_path), STORE, {"my-bucket"}) == [
-        HiddenPlace(path, "emptyDir volume buf of pod 0b5e3f1c-9a55")
+        HiddenPlace(path, "emptyDir", "emptyDir volume buf of pod 0b5e3f1c-9a55")
     ]
 
 
@@ -69,7 +69,7 @@ def test_the_writable_layer_of_a_container(tmp_path: Path, layer: str, name: str
     store(tmp_path, layer + STORE)
     store(tmp_path, f"{layer}/somewhere/else")
     assert store_dirs(Node(tmp_path), STORE, {"my-bucket"}) == [
-        HiddenPlace(layer + STORE, f"writable layer {name} of a container")
+        HiddenPlace(layer + STORE, "layer", f"writable layer {name} of a container")
     ]
 
 

@@ -39,11 +39,11 @@ def test_a_real_process() -> None:
 
 
 def test_agents_by_name(tmp_path: Path) -> None:
-    for pid, comm in ((7, b"fluent-bit\n"), (8, b"flb-pipeline\n"), (9, b"nginx\n")):
+    for pid, comm in ((7, b"fluent-bit\n"), (8, b"flb-pipeline\n"), (9, b"nginx\n"), (11, b"td-agent-bit\n")):
         made_up(tmp_path, pid, comm=comm)
     (tmp_path / "self").mkdir()
     (tmp_path / "10").mkdir()  # it ended
-    assert agent_pids(tmp_path) == [7, 8]
+    assert agent_pids(tmp_path) == [7, 8, 11]
     assert agent_pids(tmp_path / "nothing") == []
 
 

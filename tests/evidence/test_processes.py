@@ -59,6 +59,17 @@ def test_not_by_name_alone(root: Path) -> None:
     assert [a.pid for a in look(root)] == [8]
 
 
+def test_a_container_of_an_older_package(root: Path, tmp_path: Path) -> None:
+    inside = container(root, tmp_path, 7, comm="td-agent-bit")
+    os.link(root / DB[1:], inside / DB[1:])
+    assert [a.pid for a in look(root)] == [7]
+    node = Node(root)
+    node._procfs = root / "proc"  # the kernel's own cannot show a container here
+    assert node.agents_in_containers() == ["7"]
+    node._procfs = root / "nothing"
+    assert node.agents_in_containers() == []
+
+
 def test_readers_are_no_agents(root: Path) -> None:
     process(root, 7, "tar", opened=(DB, CHUNK), flags="0100000")
     process(root, 8, "rsync", opened=(DB,), flags="02100000")

@@ -90,6 +90,12 @@ def test_killed_within_an_action(tmp_path: Path) -> None:
     assert "cut off: begun, and no result noted" in said
 
 
+def test_a_skipped_action_was_not_carried_out(tmp_path: Path) -> None:
+    """Nothing was written for it, and the next run tries it again."""
+    _, said, _ = report(case(tmp_path, after=False, outcome="skipped"))
+    assert "its journal notes 0 of 1 actions as carried out" in said
+
+
 def test_second_comparison_cut_short(tmp_path: Path) -> None:
     folder = case(tmp_path)
     text = (folder / "after.jsonl").read_text()
@@ -148,6 +154,16 @@ def test_a_coverage_line_that_cannot_be(tmp_path: Path, broken: dict[str, object
     ended = flbrecover("report", folder, "-o", "-")
     assert ended.code == 4
     assert "a coverage line" in ended.err
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_records_without_a_time_are_told_with_and_without_a_second_comparison(tmp_path: Path, after: bool) -> None:
+    folder = case(tmp_path, tags=TAGS[:1], after=after)
+    for path in folder.glob("*.jsonl"):
+        path.write_text(path.read_text().replace('"estimated": 0, "untimed": 0', '"estimated": 7, "untimed": 5'))
+    page = flbrecover("report", folder, "-o", "-").text
+    assert "7 records without a time of their own" in page
+    assert "5 records without any time: not drawn." in page
 
 
 def test_plans_that_cannot_be_used(tmp_path: Path) -> None:
@@ -212,6 +228,21 @@ def test_a_field_of_another_kind_never_stops_a_report(
         ended = flbrecover("report", folder, "--format", form, "-o", "-")
         assert ended.code in (0, 4)
         ended.out.decode("utf-8")
+
+
+def test_what_the_second_comparison_does_not_see_any_more(tmp_path: Path) -> None:
+    """Of three that stand in one or both; and nothing is said of what "old" lacks now."""
+    both, old = Tag("both"), Tag("old", missing=range(5))
+    folder = case(tmp_path, tags=[old, both])
+    later = case(tmp_path / "later", tags=[both, Tag("new")])
+    (later / "after.jsonl").replace(folder / "after.jsonl")
+    _, said, _ = report(folder)
+    assert "| `old` | 6,000 | 250 | ? | not seen again |" in said
+    assert "| `both` | 6,000 | 0 | 0 | 0 |" in said and "| `new` | 6,000 | ? | 0 | 0 |" in said
+    page = flbrecover("report", folder, "-o", "-").text
+    assert "<summary>3 log files</summary>" in page and "<summary>1 buffer file</summary>" in page
+    assert page.count(">not seen again</td>") == 2 and "it was not there under this name" in page
+    assert "not seen again: when S3 was compared again, no record of it" in page
 
 
 def test_no_case(tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
+from flbrecover.recover.done import Outcome
 from flbrecover.report import text
 
 
@@ -76,3 +79,7 @@ def test_what_is_left_alone_names_a_state_beside_the_number() -> None:
     assert text.left_alone("buffered: Fluent Bit sends it", 1500) == "1,500 records (buffered): Fluent Bit sends it"
     assert text.left_alone("S3 did not give out a: b", 1) == "1 record: S3 did not give out a: b"
     assert text.left_alone("unread", 2) == "2 records: unread"
+
+
+def test_every_outcome_of_an_action_has_words() -> None:
+    assert set(get_args(Outcome)) | {"started"} == set(text.OUTCOMES)

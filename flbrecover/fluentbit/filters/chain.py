@@ -67,16 +67,13 @@ class Outcome(NamedTuple):
 
 
 class FilterChain:
-    """``near_ns`` (a time when the logs were there, 0: not known) tells the year of times that have none.
-
-    ``notes`` name, with file and line, the filters that are not understood or not followed exactly; a record that
+    """``notes`` name, with file and line, the filters that are not understood or not followed exactly; a record that
     passes one that is not understood comes out with every field unsure, and as one that may have been dropped.
     """
 
-    def __init__(self, pipeline: Pipeline, *, near_ns: int = 0) -> None:
+    def __init__(self, pipeline: Pipeline) -> None:
         self._notes: list[Problem] = []
         self._pipeline = pipeline
-        self._near_ns = near_ns
         self._filters: list[tuple[Route, Step]] = []
         self._of_tag: dict[str, tuple[Step, ...]] = {}
         for place, filter_ in enumerate(pipeline.filters):
@@ -153,9 +150,7 @@ class FilterChain:
         if build is None:
             self._note(origin, f"{name}: a filter that is not known; fields are compared as far as they survived")
             return others.opaque(name)
-        options = Options(
-            filter_.section, self._pipeline, place, self._near_ns, lambda text: self._note(origin, f"{name}: {text}")
-        )
+        options = Options(filter_.section, self._pipeline, place, lambda text: self._note(origin, f"{name}: {text}"))
         try:
             return build(options)
         except ValueError as e:

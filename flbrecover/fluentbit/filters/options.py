@@ -25,16 +25,12 @@ _VARIABLE = re.compile(r"\$\{[^}]*\}")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """A filter's own properties, its place among all filters and the pipeline that it is in.
-
-    ``near_ns`` (0: not known) tells the year of times that have none. ``note`` takes a sentence for the reader:
-    something of this filter is not followed exactly.
-    """
+    """A filter's own properties, its place among all filters and the pipeline that it is in. ``note`` takes a sentence
+    for the reader: something of this filter is not followed exactly."""
 
     section: Section
     pipeline: Pipeline
     place: int
-    near_ns: int
     note: Callable[[str], None]
 
     def own(self) -> list[Property]:
@@ -60,11 +56,11 @@ class Options:
         if parser is None:
             return None
         try:
-            parse = parsers.make(parser, near_ns=self.near_ns)
+            parse = parsers.make(parser, near_ns=0)
         except ConfigError as e:
             raise ValueError(str(e)) from e
         says = not parser.time_format or tells_year(parser.time_format)
-        return parse if self.near_ns or says else _without_time(parse)
+        return parse if says else _without_time(parse)
 
 
 ParserFunction = Callable[[bytes], "Parsed | None"]
