@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -110,7 +110,8 @@ class PutRecords:
 
 @dataclass(frozen=True, slots=True)
 class CompleteUpload:
-    """Complete a pending multipart upload, so that its records become an object."""
+    """Complete a pending multipart upload with these parts, so that its records become an object. ``left_out`` are
+    later parts of it that are not to be in the object."""
 
     number: int
     output: int
@@ -119,6 +120,7 @@ class CompleteUpload:
     upload_id: str
     parts: tuple[UploadPart, ...]
     reason: str
+    left_out: tuple[UploadPart, ...] = ()
 
 
 Action = PutRecords | CompleteUpload
@@ -215,9 +217,9 @@ def _body(plan: Plan) -> dict[str, Any]:
 def _action(action: Action) -> dict[str, Any]:
     common = {"number": action.number, "output": action.output, "bucket": action.bucket, "key": action.key}
     if isinstance(action, CompleteUpload):
-        parts = [{"number": p.number, "etag": p.etag, "size": p.size} for p in action.parts]
-        return {"action": "complete_upload", **common, "upload_id": action.upload_id, "parts": parts,
-                "reason": action.reason}  # fmt: skip
+        left_out = {"left_out": _parts_body(action.left_out)} if action.left_out else {}
+        return {"action": "complete_upload", **common, "upload_id": action.upload_id,
+                "parts": _parts_body(action.parts), **left_out, "reason": action.reason}  # fmt: skip
     return {
         "action": "put_records", **common, "tag": action.tag, "records": action.records, "size": action.size,
         "sha256": action.sha256, "first_ns": action.first_ns, "last_ns": action.last_ns, "reason": action.reason,
@@ -227,6 +229,10 @@ def _action(action: Action) -> dict[str, Any]:
                       "missing": list(action.additions.missing), "siblings": action.additions.siblings},
         "pieces": [_piece_body(p) for p in action.pieces],
     }  # fmt: skip
+
+
+def _parts_body(parts: Iterable[UploadPart]) -> list[dict[str, Any]]:
+    return [{"number": p.number, "etag": p.etag, "size": p.size} for p in parts]
 
 
 def _piece_body(piece: Piece) -> dict[str, Any]:
@@ -260,8 +266,11 @@ def _plan(body: Mapping[str, Any]) -> Plan:
 def _action_from(a: Mapping[str, Any]) -> Action:
     number, output, bucket, key = int(a["number"]), int(a["output"]), str(a["bucket"]), str(a["key"])
     if a["action"] == "complete_upload":
-        parts = tuple(UploadPart(int(p["number"]), p["etag"], p["size"]) for p in a["parts"])
-        return CompleteUpload(number, output, bucket, key, str(a["upload_id"]), parts, str(a["reason"]))
+        parts, left_out = (
+            tuple(UploadPart(int(p["number"]), p["etag"], p["size"]) for p in some)
+            for some in (a["parts"], a.get("left_out", ()))
+        )
+        return CompleteUpload(number, output, bucket, key, str(a["upload_id"]), parts, str(a["reason"]), left_out)
     if a["action"] != "put_records":
         raise ValueError(f"unknown action {a['action']!r}")
     extra = a["additions"]

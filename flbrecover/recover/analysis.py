@@ -24,7 +24,7 @@ from flbrecover.recover.other_keys import other_keys
 from flbrecover.recover.planning import Choice, Planner
 from flbrecover.recover.scratch import Scratch
 from flbrecover.recover.states import States
-from flbrecover.recover.stuck_uploads import stuck_uploads
+from flbrecover.recover.stuck_uploads import spared, stuck_uploads
 from flbrecover.recover.survey import Survey
 from flbrecover.recover.uploads import UploadCase, find_uploads
 from flbrecover.recover.watch import Watch, unwatched
@@ -127,11 +127,12 @@ def analyse(survey: Survey, connect: Connect, options: Options, watch: Watch = u
         except BucketError as e:
             failed.append((output, e))
             continue
-        found.problems.extend([*uploads.problems, *stuck_uploads(found, uploads.cases)])
         states = States(found, uploads.cases, assume_kept=options.assume_kept)
+        cases = spared(found, states, uploads.cases, options.upload_ids)
+        found.problems.extend([*uploads.problems, *stuck_uploads(found, cases)])
         if not options.has_window:
             found.problems.extend(other_keys(found, states))
-        analysed.append(OutputAnalysis(found, states, uploads.cases, uploads.unanswered))
+        analysed.append(OutputAnalysis(found, states, cases, uploads.unanswered))
     if failed and not analysed:
         raise failed[0][1]
     return Analysis(survey, options, tuple(analysed), tuple(failed))

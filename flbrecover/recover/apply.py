@@ -271,7 +271,8 @@ def complete(s3: S3, action: CompleteUpload) -> Done:
         if pending_uploads.head(s3, action.bucket, action.key) is None:
             raise BucketError(f"s3://{action.bucket}/{action.key}: the upload is gone, and no object stands there")
         return Done(action, "already completed", action.key)
-    if [(p.number, p.etag) for p in parts] != [(p.number, p.etag) for p in action.parts]:
+    planned = [*action.parts, *action.left_out]
+    if [(p.number, p.etag) for p in parts] != [(p.number, p.etag) for p in planned]:
         raise BucketError(f"s3://{action.bucket}/{action.key}: the upload has other parts now; make the plan again")
     try:
         pending_uploads.complete(s3, action.bucket, action.key, action.upload_id, action.parts)

@@ -28,6 +28,7 @@ from flbrecover.recover.gone import SourceBytes, left_of, source_bytes
 from flbrecover.recover.joined import JoinedRecords
 from flbrecover.recover.log_entries import LogEntries
 from flbrecover.recover.log_reader import LogReader, Peek, unusable
+from flbrecover.recover.noted_objects import noted_objects
 from flbrecover.recover.object_records import ObjectRecords
 from flbrecover.recover.options import Options
 from flbrecover.recover.place_buffers import BufferPlacer
@@ -174,7 +175,9 @@ class Comparer:
         return Window(min(created + rows + times, default=None), now, written).wider(None, max(times, default=None))
 
     def _candidates(self, window: Window) -> Candidates:
-        return candidates(self._s3, self._output.bucket, self._patterns, window)
+        found = candidates(self._s3, self._output.bucket, self._patterns, window)
+        found.extend(noted_objects(self._survey, self._output, self._s3, self._patterns))
+        return found
 
     def _widen(self, found: Comparison) -> None:
         """Reading all records may show older or younger ones than the first ones: look further then."""

@@ -19,7 +19,7 @@ from flbrecover.recover.groups import runs_of, split
 from flbrecover.recover.left_to_agent import LeftToAgent
 from flbrecover.recover.log_entries import LogRun
 from flbrecover.recover.states import States
-from flbrecover.recover.uploads import UploadCase
+from flbrecover.recover.uploads import UploadCase, sent_again
 from flbrecover.wording import are, count
 
 NEEDS: dict[EntryState, SourceKind] = {"buffered": "buffers", "lost": "lost", "unread": "unread", "pending": "lost"}
@@ -100,12 +100,16 @@ class Planner:
         reason = "all its parts are in S3, its key is free"
         if upload.difference:
             reason += f" ({upload.difference})"
-        output = self._comparison.output
+        output, parts = self._comparison.output, upload.listed.parts
+        size = len(parts) - sent_again(upload, self._comparison.candidates)
+        if size < len(parts):
+            reason += f"; without what an object holds already, from part {parts[size].number} on"
         self._planned.actions.append(
             CompleteUpload(
-                self._next(), output.number, output.bucket, upload.key, upload.upload_id, upload.listed.parts, reason
+                self._next(), output.number, output.bucket, upload.key, upload.upload_id, parts[:size], reason,
+                parts[size:],
             )
-        )
+        )  # fmt: skip
 
     def _wanted(self, entry: int, records: int = 1) -> bool:
         """Is the missing record of this entry to be uploaded? Notes why not, for so many records that are alike."""

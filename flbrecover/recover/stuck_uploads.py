@@ -1,12 +1,16 @@
-"""Uploads of this node that nobody can complete: their parts may be the only copy of records, and cannot be read."""
+"""Uploads of this node that nobody can complete: their parts may be the only copy of records, and cannot be read. And
+those that nobody should complete: what the logs show of their time is stored already."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from flbrecover.model import SECOND_NS, Problem
 from flbrecover.recover.comparison import Comparison
+from flbrecover.recover.states import States
 from flbrecover.recover.uploads import UploadCase, UploadState
+from flbrecover.recover.window import SLACK_NS
 from flbrecover.wording import count
 
 WHY: dict[UploadState, str] = {
@@ -18,15 +22,57 @@ WHY: dict[UploadState, str] = {
 WAY_OUT = "`flbrecover uploads` shows it; docs/how-to/pending-uploads.md says what can be done"
 
 
+def spared(
+    comparison: Comparison, states: States, uploads: Sequence[UploadCase], named: Collection[str]
+) -> tuple[UploadCase, ...]:
+    """The uploads. Those are "not needed" whose tags have logs that go back to their beginning, and no record that may
+    be in parts only: they would store again what another object or a buffer file has. Not those that the user has
+    ``named``."""
+    if not any(u.state == "can be completed" for u in uploads):
+        return tuple(uploads)
+    starts, gone, missing = _log_starts(comparison), _gone(comparison), _missing(comparison, states)
+    return tuple(
+        replace(u, state="not needed")
+        if u.state == "can be completed"
+        and u.upload_id not in named
+        and _shown(u, starts, gone)
+        and missing.isdisjoint(u.tags)
+        else u
+        for u in uploads
+    )
+
+
 def stuck_uploads(comparison: Comparison, uploads: Iterable[UploadCase]) -> list[Problem]:
     """What cannot be read of the evidence because it lies in parts. Not those whose records the logs show: these are
     stored, or found to be missing, one by one."""
     stuck = [u for u in uploads if u.state in WHY and _parts(u)]
-    if not stuck:
+    spare = [u for u in uploads if u.state == "not needed"]
+    if not stuck and not spare:
         return []
-    starts = _log_starts(comparison)
-    gone = {of.range.tag for of in comparison.gone if of.missing != 0}
-    return [_problem(u) for u in stuck if not _shown(u, starts, gone)]
+    starts, gone = _log_starts(comparison), _gone(comparison)
+    of_stuck = [_problem(u) for u in stuck if not _shown(u, starts, gone)]
+    return [*of_stuck, *(_not_needed(u, shown_before=_shown(u, starts, gone, _waited_ns(u))) for u in spare)]
+
+
+def _waited_ns(upload: UploadCase) -> int:
+    """How long its first records may have waited for the upload to begin."""
+    return upload.output.upload_timeout_s * SECOND_NS + SLACK_NS
+
+
+def _gone(comparison: Comparison) -> set[str]:
+    return {of.range.tag for of in comparison.gone if of.missing != 0}
+
+
+def _missing(comparison: Comparison, states: States) -> set[str]:
+    """The tags with records of logs that may be in parts, as no object and no buffer file has them."""
+    runs = comparison.ledger.runs
+    found: set[str] = set()
+    for of in comparison.logs.runs:
+        for tag, entries in runs.by_tag(runs.entries(of.run)):
+            totals = states.totals(entries)
+            if totals["pending"] or totals["lost"] or totals["maybe filtered"]:
+                found.add(tag)
+    return found
 
 
 def _parts(upload: UploadCase) -> int:
@@ -35,15 +81,16 @@ def _parts(upload: UploadCase) -> int:
     return max(listed, len(upload.recorded.parts) if upload.recorded else 0)
 
 
-def _shown(upload: UploadCase, starts: Mapping[str, int | None], gone: set[str]) -> bool:
-    """Do the logs go back to the beginning of the upload, for every tag that its records can have?"""
+def _shown(upload: UploadCase, starts: Mapping[str, int | None], gone: set[str], before_ns: int = 0) -> bool:
+    """Do the logs go back to the beginning of the upload, or so long before it, for every tag that its records can
+    have?"""
     if upload.listed is not None:
         began_ns = upload.listed.initiated_ns
     else:
         assert upload.recorded is not None
         began_ns = upload.recorded.facts.mtime_ns
     shown = starts.keys() - gone
-    return bool(upload.tags) and all(tag in shown and (starts[tag] or 0) <= began_ns for tag in upload.tags)
+    return bool(upload.tags) and all(tag in shown and (starts[tag] or 0) <= began_ns - before_ns for tag in upload.tags)
 
 
 def _log_starts(comparison: Comparison) -> dict[str, int | None]:
@@ -60,13 +107,27 @@ def _log_starts(comparison: Comparison) -> dict[str, int | None]:
     return starts
 
 
+def _not_needed(upload: UploadCase, *, shown_before: bool) -> Problem:
+    """``shown_before``: no record can be in its parts that the logs do not show."""
+    url = f"s3://{upload.output.bucket}/{upload.key}"
+    what = f"the upload of {url} is left alone: what the logs show of its time is stored or buffered already"
+    older = "" if shown_before else "; its parts may hold older records than the logs"
+    way_out = f"abort it, or complete it all the same with --upload-id {upload.upload_id}"
+    return Problem(_where(upload), what + older, way_out=way_out, unreadable=not shown_before)
+
+
+def _where(upload: UploadCase) -> str:
+    if upload.recorded is not None:
+        return upload.recorded.facts.path
+    return f"s3://{upload.output.bucket}/{upload.key}"
+
+
 def _problem(upload: UploadCase) -> Problem:
     url = f"s3://{upload.output.bucket}/{upload.key}"
-    where = url if upload.recorded is None else upload.recorded.facts.path
     size = f" ({upload.size:,} bytes)" if upload.size else ""
     held = "may be" if upload.listed else "may have been"
     what = (
         f"the upload of {url} cannot be completed: {WHY[upload.state]}; "
         f"its {count(_parts(upload), 'part')}{size} {held} the only copy of records, and nobody can read them"
     )
-    return Problem(where, what, way_out=WAY_OUT)
+    return Problem(_where(upload), what, way_out=WAY_OUT)

@@ -75,6 +75,7 @@ def survey(node: Node, pipeline: Pipeline, *, tag: str | None = None) -> Survey:
     problems.extend(notes)
     problems.extend(problem for buffer in buffers for problem in buffer.problems)
     problems.extend(_unclaimed(pipeline, homes, buffers))
+    problems.extend(_unclaimed_uploads(pipeline, homes, uploads))
     return Survey(
         node, pipeline, tuple(homes), tuple(buffers), tuple(uploads), tuple(dbs), tuple(positions), tuple(logs),
         tuple(gone), tuple(agents), tuple(dict.fromkeys(problems)),
@@ -202,6 +203,17 @@ def _unclaimed(pipeline: Pipeline, homes: list[Home], buffers: list[BufferFile])
             bucket = f" in bucket {buffer.bucket}" if buffer.bucket else ""
             what = f"no s3 output of the configuration takes its tag {buffer.tag}{bucket}; it was left alone"
             yield Problem(buffer.path, what, way_out="give --bucket, --match and --key-format")
+
+
+def _unclaimed_uploads(pipeline: Pipeline, homes: list[Home], uploads: Iterable[RecordedUpload]) -> Iterator[Problem]:
+    """Notes of uploads that no output of the configuration can have begun: nobody would complete them."""
+    for upload in uploads:
+        of_outputs = (o for o in (*pipeline.outputs, *pipeline.left_out) if o.bucket == upload.bucket)
+        if not pipeline.outputs or any(Home(upload.home, clean(o.store_dir)) in homes for o in of_outputs):
+            continue
+        what = f"it notes an upload of s3://{upload.bucket}/{upload.key}, and no s3 output of the configuration has"
+        way_out = "give the configuration that Fluent Bit ran with, or --bucket"
+        yield Problem(upload.facts.path, f"{what} this bucket; it was left alone", way_out=way_out)
 
 
 def takes(output: S3Output, homes: Collection[Home], buffer: BufferFile) -> bool:

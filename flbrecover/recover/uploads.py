@@ -12,11 +12,13 @@ from flbrecover.errors import BucketError
 from flbrecover.fluentbit.key_format import KeyFormat, KeyPattern
 from flbrecover.fluentbit.pipeline import S3Output
 from flbrecover.model import PendingUpload, Problem, RecordedUpload, UploadPart
+from flbrecover.recover.candidates import Candidate
+from flbrecover.recover.noted_objects import is_of_another_format
 from flbrecover.recover.survey import Survey
 from flbrecover.recover.window import patterns_of
 
 UploadState = Literal[
-    "can be completed", "parts missing", "parts refused", "key taken", "already completed", "vanished",
+    "can be completed", "not needed", "parts missing", "parts refused", "key taken", "already completed", "vanished",
     "not this node's", "unknown",
 ]  # fmt: skip
 
@@ -25,10 +27,11 @@ UploadState = Literal[
 class UploadCase:
     """One multipart upload. ``recorded`` is the node's memory of it, ``listed`` what S3 says (None: nothing).
 
-    ``tags`` are the known tags that its key fits. ``difference`` says how the node's memory and S3 disagree ("" where
+    ``tags`` are the known tags that its key fits; all of them where a noted one fits none, for it is of another key
+    format. ``difference`` says how the node's memory and S3 disagree ("" where
     they agree). ``state`` "can be completed" means: its parts are contiguous from 1, none before the last is too small
     for S3, nothing stands under its key, and no other upload is to stand there; "unknown": S3 did not say, so its parts
-    may hold records, and it may be completed one day.
+    may hold records, and it may be completed one day. "Not needed": it could be, and would store again what is stored.
     """
 
     output: S3Output
@@ -84,7 +87,8 @@ def find_uploads(
     cases: list[UploadCase] = []
     for memory in recorded:
         problems.extend(memory.problems)
-        fits = _fits(patterns, memory.key)
+        of_any = is_of_another_format(memory.key, output, patterns)
+        fits = tuple(patterns) if of_any else _fits(patterns, memory.key)
         try:
             cases.append(_case(s3, output, memory, listed.pop(memory.upload_id, None), fits))
         except BucketError as e:
@@ -156,6 +160,24 @@ def _state(s3: S3, output: S3Output, key: str, upload: PendingUpload | None) -> 
         return "parts missing"
     small = any(p.size is not None and p.size < pending_uploads.LEAST_PART for p in upload.parts[:-1])
     return "parts refused" if small else "can be completed"
+
+
+def sent_again(upload: UploadCase, candidates: Iterable[Candidate]) -> int:
+    """How many of its last parts were sent once more as whole objects: the node never heard that S3 has them. Not its
+    first part, and none that the node did note: Fluent Bit would complete the upload with those."""
+    if upload.recorded is None or upload.listed is None:
+        return 0
+    noted = {part.etag for part in upload.recorded.parts}
+    last: list[UploadPart] = []
+    for part in reversed(upload.listed.parts[1:]):
+        if part.etag in noted:
+            break
+        last.append(part)
+    if not last:
+        return 0
+    stored = {c.object.etag for c in candidates if not set(c.tags).isdisjoint(upload.tags)}
+    as_objects = [not stored.isdisjoint((part.etag, pending_uploads.etag_of_parts([part]))) for part in last]
+    return as_objects.index(False) if False in as_objects else len(as_objects)
 
 
 def _fits(patterns: Mapping[str, KeyPattern], key: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ MEANING = {
     "can be completed": "its parts are all there and nothing stands under its key: `flbrecover recover` completes it",
     "parts missing": "S3 does not list all of its parts: completing it would leave a hole, or store nothing",
     "parts refused": "a part before the last one is smaller than the 5 MiB that S3 asks for: it cannot be completed",
+    "not needed": "what it was for is stored already: it is left alone",
     "key taken": "an object stands under its key already, or another upload will: it is left alone",
     "already completed": "what it was for stands under its key: nothing to do",
     "vanished": "S3 knows neither the upload nor an object under its key: it was aborted, or expired",
