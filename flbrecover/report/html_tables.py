@@ -15,6 +15,12 @@ from flbrecover.report.case_data_view import ActionRow, CaseView, what
 Look = Literal["text", "name", "number", "hash", "time", "command"]
 Tone = Literal["", "bad", "good"]
 
+NOT_SEEN_AGAIN = "not seen again"
+_NOT_SEEN_AGAIN = (
+    " Of a file “not seen again” it is not known what is back and missing: when S3 was compared again it was not there "
+    "under this name, as after a rotation."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -25,13 +31,6 @@ class Cell:
     look: Look = "text"
     tone: Tone = ""
     hash: str = ""
-
-
-NOT_SEEN_AGAIN = "not seen again"
-_NOT_SEEN_AGAIN = (
-    " Of a file “not seen again” it is not known what is back and missing: when S3 was compared again it was not there "
-    "under this name, as after a rotation."
-)
 
 
 @dataclass(frozen=True, slots=True)
