@@ -198,10 +198,11 @@ def _lying_there(
     try:
         loaded = config_files.load(node, config, env)
     except ConfigError as e:
-        if config is None and e.path is None:
+        loaded = LoadedConfig((), ())
+        config = config or next(filter(node.is_file, _ON_NODES), None)
+        if config is None:
             into.problems.append(Problem(str(node.root), f"no Fluent Bit is running, and {e}"))
             return
-        loaded = LoadedConfig((), ())
     if not loaded.files and config is None:
         return
     path = config if config is not None else loaded.files[0].path

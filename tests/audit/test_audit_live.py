@@ -262,6 +262,24 @@ def test_a_node_without_fluent_bit(tmp_path: Path) -> None:
     assert "no Fluent Bit is running" in report.problems[0].what
 
 
+def test_a_copied_disk_whose_configuration_is_refused(tmp_path: Path) -> None:
+    """Without a word, a pipeline would take it for passed."""
+    conf = tmp_path / "etc/fluent-bit/fluent-bit.conf"
+    conf.parent.mkdir(parents=True)
+    conf.write_text("[SERVICE]\n    Flush 1\n\tLog_Level info\n")
+    report = live.audit(Node(tmp_path), None, {})
+    assert found(report) == {"FLB000"} and report.exit_code("error") == 3
+    assert "tabs and spaces are mixed" in findings(report, "FLB000")[0].what
+
+
+def test_a_copied_disk_whose_configuration_may_not_be_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/fluent-bit").symlink_to("fluent-bit")  # a loop: nobody can look behind it
+    report = live.audit(Node(tmp_path), None, {})
+    assert report.subjects == () and report.exit_code("never") == 4
+    assert "no Fluent Bit is running" in report.problems[0].what
+
+
 def test_nothing_is_left_open(tmp_path: Path) -> None:
     root = unpack("rolling-update", tmp_path)
     before = len(os.listdir("/proc/self/fd"))
