@@ -50,7 +50,7 @@ class SomeLines:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Records of one file. ``ranges`` cover exactly the wanted records (for ``.gz`` logs: of the uncompressed content).
+    """Records of one file. ``ranges`` cover exactly the wanted records (in compressed logs: of their content).
 
     For logs: ``input_number`` names the tail input, ``log_name`` the path that its tag was made from, ``dates`` the
     estimated dates (empty where the lines carry their time), ``broken`` spans that were records of their own though

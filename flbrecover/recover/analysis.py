@@ -151,7 +151,7 @@ def make_plan(analysis: Analysis, choice: Choice, now_ns: int) -> tuple[Plan, di
         actions.extend(planned.actions)
         for reason, records in planned.left.items():
             left[reason] = left.get(reason, 0) + records
-    relied, gone = relied_on(analysis.survey.node, actions)
+    relied, gone = relied_on(analysis.survey, actions)
     for action in [action for action in actions if gone.intersection(paths_of(action))]:
         actions.remove(action)
         left[VANISHED] = left.get(VANISHED, 0) + sum(piece.records for piece in pieces_of(action))
@@ -170,18 +170,20 @@ def make_plan(analysis: Analysis, choice: Choice, now_ns: int) -> tuple[Plan, di
     return plan, left
 
 
-def relied_on(node: Node, actions: Collection[Action]) -> tuple[list[Relied], set[str]]:
-    """The files whose records the actions upload: buffer files whole, logs up to the last byte that is used. And those
-    of them that are not there any more: a Fluent Bit that runs deletes what it has sent."""
+def relied_on(survey: Survey, actions: Collection[Action]) -> tuple[list[Relied], set[str]]:
+    """The files whose records the actions upload: buffer files and compressed logs whole, other logs up to the last
+    byte that is used. And those of them that are not there any more: a Fluent Bit that runs deletes what it has
+    sent."""
+    compressed = {file.path for log in survey.logs for file in log.files if file.compressed}
     ends: dict[str, int | None] = {}
     for action in actions:
         for piece in pieces_of(action):
-            if piece.kind == "buffer" or piece.path.endswith(".gz"):
+            if piece.kind == "buffer" or piece.path in compressed:
                 ends[piece.path] = None
             elif ends.get(piece.path, 0) is not None:
                 ends[piece.path] = max(ends.get(piece.path, 0) or 0, piece.ranges[-1].end)
     with Pool(usable_cores(), "hashes") as pool:
-        relied = [*filter(None, pool.map(lambda item: _relied(node, *item), sorted(ends.items())))]
+        relied = [*filter(None, pool.map(lambda item: _relied(survey.node, *item), sorted(ends.items())))]
     return relied, ends.keys() - {one.path for one in relied}
 
 

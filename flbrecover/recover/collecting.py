@@ -91,8 +91,9 @@ def choose(node: WatchedNode, survey: Survey, configuration: Collection[str], bo
         with suppress(EvidenceError):
             real = node.resolve(db.path)
             roles.update({real + s: "tail DB" for s in _BESIDE_DB if node.is_file(real + s)})
+    problems: list[Problem] = []
     for home in survey.homes:
-        for path in _below(node, home.path):
+        for path in _below(node, home.path, problems):
             roles.setdefault(path, "buffer")
     for facts in (*(b.facts for b in survey.buffers), *(u.facts for u in survey.uploads)):
         roles.setdefault(facts.real_path, "buffer")
@@ -107,17 +108,26 @@ def choose(node: WatchedNode, survey: Survey, configuration: Collection[str], bo
     kept, left_out = _within(items, bounds)
     entries |= {e.path: e for e in left_out}
     kept.sort(key=lambda item: (ROLES.index(item.role), item.path))
-    return Choice(kept, entries)
+    return Choice(kept, entries, problems)
 
 
-def _below(node: Node, folder: str) -> Iterator[str]:
-    """All files below a folder, symlinked ones by their real path; folders behind symlinks are looked into once."""
-    todo, seen, count = [(folder, 0)], set(), 0
+def _below(node: Node, folder: str, problems: list[Problem]) -> Iterator[str]:
+    """All files below a folder, symlinked ones by their real path; folders behind symlinks are looked into once.
+    ``problems`` gets what was not looked at, for there is too much of it."""
+    todo, seen, count, is_deep = [(folder, 0)], set(), 0, False
     while todo:
         path, depth = todo.pop()
         try:
             real = node.resolve(path)
-            names = node.names(real) if real not in seen else []
+            if real in seen:
+                continue
+            if depth > _MAX_DEPTH:
+                if not is_deep:
+                    what = f"lies more than {_MAX_DEPTH} folders below {folder}: what is in it was left out"
+                    problems.append(Problem(real, what))
+                is_deep = True
+                continue
+            names = node.names(real)
         except EvidenceError:
             continue  # remembered by the node
         seen.add(real)
@@ -125,10 +135,10 @@ def _below(node: Node, folder: str) -> Iterator[str]:
             count += 1
             below = f"{real.rstrip('/')}/{name}"
             if count > MAX_FILES:
+                problems.append(Problem(folder, f"holds more than {MAX_FILES:,} files: the others were left out"))
                 return
             if node.is_dir(below):
-                if depth < _MAX_DEPTH:
-                    todo.append((below, depth + 1))
+                todo.append((below, depth + 1))
             elif node.is_file(below):
                 with suppress(EvidenceError):
                     yield node.resolve(below)

@@ -117,12 +117,16 @@ def _renamed(node: Node, row: dict[str, Any]) -> str | None:
     """Where in its folder a file is now, by its inode."""
     folder = str(PurePosixPath(row["path"]).parent)
     try:
-        for name in node.names(folder):
-            facts = node.facts(f"{folder}/{name}")
-            if (facts.device, facts.inode) == (row["device"], row["inode"]):
-                return name
+        names = node.names(folder)
     except EvidenceError:
         return None
+    for name in names:
+        try:
+            facts = node.facts(f"{folder}/{name}")
+        except EvidenceError:
+            continue  # a symlink into nowhere, or a file that is gone by now
+        if (facts.device, facts.inode) == (row["device"], row["inode"]):
+            return name
     return None
 
 

@@ -26,6 +26,7 @@ from flbrecover.demo.seaweedfs import READ_ONLY, credentials
 from flbrecover.errors import FlbrecoverError
 from flbrecover.evidence.bundle_writer import BundleWriter
 from flbrecover.evidence.watched_node import WatchedNode
+from flbrecover.recover import collecting
 from flbrecover.recover.collecting import Choice, Item, write
 
 CASE = "rolling-update"
@@ -131,6 +132,22 @@ def test_nothing_fits(root: Path, bundle: Path) -> None:
     assert (ended.code, ended.one("collected")["files"]) == (4, 0)
     refused = flbrecover("tail", "--root", bundle)
     assert refused.code in (2, 4) and "not in the bundle" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [("MAX_FILES", "holds more than 2 files: the others were left out"),
+     ("_MAX_DEPTH", "lies more than 2 folders below /var/log/s3/temp: what is in it was left out")],
+)  # fmt: skip
+def test_too_many_or_too_deep_is_said(
+    root: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch, limit: str, said: str
+) -> None:
+    (root / "var/log/s3/temp/1/2/3").mkdir(parents=True)
+    (root / "var/log/s3/temp/1/2/3/file").touch()
+    monkeypatch.setattr(collecting, limit, 2)
+    for ended in (collect(root, "-o", bundle, "--json"), flbrecover("buffers", "--root", bundle, "--json")):
+        assert ended.code == 4
+        assert said in [problem["what"] for problem in ended.of_type("problem")]
 
 
 def test_since_leaves_old_logs_out(root: Path, bundle: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import random
 from collections.abc import Callable
@@ -16,7 +17,10 @@ import pytest
 from chunk_builder import chunk, put, store_name
 from hypothesis import given
 from hypothesis import strategies as st
+from made_node import LOG, MadeNode
+from servers import Server
 
+from flbrecover.cli.planned import read_plan
 from flbrecover.errors import PlanError
 from flbrecover.evidence.node import Node
 from flbrecover.fluentbit.pipeline import Pipeline, S3Output, Service
@@ -178,3 +182,21 @@ def test_the_body_is_what_the_plan_has_the_hash_of(tmp_path: Path, content: byte
     assert body_of(contents, output, action, body) == "" and body.read() == wanted
     with pytest.raises(PlanError, match="the evidence has changed"):
         body_of(contents, output, replace(action, sha256="0" * 64), BytesIO())
+
+
+def test_a_compressed_log_is_relied_on_whole_whatever_its_name(tmp_path: Path, moto: Server) -> None:
+    """Its records are at places of its content, of which no byte of the file can be told."""
+    node = MadeNode(tmp_path / "node", "relied-on", moto.endpoint_url)
+    moto.client.create_bucket(Bucket=node.bucket)
+    texts = [random.Random(n).randbytes(500).hex() for n in range(40)]
+    node.put("stored", [node.record(n, text) for n, text in enumerate(texts) if n >= 5], moto.client)
+    node.write_log(node.line(n, text) for n, text in enumerate(texts))
+    log = node.root / LOG[1:]
+    rotated = log.with_name("app.log.1")
+    rotated.write_bytes(gzip.compress(log.read_bytes()))
+    log.write_text("")
+    plan = tmp_path / "plan.json"
+    assert node.run("diff", "--agent", "gone", "--plan", plan).code == 3
+    (relied,) = read_plan(plan).evidence
+    assert (relied.path, relied.size) == ("/var/log/app.log.1", rotated.stat().st_size)
+    assert relied.sha256 == hashlib.sha256(rotated.read_bytes()).hexdigest()

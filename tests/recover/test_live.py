@@ -92,6 +92,7 @@ def test_a_log_may_grow(survey: Survey, manifest: Manifest) -> None:
 def test_a_log_is_rotated(survey: Survey, manifest: Manifest) -> None:
     path = log_of(survey)
     path.rename(path.with_name(f"{path.name}.1"))
+    path.with_name("!first in the list").symlink_to("/nowhere")
     (problem,) = manifest.check(survey)
     assert not problem.unreadable and f"was rotated to {path.name}.1" in problem.what
 
