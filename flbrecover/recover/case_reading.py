@@ -1,0 +1,24 @@
+"""``case.db`` for those who only look: nothing is left beside it."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+
+def opened_to_read(path: Path) -> sqlite3.Connection:
+    """The database, read-only. Raises sqlite3.Error.
+
+    SQLite leaves ``-wal`` and ``-shm`` behind where a reader may not write. A run that is under way, or was killed, has
+    both, and what it wrote lies in the ``-wal``; where that holds nothing the file is whole by itself, and SQLite is
+    told so. Then a folder that cannot be written is read as well.
+    """
+    try:
+        whole = not path.with_name(path.name + "-wal").stat().st_size
+    except FileNotFoundError:
+        whole = True
+    alone = "&immutable=1" if whole else ""
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{alone}", uri=True)
+    db.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+    db.execute("PRAGMA trusted_schema=OFF")
+    return db
