@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
+
+from flbrecover.recover.case_db import NAME
+from flbrecover.sqlite_errors import SQLITE_ERRORS
+
+ROOT = "root"  # the fact that says of which --root a case is
 
 
 def opened_to_read(path: Path) -> sqlite3.Connection:
@@ -22,3 +28,16 @@ def opened_to_read(path: Path) -> sqlite3.Connection:
     db.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
     db.execute("PRAGMA trusted_schema=OFF")
     return db
+
+
+def root_of(case: Path) -> str | None:
+    """The root that a case is of; None where its database does not say so, or is damaged: nothing depends on it."""
+    if not (case / NAME).is_file():
+        return None
+    try:
+        with closing(opened_to_read(case / NAME)) as db:
+            row = db.execute("SELECT value FROM facts WHERE name = ?", (ROOT,)).fetchone()
+    except SQLITE_ERRORS:
+        return None
+    root = row[0] if row else None
+    return root.decode("utf-8", "surrogateescape") if isinstance(root, bytes) else root
