@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flbrecover.cli import show
-from flbrecover.cli.analysing import exit_code, refuse_running, with_problems
+from flbrecover.cli.analysing import exit_code, refuse_running, unknown_uploads, with_problems
 from flbrecover.cli.job import Job
 from flbrecover.cli.retiring import retire_stored
 from flbrecover.errors import DeclinedError, UsageError
@@ -83,7 +83,8 @@ def apply_and_prove(
     if after is None or plan.actions:
         options = replace(options_of(plan, time.time_ns()), refused_uploads=tuple(refused))
         after = analyse(job.survey, job.connect, options, progress)
-    changed = [*case.manifest.check(job.survey, progress), *_started(job, plan)]
+    unknown = unknown_uploads(after, case.journal.completed_uploads())
+    changed = [*case.manifest.check(job.survey, progress), *_started(job, plan), *unknown]
     for problem in changed if as_json else ():
         jsonl.write(sys.stdout, "problem", problems.as_json(problem))
     after = with_problems(after, changed)

@@ -45,7 +45,7 @@ def command(
     with opened(job, Path(case_dir)) if case_dir else nullcontext() as case:
         if case is not None:
             case.manifest.take(job.survey, progress)
-        analysis = analyse_job(job)
+        analysis = analyse_job(job, () if case is None else case.journal.completed_uploads())
         if case is not None:
             analysis = with_problems(analysis, case.manifest.check(job.survey, progress))
         agents: tuple[Agent, ...] = (given["agent"],) if given["agent"] else ("gone", "returning")

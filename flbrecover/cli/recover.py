@@ -60,7 +60,7 @@ def _recover(job: Job, agent: Agent, case: Case | None, *, dry_run: bool, yes: b
         return apply_and_prove(job, held, None, case, jobs=jobs, retire=retire, as_json=as_json)
     if case is not None:
         case.manifest.take(job.survey, progress)
-    analysis = analyse_job(job)
+    analysis = analyse_job(job, () if case is None else case.journal.completed_uploads())
     plan, left = plan_for(job, analysis, agent)
     if as_json:
         show.diff_json(sys.stdout, analysis, [(plan, left)])
