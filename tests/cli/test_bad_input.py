@@ -306,6 +306,16 @@ def test_a_plan_whose_evidence_has_changed(plan: Path, loaded: Path, weed, chang
     assert keys(weed.client, BUCKET) == all_keys
 
 
+def test_a_plan_without_its_root(unedited: str, weed, tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text(unedited)
+    ended = flbrecover("apply", tmp_path / "plan.json", "--endpoint-url", weed.endpoint_url, "--yes")
+    assert ended.code == 2
+    assert one_line(ended).endswith(
+        "No such file or directory: the plan relies on this file; "
+        "say the --root that it was made with (this is /), or make the plan again"
+    )
+
+
 def test_a_plan_that_cannot_be_saved(there: Path, weed) -> None:
     ended = run("diff", there, weed.endpoint_url, "--agent", "gone", "--plan", "/no/such/folder/plan.json")
     assert ended.code == 2
