@@ -47,13 +47,15 @@ def agent_of(said: Agent | None) -> Agent:
     return "returning" if back else "gone"
 
 
-def confirm(plan: Plan, yes: bool, apply_line: str) -> None:
-    """Asks before anything is written to S3; ``apply_line`` carries the plan out later. Raises UsageError where there
-    is nobody to ask, DeclinedError where the answer is no."""
+def confirm(plan: Plan, yes: bool, apply_line: str, *, seen: bool) -> None:
+    """Asks before anything is written to S3; a plan that was not ``seen`` in this call is shown first. ``apply_line``
+    carries it out later. Raises UsageError where there is nobody to ask, DeclinedError where the answer is no."""
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError("nothing was uploaded: there is no terminal to ask on; say --yes to upload")
+    if not seen:
+        show.plan_text(sys.stderr, plan)
     if not click.confirm(f"Carry out {show.count(len(plan.actions), 'action')}?", err=True):
         raise DeclinedError(f"nothing was uploaded; the plan is kept: `{apply_line}` carries it out")
 
