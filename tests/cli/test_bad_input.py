@@ -162,6 +162,9 @@ def test_no_evidence_at_all(tmp_path: Path, weed) -> None:
     [
         (("--since", "yesterday"), "--since yesterday: not a time"),
         (("--since", "2026-11-24", "--until", "2026-11-23"), "--since lies after --until"),
+        (("--since", "999999999h"), "--since 999999999h: lies before 1970; "),
+        (("--since", "9" * 400 + "h"), "h: lies before 1970; "),
+        (("--until", "1969-12-31"), "--until 1969-12-31: lies before 1970; "),
         (("--output", "s3.7"), "--output s3.7: no such s3 output (there are: s3.0)"),
         (("--env", "novalue"), "--env novalue: KEY=VALUE is wanted"),
         (("--sources", "everything", "--agent", "gone"), "--sources everything: a list of"),
