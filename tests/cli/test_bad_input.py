@@ -169,6 +169,8 @@ def test_no_evidence_at_all(tmp_path: Path, weed) -> None:
         (("--env", "novalue"), "--env novalue: KEY=VALUE is wanted"),
         (("--sources", "everything", "--agent", "gone"), "--sources everything: a list of"),
         (("--plan", "/tmp/p.json"), "--plan needs --agent"),
+        (("--plan", "-", "--agent", "gone"), "--plan -: a plan is kept in a file; name one"),
+        (("--file", "/nope", "--json"), "--file and --json: choose one"),
         (("--endpoint-url", "http://["), "not a URL"),
     ],
 )
