@@ -99,7 +99,9 @@ class CaseDb:
     def _prepare(self) -> None:
         (layout,) = self._db.execute("PRAGMA user_version").fetchone()
         if layout not in (0, LAYOUT):
-            raise FlbrecoverError(f"{self.path}: made by another version of flbrecover; name another --case")
+            raise FlbrecoverError(
+                f"{self.path}: of another version of flbrecover; use that one, or name another --case"
+            )
         with self._db.atomic():
             for table, (columns, key) in TABLES.items():
                 self._db.table(table).create(dict(columns), pk=key, if_not_exists=True)

@@ -18,6 +18,7 @@ from typing import TextIO
 
 from flbrecover.errors import FlbrecoverError, UsageError
 from flbrecover.recover.case_db import NAME, CaseDb, fsync_folder
+from flbrecover.recover.case_reading import tool_of
 from flbrecover.recover.whole_file import whole_file
 
 MARKER = "flbrecover-case"
@@ -137,7 +138,8 @@ def _other_layout(path: Path) -> str:
     if MARK.startswith(said):  # shorter: its maker was killed in between
         return ""
     theirs, ours = (mark.decode("ascii", "backslashreplace").strip() for mark in (said, MARK))
-    return f"a case of another version of flbrecover ({theirs!r}, this one knows {ours!r}); use that version"
+    what = f"a case of another version of flbrecover ({theirs!r}, this one knows {ours!r})"
+    return f"{what}; use {tool_of(path) or 'that version'}"
 
 
 def _check(path: Path) -> None:

@@ -31,13 +31,23 @@ def opened_to_read(path: Path) -> sqlite3.Connection:
 
 
 def root_of(case: Path) -> str | None:
-    """The root that a case is of; None where its database does not say so, or is damaged: nothing depends on it."""
+    """The root that a case is of."""
+    return _first(case, f"SELECT value FROM facts WHERE name = '{ROOT}'")
+
+
+def tool_of(case: Path) -> str | None:
+    """The flbrecover that used a case last."""
+    return _first(case, "SELECT tool FROM runs ORDER BY id DESC")
+
+
+def _first(case: Path, query: str) -> str | None:
+    """None where the database does not say so, or is damaged: nothing depends on it."""
     if not (case / NAME).is_file():
         return None
     try:
         with closing(opened_to_read(case / NAME)) as db:
-            row = db.execute("SELECT value FROM facts WHERE name = ?", (ROOT,)).fetchone()
+            row = db.execute(query).fetchone()
     except SQLITE_ERRORS:
         return None
-    root = row[0] if row else None
-    return root.decode("utf-8", "surrogateescape") if isinstance(root, bytes) else root
+    value = row[0] if row else None
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value

@@ -130,6 +130,16 @@ def test_one_of_another_version(root: Path, moto, tmp_path: Path) -> None:
         )
 
 
+def test_one_of_another_version_that_says_which(root: Path, moto, tmp_path: Path) -> None:
+    case = tmp_path / "case"
+    flbrecover("diff", *node(root, moto), "--agent", "gone", "--case", case)
+    (case / "flbrecover-case").write_text("flbrecover case, layout 9\n")
+    with closing(sqlite3.connect(case / "case.db")) as db:
+        db.execute("UPDATE runs SET tool = 'flbrecover 9.0'")
+        db.commit()
+    assert refused(root, moto, case).endswith("; use flbrecover 9.0, or name another folder")
+
+
 @pytest.mark.parametrize("command", [("apply",), ("verify",), ("retire", "--undo"), ("report",)])
 def test_a_folder_that_is_no_case(tmp_path: Path, command: tuple[str, ...]) -> None:
     (tmp_path / "other").mkdir()
