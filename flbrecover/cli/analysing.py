@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flbrecover.cli.job import Job
 from flbrecover.cli.values import key_formats_of, memory_of, sources_of, times_of
 from flbrecover.errors import AgentRunningError, EvidenceError
+from flbrecover.model import Problem
 from flbrecover.recover.analysis import Analysis, analyse, make_plan
 from flbrecover.recover.live import changed
 from flbrecover.recover.options import Options
@@ -18,8 +19,9 @@ from flbrecover.report.progress import progress
 
 if TYPE_CHECKING:
     from flbrecover.evidence.processes import RunningAgent
-    from flbrecover.model import Agent, Problem
+    from flbrecover.model import Agent
     from flbrecover.reconcile.plan import Plan
+    from flbrecover.recover.uploads import UploadCase
 
 
 def options_of_call(job: Job) -> Options:
@@ -36,15 +38,33 @@ def options_of_call(job: Job) -> Options:
     )
 
 
-def analyse_job(job: Job) -> Analysis:
-    """Reads the evidence and compares it with S3, as the options of a call ask for."""
+def analyse_job(job: Job, completed: Collection[str] = ()) -> Analysis:
+    """Reads the evidence and compares it with S3, as the options of a call ask for. ``completed`` are uploads that the
+    case has completed already."""
     job.need_outputs()
     need_evidence(job)
     options = options_of_call(job)
     survey = job.survey
     analysis = analyse(survey, job.connect, options, progress)
     known = {problem.path for problem in analysis.problems if problem.unreadable}
-    return with_problems(analysis, [problem for problem in changed(survey) if problem.path not in known])
+    found = [problem for problem in changed(survey) if problem.path not in known]
+    return with_problems(analysis, [*found, *unknown_uploads(analysis, completed)])
+
+
+def unknown_uploads(analysis: Analysis, completed: Collection[str]) -> list[Problem]:
+    """The upload ids of the call that no upload has, where S3 has told all that it has."""
+    if analysis.failed or any(output.unanswered for output in analysis.outputs):
+        return []
+    uploads = [upload for output in analysis.outputs for upload in output.uploads]
+    way_out = "mistyped, or completed or aborted since; `flbrecover uploads` lists those that are pending"
+    return not_pending(analysis.options.upload_ids, uploads, completed, way_out)
+
+
+def not_pending(
+    named: Collection[str], uploads: Iterable[UploadCase], completed: Collection[str] = (), way_out: str = ""
+) -> list[Problem]:
+    unknown = set(named) - {upload.upload_id for upload in uploads} - set(completed)
+    return [Problem(upload_id, "no pending upload has this id", way_out=way_out) for upload_id in sorted(unknown)]
 
 
 def need_evidence(job: Job) -> None:

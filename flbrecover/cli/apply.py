@@ -44,7 +44,7 @@ def command(
     refuse_running(job.survey.agents, job.plan.agent, retire=retire)
     check_retire(job, retire=retire, planned=bool(job.plan.options.get("retire")))
     if job.plan.actions:
-        confirm(job.plan, yes, apply_line(plan_file, job.given))
+        confirm(job.plan, yes, apply_line(plan_file, job.given), seen=False)
     with opened(job, path) as case:
         case.save_plan(job.plan)
         if not is_new and not case.journal.finished(job.plan):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flbrecover.cli import show
-from flbrecover.cli.analysing import exit_code, refuse_running, with_problems
+from flbrecover.cli.analysing import exit_code, refuse_running, unknown_uploads, with_problems
 from flbrecover.cli.job import Job
 from flbrecover.cli.retiring import retire_stored
 from flbrecover.errors import DeclinedError, UsageError
@@ -47,13 +47,15 @@ def agent_of(said: Agent | None) -> Agent:
     return "returning" if back else "gone"
 
 
-def confirm(plan: Plan, yes: bool, apply_line: str) -> None:
-    """Asks before anything is written to S3; ``apply_line`` carries the plan out later. Raises UsageError where there
-    is nobody to ask, DeclinedError where the answer is no."""
+def confirm(plan: Plan, yes: bool, apply_line: str, *, seen: bool) -> None:
+    """Asks before anything is written to S3; a plan that was not ``seen`` in this call is shown first. ``apply_line``
+    carries it out later. Raises UsageError where there is nobody to ask, DeclinedError where the answer is no."""
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError("nothing was uploaded: there is no terminal to ask on; say --yes to upload")
+    if not seen:
+        show.plan_text(sys.stderr, plan)
     if not click.confirm(f"Carry out {show.count(len(plan.actions), 'action')}?", err=True):
         raise DeclinedError(f"nothing was uploaded; the plan is kept: `{apply_line}` carries it out")
 
@@ -83,7 +85,8 @@ def apply_and_prove(
     if after is None or plan.actions:
         options = replace(options_of(plan, time.time_ns()), refused_uploads=tuple(refused))
         after = analyse(job.survey, job.connect, options, progress)
-    changed = [*case.manifest.check(job.survey, progress), *_started(job, plan)]
+    unknown = unknown_uploads(after, case.journal.completed_uploads())
+    changed = [*case.manifest.check(job.survey, progress), *_started(job, plan), *unknown]
     for problem in changed if as_json else ():
         jsonl.write(sys.stdout, "problem", problems.as_json(problem))
     after = with_problems(after, changed)

@@ -19,15 +19,15 @@ from flbrecover.bucket.denied import without_secrets
 from flbrecover.cli import show
 from flbrecover.cli.job import Job
 from flbrecover.cli.next_step import apply_line
-from flbrecover.cli.planned import PlannedJob, read_plan
+from flbrecover.cli.planned import read_plan
 from flbrecover.errors import EvidenceError, FlbrecoverError, UsageError
 from flbrecover.reconcile.plan import Plan, to_json
 from flbrecover.recover import case_folder, journal
 from flbrecover.recover.case_folder import CaseFolder
+from flbrecover.recover.case_reading import ROOT
 from flbrecover.recover.journal import CaseJournal
 from flbrecover.recover.manifest import Manifest
 
-_ROOT = "root"
 _PROVISIONAL = "provisional plan "  # and its id: a note a plan, so that no crash can leave one for another
 
 
@@ -146,15 +146,12 @@ def _on_this_machine(job: Job, paths: Iterable[str]) -> set[Path]:
 
 def _check_root(folder: CaseFolder, job: Job) -> None:
     root = os.path.abspath(job.given.get("root") or "/")
-    held = folder.db.fact(_ROOT)
+    held = folder.db.fact(ROOT)
     if held is None:
-        folder.db.say(_ROOT, root)
+        folder.db.say(ROOT, root)
     elif held != root:
-        option, or_else = "--case ", ", or name a new folder"
-        if isinstance(job, PlannedJob) and job.case is not None:  # it is this case and no other
-            option, or_else = "", ""
-        way_out = f"say --root {shlex.quote(held)}{or_else}"
-        raise UsageError(f"{option}{folder.path}: is of --root {held}, not of {root}; {way_out}")
+        way_out = f"say --root {shlex.quote(held)}, or name a new folder"
+        raise UsageError(f"--case {folder.path}: is of --root {held}, not of {root}; {way_out}")
 
 
 def _facts_of_run(job: Job) -> dict[str, Any]:

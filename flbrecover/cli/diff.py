@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 @click.command(name="diff")
 @o.options(o.NODE, o.INPUT, o.STORAGE, o.OUTPUT, o.ENDPOINT, o.WINDOW, o.COMPARE, o.AGENT, o.CASE, o.JSON)
 @click.option("--plan", "plan_file", type=click.Path(dir_okay=False), help="Save the plan (needs --agent).")
-@click.option("--file", "log_file", metavar="PATH", help="Show the byte ranges of this log or buffer file.")
+@click.option(
+    "--file", "log_file", metavar="PATH",
+    help="Show the byte ranges of this log or buffer file only; --json has those of all.",
+)  # fmt: skip
 @click.option("--files", is_flag=True, help="Show every file, not only tags.")
 def command(
     plan_file: str | None, log_file: str | None, files: bool, case_dir: str | None, as_json: bool, **given: Any
@@ -40,12 +43,16 @@ def command(
 
     if plan_file and not given["agent"]:
         raise UsageError("--plan needs --agent gone or --agent returning: a plan is for one of the two")
+    if plan_file == "-":
+        raise UsageError("--plan -: a plan is kept in a file; name one (standard output has the answer already)")
+    if log_file is not None and as_json:
+        raise UsageError("--file and --json: choose one; --json has the ranges of every file, in lines of type stretch")
     job = Job(given)
     job.need_all()
     with opened(job, Path(case_dir)) if case_dir else nullcontext() as case:
         if case is not None:
             case.manifest.take(job.survey, progress)
-        analysis = analyse_job(job)
+        analysis = analyse_job(job, () if case is None else case.journal.completed_uploads())
         if case is not None:
             analysis = with_problems(analysis, case.manifest.check(job.survey, progress))
         agents: tuple[Agent, ...] = (given["agent"],) if given["agent"] else ("gone", "returning")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,12 +12,13 @@ from typing import Any
 
 from flbrecover.cli.job import Job
 from flbrecover.cli.next_step import recover_line
-from flbrecover.errors import PlanError
+from flbrecover.errors import PlanError, UsageError
 from flbrecover.fluentbit.interpret import interpret, sections_from_json
 from flbrecover.fluentbit.pipeline import Pipeline
 from flbrecover.model import Problem
 from flbrecover.reconcile.plan import Plan, from_json
-from flbrecover.recover.case_folder import PLAN, is_case
+from flbrecover.recover.case_folder import PLAN, check_case
+from flbrecover.recover.case_reading import root_of
 
 LARGEST = 1 << 30
 
@@ -33,6 +36,13 @@ def read_plan(file: Path) -> Plan:
     return from_json(text, str(file))
 
 
+def _check_root(case: str, given: Mapping[str, Any]) -> None:
+    """On another node there is nothing to compare, and it would look as if nothing was missing."""
+    held, root = root_of(Path(case)), os.path.abspath(given.get("root") or "/")
+    if held not in (None, root):
+        raise UsageError(f"{case}: is of --root {held}, not of {root}; say --root {shlex.quote(str(held))}")
+
+
 @dataclass(frozen=True)
 class PlannedJob(Job):
     """``given`` holds the options of the call; everything else is the plan's. ``case`` is the folder of the case that
@@ -43,10 +53,13 @@ class PlannedJob(Job):
 
     @classmethod
     def load(cls, path: str, given: Mapping[str, Any]) -> PlannedJob:
-        """Reads a plan file, or the plan of a case folder. Raises PlanError where there is none that can be used."""
+        """Reads a plan file, or the plan of a case folder. Raises PlanError where there is none that can be used, and
+        UsageError for a case of another root."""
         file = Path(path)
-        if not is_case(file):
+        if not file.is_dir():
             return cls(given, read_plan(file))
+        check_case(file)
+        _check_root(path, given)
         if not (file / PLAN).exists():
             raise PlanError(f"{path}: this case has no plan yet; make one with `{recover_line(path, given)}`")
         return cls(given, read_plan(file / PLAN), file)

@@ -56,11 +56,11 @@ def _recover(job: Job, agent: Agent, case: Case | None, *, dry_run: bool, yes: b
         show.say(f"note: going on with plan {held.id} of this case")
         case.manifest.take(job.survey, progress)
         if held.actions:
-            confirm(held, yes, case.apply_line)
+            confirm(held, yes, case.apply_line, seen=False)
         return apply_and_prove(job, held, None, case, jobs=jobs, retire=retire, as_json=as_json)
     if case is not None:
         case.manifest.take(job.survey, progress)
-    analysis = analyse_job(job)
+    analysis = analyse_job(job, () if case is None else case.journal.completed_uploads())
     plan, left = plan_for(job, analysis, agent)
     if as_json:
         show.diff_json(sys.stdout, analysis, [(plan, left)])
@@ -73,5 +73,5 @@ def _recover(job: Job, agent: Agent, case: Case | None, *, dry_run: bool, yes: b
         show.say("dry run: nothing was uploaded")
         return exit_code(analysis, left=len(plan.actions) + analysis.gone_ranges)
     if plan.actions:
-        confirm(plan, yes, case.apply_line)
+        confirm(plan, yes, case.apply_line, seen=True)
     return apply_and_prove(job, plan, analysis, case, jobs=jobs, retire=retire, as_json=as_json)

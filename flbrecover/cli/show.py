@@ -11,7 +11,7 @@ from flbrecover.model import Problem
 from flbrecover.reconcile.plan import Plan
 from flbrecover.report import jsonl, problems, states, text
 from flbrecover.report.escape import shown
-from flbrecover.report.notes import analysis_notes
+from flbrecover.report.notes import analysis_notes, plan_notes
 
 if TYPE_CHECKING:  # who only looks has no need of what uploads and moves
     from flbrecover.recover.analysis import Analysis
@@ -64,6 +64,14 @@ def diff_json(out: TextIO, analysis: Analysis, plans: Plans) -> None:
         jsonl.write(out, "problem", problems.as_json(problem))
     total = analysis.totals()
     jsonl.write(out, "summary", {"records": total.records, "states": dict(total.counts), "missing": total.missing})
+
+
+def plan_text(out: TextIO, plan: Plan) -> None:
+    """A plan that was made earlier, for who is asked about it."""
+    buckets = ", ".join(f"s3://{bucket}/" for bucket in sorted({action.bucket for action in plan.actions}))
+    made = f"plan {plan.id} of {text.time(plan.created_ns)[:19]} UTC (--agent {plan.agent})"
+    out.write(shown(f"The {made} would write to {buckets}:") + f"\n{states.plan_lines(plan, {})}\n")
+    out.write("".join(f"note: {shown(line)}\n" for line in plan_notes(plan)))
 
 
 def plan_json(out: TextIO, plan: Plan, left: dict[str, int]) -> None:

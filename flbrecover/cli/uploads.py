@@ -20,6 +20,7 @@ def command(upload_ids: tuple[str, ...], as_json: bool, **given: Any) -> int:
     Exit codes: 0, 1 when S3 could not be asked, 4 when some evidence could not be read.
     """
     from flbrecover.cli import unset
+    from flbrecover.cli.analysing import not_pending
     from flbrecover.errors import BucketError
     from flbrecover.model import Problem
     from flbrecover.recover.stored_keys import tags_of
@@ -46,9 +47,7 @@ def command(upload_ids: tuple[str, ...], as_json: bool, **given: Any) -> int:
         unanswered = unanswered or uploads.unanswered
         cases += uploads.cases
         found += uploads.problems
-    all_told = not refused and not unanswered
-    unknown = set(upload_ids) - {case.upload_id for case in cases} if all_told else set()
-    found += [Problem(upload_id, "no pending upload has this id") for upload_id in sorted(unknown)]
+    found += not_pending(upload_ids, cases) if not refused and not unanswered else []
     write = report.write_json if as_json else report.write_text
     write(sys.stdout, survey, cases, list(dict.fromkeys(found)))
     if len(refused) == len(job.pipeline.outputs):

@@ -22,7 +22,8 @@ def moment(text: str | None, option: str, now_ns: int) -> int | None:
     if text is None:
         return None
     if span := _SPAN.match(text):
-        return now_ns - int(float(span[1]) * _SECONDS[span[2]] * 1_000_000_000)
+        back_ns = float(span[1]) * _SECONDS[span[2]] * 1_000_000_000
+        return _of_this_age(now_ns - int(min(back_ns, 2 * now_ns)), text, option)
     try:
         at = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError as e:
@@ -30,7 +31,13 @@ def moment(text: str | None, option: str, now_ns: int) -> int | None:
     if at.tzinfo is None:
         at = at.replace(tzinfo=timezone.utc)
     whole = int(at.replace(microsecond=0).timestamp())
-    return whole * 1_000_000_000 + at.microsecond * 1000
+    return _of_this_age(whole * 1_000_000_000 + at.microsecond * 1000, text, option)
+
+
+def _of_this_age(time_ns: int, text: str, option: str) -> int:
+    if time_ns < 0:
+        raise UsageError(f"{option} {text}: lies before 1970; nothing was logged then, leave it out for no limit")
+    return time_ns
 
 
 def times_of(given: Mapping[str, Any]) -> tuple[int, int | None, int | None]:

@@ -169,7 +169,7 @@ class BundleNode(Node):
         end = archive.last_line(self._frames, name)
         at, size = end.get("manifest_at"), end.get("manifest_size")
         if type(at) is not int or type(size) is not int or at < 0 or not 0 <= size <= manifest.MAX_MANIFEST:
-            raise EvidenceError(f"{name}: its manifest is damaged")
+            raise EvidenceError(f"{name}: its manifest is damaged; collect or fetch it again")
         entries: list[Entry] = []
         notes: list[dict[str, Any]] = []
         hasher = hashlib.sha256()
@@ -183,7 +183,7 @@ class BundleNode(Node):
             elif line["type"] in ("node", "note"):
                 notes.append(line)
         if hasher.hexdigest() != end.get("sha256") or len(entries) != end.get("entries"):
-            raise EvidenceError(f"{name}: its manifest is damaged (SHA-256 differs)")
+            raise EvidenceError(f"{name}: its manifest is damaged (SHA-256 differs); collect or fetch it again")
         self._entries = manifest.checked(entries, name)
         self._children: dict[str, list[str]] = {}
         for path in sorted(self._entries):
@@ -208,7 +208,7 @@ class BundleNode(Node):
             and all(type(r.get("pid")) is int and isinstance(r.get("comm"), str) for r in running)
         )
         if not fits:
-            raise EvidenceError(f"{name}: its manifest is damaged")
+            raise EvidenceError(f"{name}: its manifest is damaged; collect or fetch it again")
         self.config = config
         self.identity = identity
         self.collected_ns = int(collected or 0)

@@ -83,7 +83,7 @@ def last_line(frames: FrameReader, name: str) -> dict[str, Any]:
     raw = b"".join(blocks(frames, start, frames.size - start, name)).rstrip(b"\0")
     end = manifest.decode(raw[raw.rfind(b"\n", 0, len(raw) - 1) + 1 :], name)
     if end["type"] != "end":
-        raise EvidenceError(f"{name}: its manifest is damaged")
+        raise EvidenceError(f"{name}: its manifest is damaged; collect or fetch it again")
     return end
 
 
@@ -97,7 +97,7 @@ def lines(frames: FrameReader, at: int, size: int, name: str) -> Iterator[bytes]
         if len(rest) > manifest.MAX_LINE:
             break
     if rest:
-        raise EvidenceError(f"{name}: its manifest is damaged")
+        raise EvidenceError(f"{name}: its manifest is damaged; collect or fetch it again")
 
 
 def blocks(frames: FrameReader, at: int, size: int, name: str) -> Iterator[bytes]:

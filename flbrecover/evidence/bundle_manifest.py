@@ -109,9 +109,9 @@ def decode(raw: bytes, name: str) -> dict[str, Any]:
     try:
         found = json.loads(raw)
     except (ValueError, RecursionError) as e:
-        raise EvidenceError(f"{name}: its manifest is damaged") from e
+        raise EvidenceError(f"{name}: its manifest is damaged; collect or fetch it again") from e
     if not isinstance(found, dict) or not isinstance(found.get("type"), str):
-        raise EvidenceError(f"{name}: its manifest is damaged")
+        raise EvidenceError(f"{name}: its manifest is damaged; collect or fetch it again")
     return found
 
 

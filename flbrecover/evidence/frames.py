@@ -118,7 +118,7 @@ class FrameReader:
             return cached
         start, end = self._packed[number], self._packed[number + 1]
         expected = self._plain[number + 1] - self._plain[number]
-        where = f"bytes {start}-{end} are damaged"
+        where = f"bytes {start}-{end} are damaged; collect or fetch it again"
         packed = os.pread(self._fd, min(end - start, 2 * MAX_FRAME), start)
         try:
             if zstandard.frame_content_size(packed) != expected:  # a frame that says little and holds much

@@ -59,18 +59,35 @@ def folder(url: str, option: str) -> Folder:
         raise UsageError(f"{option} {url}: s3://BUCKET/PREFIX/ is wanted") from e
     inner = parts.path.strip("/").split("/")
     well = parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc) and not parts.query and not parts.fragment
-    length = "" if not parts.netloc or 3 <= len(parts.netloc) <= 63 else " (a bucket's name has 3 to 63 characters)"
     if not well or not all(_PREFIX.fullmatch(part) for part in inner):
-        raise UsageError(f"{option} {url}: s3://BUCKET/PREFIX/ is wanted, of letters, digits and . _ = -{length}")
+        wanted = "s3://BUCKET/PREFIX/ is wanted, of letters, digits and . _ = -"
+        raise UsageError(f"{option} {url}: {wanted}{_wrong_in(url)}")
     return Folder(parts.netloc, "/".join(inner) + "/")
+
+
+def _wrong_in(url: str) -> str:
+    """What is wrong in an address that begins well."""
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    if not bucket or not url.startswith("s3://"):
+        return ""
+    if not 3 <= len(bucket) <= 63:
+        return " (a bucket's name has 3 to 63 characters)"
+    for what, text, allowed in (("a bucket's name", bucket, "a-z0-9._-"), ("PREFIX", prefix, "A-Za-z0-9._=/-")):
+        if bad := re.search(f"[^{allowed}]", text):
+            return f" ({bad[0]!r} cannot be used in {what})"
+    if bad := re.search(r"(?:^|/)([._=-]|/)", f"{bucket}/{prefix.strip('/')}"):
+        return f" ({bad[1]!r} cannot be the first character of a part)"
+    return ""
 
 
 def case_folder(url: str, option: str) -> Folder:
     """Of ``s3://BUCKET/PREFIX/CASE/``. Raises UsageError."""
     found = folder(url, option)
     if not is_label(found.name):
+        bad = re.search("[^a-z0-9-]", found.name)
         raise UsageError(
             f"{option} {url}: its last part names the case: lower case letters, digits and -, at most 63 of them"
+            + (f" ({bad[0]!r} cannot be used)" if bad else "")
         )
     return found
 
@@ -80,9 +97,8 @@ def node_list(given: str | None, file: str | None) -> list[str]:
     if (given is None) == (file is None):
         raise UsageError("the nodes are needed: --nodes a,b,c or --nodes-file FILE, one of both")
     if given is not None:
-        return nodes(("--nodes", name) for name in given.split(","))
-    assert file is not None
-    return nodes(_lines(file))
+        return nodes((("--nodes", name) for name in given.split(",")), "--nodes")
+    return nodes(_lines(str(file)), f"--nodes-file {file}")
 
 
 def _lines(file: str) -> Iterable[tuple[str, str]]:
@@ -97,11 +113,10 @@ def _lines(file: str) -> Iterable[tuple[str, str]]:
         yield f"--nodes-file {file}:{number}", line.partition("#")[0]
 
 
-def nodes(said: Iterable[tuple[str, str]]) -> list[str]:
+def nodes(said: Iterable[tuple[str, str]], option: str) -> list[str]:
     """The nodes of (place, name); empty names are left out, ``node/`` of ``kubectl get nodes -o name`` is taken off.
     Raises UsageError."""
     found: dict[str, str] = {}
-    place = "--nodes"
     for place, text in said:
         name = text.strip().removeprefix("node/")
         if not name:
@@ -114,7 +129,7 @@ def nodes(said: Iterable[tuple[str, str]]) -> list[str]:
             raise UsageError(f"{place}: more than {MOST_NODES:,} nodes; make a fleet of each part")
         found[name] = place
     if not found:
-        raise UsageError(f"{place}: names no node")
+        raise UsageError(f"{option}: names no node")
     return list(found)
 
 

@@ -24,6 +24,7 @@ from flbrecover.fluentbit.config_text import (
 from flbrecover.fluentbit.pipeline import Origin, Property, SectionKind
 from flbrecover.model import Problem
 
+MARK = "\ufeff"  # what some editors put in front of UTF-8
 MAX_DEPTH = 50  # includes within includes; Fluent Bit itself stops at its file limit
 
 # Header names in the order in which they are tried; a header may be cut short ([IN] is [INPUT]).
@@ -77,7 +78,7 @@ class _Reader:
         if len(self._read) >= MAX_FILES or depth > MAX_DEPTH:
             raise ConfigError(f"more than {MAX_FILES} files, or includes {MAX_DEPTH} deep", path=path)
         self._read.add(path)
-        state = _FileState(path)
+        state = _FileState(path, marked=text.startswith(MARK))
         *lines, last = text.split("\n")
         for number, line in enumerate((*(x.removesuffix("\r") for x in lines), last), 1):
             state.line = number
@@ -146,8 +147,9 @@ class _Reader:
 class _FileState:
     """What is remembered from line to line of one file."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, marked: bool) -> None:
         self.path = path
+        self.marked = marked
         self.line = 0
         self.section: RawSection | None = None
         self.in_group = False
@@ -158,6 +160,8 @@ class _FileState:
         return Origin(self.path, self.line)
 
     def error(self, message: str) -> ConfigError:
+        if self.marked:  # it is taken for an indentation, and for that every other line is wrong
+            message += "; the file begins with a byte order mark, which Fluent Bit does not know: save it without one"
         return ConfigError(message, path=self.path, line=self.line)
 
     def without_indentation(self, line: str) -> str:

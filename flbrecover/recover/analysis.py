@@ -205,7 +205,8 @@ def check_evidence(plan: Plan, node: Node, *, aside: Collection[str] = ()) -> No
         try:
             now = hash_of(node, relied.path, relied.size)
         except EvidenceError as e:
-            raise PlanError(f"{e}: the plan relies on this file; make the plan again") from e
+            way_out = f"say the --root that it was made with (this is {node.root}), or make the plan again"
+            raise PlanError(f"{e}: the plan relies on this file; {way_out}") from e
         if now != relied.sha256:
             raise PlanError(f"{relied.path}: not the bytes that the plan was made with any more; make the plan again")
 

@@ -106,7 +106,9 @@ class CaseDb:
         if not 0 <= layout < _LAYOUTS:
             raise sqlite3.DatabaseError(f"no layout has the number {layout}")
         if layout not in (0, LAYOUT):
-            raise FlbrecoverError(f"{self.path}: made by another version of flbrecover; name another --case")
+            raise FlbrecoverError(
+                f"{self.path}: of another version of flbrecover; use that one, or name another --case"
+            )
         with self._db.atomic():
             for table, (columns, key) in TABLES.items():
                 self._db.table(table).create(dict(columns), pk=key, if_not_exists=True)

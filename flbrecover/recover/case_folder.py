@@ -17,12 +17,17 @@ from pathlib import Path
 from typing import TextIO
 
 from flbrecover.errors import FlbrecoverError, UsageError
-from flbrecover.recover.case_db import CaseDb, fsync_folder
+from flbrecover.recover.case_db import NAME, CaseDb, fsync_folder
+from flbrecover.recover.case_reading import tool_of
 from flbrecover.recover.whole_file import whole_file
 
 MARKER = "flbrecover-case"
 MARK = b"flbrecover case, layout 1\n"
 PLAN, BEFORE, AFTER, RETIRED = "plan.json", "before.jsonl", "after.jsonl", "retired"
+NO_CASE = (
+    f"not a case folder: it holds neither {BEFORE} nor {PLAN} nor {NAME}; "
+    "`flbrecover recover` and `flbrecover diff --case` make one"
+)
 
 
 class CaseFolder:
@@ -109,6 +114,34 @@ def is_case(path: Path) -> bool:
     return path.is_dir() and (path / MARKER).is_file()
 
 
+def check_case(path: Path) -> None:
+    """Raises UsageError for a folder that is no case, or one that this version cannot read."""
+    if not is_case(path):
+        torso = f"a case folder without its {MARKER}; copy the whole folder, or name its {PLAN}"
+        raise UsageError(f"{path}: {torso if (path / PLAN).exists() else NO_CASE}")
+    check_layout(path)
+
+
+def check_layout(path: Path) -> None:
+    """Raises UsageError for a case that another version of flbrecover has made."""
+    try:
+        if said := _other_layout(path):
+            raise UsageError(f"{path}: {said}")
+    except OSError as e:
+        raise UsageError(f"{path / MARKER}: {e.strerror}") from e
+
+
+def _other_layout(path: Path) -> str:
+    """What is to be said of a case that another version has made; "" for one of ours. Raises OSError."""
+    with open(path / MARKER, "rb", opener=_no_follow) as file:
+        said = file.read(2 * len(MARK))
+    if MARK.startswith(said):  # shorter: its maker was killed in between
+        return ""
+    theirs, ours = (mark.decode("ascii", "backslashreplace").strip() for mark in (said, MARK))
+    what = f"a case of another version of flbrecover ({theirs!r}, this one knows {ours!r})"
+    return f"{what}; use {tool_of(path) or 'that version'}"
+
+
 def _check(path: Path) -> None:
     """Raises UsageError where the folder is not a case of ours and not empty either, or belongs to somebody else."""
     about = path.stat()
@@ -117,11 +150,8 @@ def _check(path: Path) -> None:
     names = os.listdir(path)
     if MARKER not in names and names:
         raise UsageError(f"--case {path}: holds other files ({sorted(names)[0]}); name a new or an empty folder")
-    if MARKER in names:
-        with open(path / MARKER, "rb", opener=_no_follow) as file:
-            said = file.read(len(MARK) + 1)
-        if not MARK.startswith(said):  # shorter: its maker was killed in between
-            raise UsageError(f"--case {path}: a case of another version of flbrecover; name another folder")
+    if MARKER in names and (said := _other_layout(path)):
+        raise UsageError(f"--case {path}: {said}, or name another folder")
     if stat.S_IMODE(about.st_mode) != 0o700:
         path.chmod(0o700)
 

@@ -55,6 +55,12 @@ class CaseJournal:
                 found.pop(action.number, None)
         return found
 
+    def completed_uploads(self) -> set[str]:
+        """The ids of the uploads that this case has completed, by whatever plan: S3 does not know them any more."""
+        done = {"event": RESULT, "completed": "completed", "before": "already completed"}
+        rows = self._db.rows("journal", "event = :event AND outcome IN (:completed, :before)", done)
+        return {row["content"] for row in rows}
+
     def _row(self, action: Action, event: str, said: Mapping[str, str]) -> dict[str, object]:
         row = {"run": self._run, "at_ns": time.time_ns(), "action": action.number, "event": event}
         return {**row, "content": content_of(action), **said}

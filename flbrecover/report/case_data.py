@@ -15,7 +15,7 @@ from pathlib import Path
 from flbrecover.errors import PlanError, UsageError
 from flbrecover.model import Problem
 from flbrecover.reconcile.plan import Plan, from_json
-from flbrecover.recover.case_folder import AFTER, BEFORE, PLAN
+from flbrecover.recover.case_folder import AFTER, BEFORE, NO_CASE, PLAN, check_layout, is_case
 from flbrecover.report.case_data_db import CaseDbData, read_db
 from flbrecover.report.case_data_lines import SHAPES, Fields, read_lines
 from flbrecover.report.case_data_rows import SideName, Top
@@ -110,15 +110,14 @@ def open_case(folder: Path, each: Visitor) -> CaseData:
     """Reads a case folder; ``each`` sees every line of both comparisons. Raises UsageError where there is no case."""
     if not folder.is_dir():
         raise UsageError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}; name a case folder")
+    if is_case(folder):
+        check_layout(folder)
     problems: list[Problem] = []
     sides = {name: _side(folder, name, problems, each) for name in FILES}
     plan = _plan(folder / PLAN, problems)
     db = read_db(folder, problems)
     if plan is None and not db.found and sides["before"] is None and sides["now"] is None and not problems:
-        raise UsageError(
-            f"{folder}: not a case folder: it holds neither {BEFORE} nor {PLAN} nor case.db; "
-            "`flbrecover recover` and `flbrecover diff --case` make one"
-        )
+        raise UsageError(f"{folder}: {NO_CASE}")
     return CaseData(folder, sides["before"], sides["now"], plan, db, problems, plan.id if plan else None)
 
 

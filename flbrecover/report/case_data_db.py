@@ -15,6 +15,7 @@ from typing import Any
 
 from flbrecover.model import Problem
 from flbrecover.recover.case_db import LAYOUT, NAME
+from flbrecover.recover.case_reading import opened_to_read
 from flbrecover.report.case_data_rows import Top
 from flbrecover.sqlite_errors import SQLITE_ERRORS, sqlite_text
 
@@ -67,7 +68,7 @@ def read_db(folder: Path, problems: list[Problem]) -> CaseDbData:
     if not path.is_file():
         return data
     try:
-        with closing(_opened(path)) as db:
+        with closing(opened_to_read(path)) as db:
             (layout,) = db.execute("PRAGMA user_version").fetchone()
             if layout > LAYOUT:
                 what = f"of a newer flbrecover (layout {layout}, this one reads {LAYOUT}); it was left out"
@@ -108,18 +109,11 @@ def _read(db: sqlite3.Connection, data: CaseDbData, problems: list[Problem]) -> 
 
 def table_rows(folder: Path, table: str) -> Iterator[Row]:
     """All rows of one table; nothing where the table cannot be read, which :func:`read_db` has told."""
-    with closing(_opened(folder / NAME)) as db:
+    with closing(opened_to_read(folder / NAME)) as db:
         try:
             yield from _rows(db, table, [])
         except SQLITE_ERRORS:
             return
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-    db.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-    db.execute("PRAGMA trusted_schema=OFF")
-    return db
 
 
 def _rows(db: sqlite3.Connection, table: str, problems: list[Problem]) -> Iterator[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from flbrecover.reconcile.plan import Plan
 from flbrecover.recover.analysis import Analysis
@@ -71,12 +72,13 @@ def analysis_notes(analysis: Analysis, plans: Sequence[Plan]) -> list[str]:
             )
     for plan in plans:
         which = f"--agent {plan.agent}, " if len(plans) > 1 else ""
-        said += [f"{which}{note}" for note in _plan_notes(plan, unsure)]
+        said += [f"{which}{note}" for note in plan_notes(plan, unsure)]
     return said
 
 
-def _plan_notes(plan: Plan, unsure: Mapping[str, Collection[str]]) -> Iterator[str]:
-    """What is guessed or left out in what a plan writes; ``unsure`` are the filters that may change a tag."""
+def plan_notes(plan: Plan, unsure: Mapping[str, Collection[str]] = MappingProxyType({})) -> Iterator[str]:
+    """What is guessed or left out in what a plan writes; ``unsure`` are the filters that may change a tag, which only a
+    comparison knows."""
     for put in plan.puts:
         if put.rebuilt and put.tag in unsure:
             names = ", ".join(sorted(unsure[put.tag]))

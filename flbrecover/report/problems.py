@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Iterable
 from typing import Any, TextIO
@@ -19,7 +21,7 @@ def as_json(problem: Problem) -> dict[str, Any]:
         "path": problem.path,
         "what": problem.what,
         "where": where,
-        "way_out": problem.way_out,
+        "way_out": _way_out(problem),
         "unreadable": problem.unreadable,
     }
 
@@ -27,8 +29,14 @@ def as_json(problem: Problem) -> dict[str, Any]:
 def line(problem: Problem) -> str:
     """One line: the file, the place, what is wrong and the way out."""
     where = f" ({problem.where})" if problem.where else ""
-    way_out = f"; {problem.way_out}" if problem.way_out else ""
+    way_out = f"; {_way_out(problem)}" if _way_out(problem) else ""
     return shown(f"{problem.path}{where}: {_without_path(problem)}{way_out}")
+
+
+def _way_out(problem: Problem) -> str:
+    if not problem.way_out and os.strerror(errno.EACCES) in problem.what and os.geteuid() != 0:
+        return "run as root (for a bundle: collect as root)"
+    return problem.way_out
 
 
 def _without_path(problem: Problem) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
+from flbrecover.evidence.log_names import is_followed
 from flbrecover.evidence.node import Node
 from flbrecover.evidence.source_files import GoneRange
 from flbrecover.evidence.tail_db import TailDb
@@ -27,7 +28,9 @@ def write_text(out: TextIO, survey: Survey, notes: Sequence[Problem] = ()) -> No
         out.write("\n" + file_table(survey.logs) + "\n")
         for line in file_notes(survey.logs):
             out.write(shown(line) + "\n")
-        out.write("\n" + "".join(line + "\n" for line in totals(survey.logs)))
+    hidden = hidden_logs(survey)
+    if survey.logs or hidden:
+        out.write("\n" + "".join(line + "\n" for line in totals(survey.logs, len(hidden))))
     elif not survey.positions:
         paths = ", ".join(path for tail in survey.pipeline.inputs for path in tail.paths)
         out.write(shown(f"no log matches {paths}") + "\n")
@@ -47,15 +50,23 @@ def db_state(node: Node, db: TailDb) -> str:
     return f"{text.count(len(db.rows), 'row')}, {with_or_without} offset markers"
 
 
-def totals(logs: Sequence[SourceLog]) -> Iterator[str]:
-    """What is unread of all logs, and of how many files nobody knows it."""
-    by_log = [[unread_of(file) for file in log.files] for log in logs]
+def hidden_logs(survey: Survey) -> set[str]:
+    """Logs that inputs follow and that could not be looked at: no table has them."""
+    listed = {file.path for log in survey.logs for file in log.files}
+    paths = {problem.path for problem in survey.problems if problem.unreadable} - listed
+    return {path for path in paths if any(is_followed(tail, path) for tail in survey.pipeline.inputs)}
+
+
+def totals(logs: Sequence[SourceLog], hidden: int) -> Iterator[str]:
+    """What is unread of all logs, and of how many files nobody knows it: of those of the ``hidden`` logs, too."""
+    by_log = [[unread_of(file) for file in log.files] for log in logs] + [[None]] * hidden
     by_file = [unread for files in by_log for unread in files]
     unknown = by_file.count(None)
-    if unknown < len(by_file):
-        some = sum(any(files) for files in by_log)
-        of = f"{some} of " if some else ""
-        yield f"{text.size(sum(filter(None, by_file)))} unread in {of}{text.count(len(logs), 'log')}."
+    some = sum(any(files) for files in by_log)
+    known = some or sum(None not in files for files in by_log)
+    if known:
+        of = f"{known} of " if some or known < len(by_log) else ""
+        yield f"{text.size(sum(filter(None, by_file)))} unread in {of}{text.count(len(by_log), 'log')}."
     if unknown:
         yield f"How much is unread is not known for {unknown:,} of {text.count(len(by_file), 'file')}."
 

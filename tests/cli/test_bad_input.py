@@ -162,10 +162,15 @@ def test_no_evidence_at_all(tmp_path: Path, weed) -> None:
     [
         (("--since", "yesterday"), "--since yesterday: not a time"),
         (("--since", "2026-11-24", "--until", "2026-11-23"), "--since lies after --until"),
+        (("--since", "999999999h"), "--since 999999999h: lies before 1970; "),
+        (("--since", "9" * 400 + "h"), "h: lies before 1970; "),
+        (("--until", "1969-12-31"), "--until 1969-12-31: lies before 1970; "),
         (("--output", "s3.7"), "--output s3.7: no such s3 output (there are: s3.0)"),
         (("--env", "novalue"), "--env novalue: KEY=VALUE is wanted"),
         (("--sources", "everything", "--agent", "gone"), "--sources everything: a list of"),
         (("--plan", "/tmp/p.json"), "--plan needs --agent"),
+        (("--plan", "-", "--agent", "gone"), "--plan -: a plan is kept in a file; name one"),
+        (("--file", "/nope", "--json"), "--file and --json: choose one"),
         (("--endpoint-url", "http://["), "not a URL"),
     ],
 )
@@ -315,6 +320,16 @@ def test_a_plan_whose_evidence_has_changed(plan: Path, loaded: Path, weed, chang
     assert ended.code == 2
     assert file.name in one_line(ended) and "make the plan again" in one_line(ended)
     assert keys(weed.client, BUCKET) == all_keys
+
+
+def test_a_plan_without_its_root(unedited: str, weed, tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text(unedited)
+    ended = flbrecover("apply", tmp_path / "plan.json", "--endpoint-url", weed.endpoint_url, "--yes")
+    assert ended.code == 2
+    assert one_line(ended).endswith(
+        "No such file or directory: the plan relies on this file; "
+        "say the --root that it was made with (this is /), or make the plan again"
+    )
 
 
 def test_a_plan_that_cannot_be_saved(there: Path, weed) -> None:

@@ -120,7 +120,44 @@ def test_one_with_other_files(root: Path, moto, tmp_path: Path) -> None:
 def test_one_of_another_version(root: Path, moto, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "flbrecover-case").write_text("flbrecover case, layout 9\n")
-    assert "another version of flbrecover" in refused(root, moto, tmp_path / "other")
+    assert refused(root, moto, tmp_path / "other").endswith("; use that version, or name another folder")
+    for command in (("apply",), ("verify",), ("retire", "--undo"), ("report",)):  # for these it is that one
+        ended = flbrecover(*command, tmp_path / "other")
+        assert ended.code == 2
+        assert one_line(ended) == (
+            f"flbrecover: {tmp_path / 'other'}: a case of another version of flbrecover "
+            "('flbrecover case, layout 9', this one knows 'flbrecover case, layout 1'); use that version"
+        )
+
+
+def test_one_of_another_version_that_says_which(root: Path, moto, tmp_path: Path) -> None:
+    case = tmp_path / "case"
+    flbrecover("diff", *node(root, moto), "--agent", "gone", "--case", case)
+    (case / "flbrecover-case").write_text("flbrecover case, layout 9\n")
+    with closing(sqlite3.connect(case / "case.db")) as db:
+        db.execute("UPDATE runs SET tool = 'flbrecover 9.0'")
+        db.commit()
+    assert refused(root, moto, case).endswith("; use flbrecover 9.0, or name another folder")
+
+
+@pytest.mark.parametrize("command", [("apply",), ("verify",), ("retire", "--undo"), ("report",)])
+def test_a_folder_that_is_no_case(tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    ended = flbrecover(*command, tmp_path / "other")
+    assert ended.code == 2
+    assert one_line(ended).startswith(f"flbrecover: {tmp_path / 'other'}: not a case folder: it holds neither before.")
+
+
+def test_a_case_without_its_marker(root: Path, moto, tmp_path: Path) -> None:
+    case = tmp_path / "case"
+    flbrecover("diff", *node(root, moto), "--agent", "gone", "--case", case)
+    (case / "flbrecover-case").unlink()
+    ended = flbrecover("verify", case, "--root", root, "--endpoint-url", moto.endpoint_url)
+    assert ended.code == 2
+    assert one_line(ended).endswith(
+        "a case folder without its flbrecover-case; copy the whole folder, or name its plan.json"
+    )
 
 
 def test_one_of_another_root(root: Path, moto, tmp_path: Path) -> None:
@@ -130,7 +167,8 @@ def test_one_of_another_root(root: Path, moto, tmp_path: Path) -> None:
     other = f"is of --root {root}, not of {tmp_path / 'link'}; say --root {root}, or name a new folder"
     assert other in refused(tmp_path / "link", moto, case)
     flbrecover("diff", *node(root, moto), "--agent", "gone", "--case", case)
-    for command in (("retire", "--undo", case), ("apply", case, "--yes", "--endpoint-url", moto.endpoint_url)):
+    s3 = ("--endpoint-url", moto.endpoint_url)
+    for command in (("retire", "--undo", case), ("apply", case, *s3), ("verify", case, *s3)):
         ended = flbrecover(*command)
         assert ended.code == 2
         assert one_line(ended) == f"flbrecover: {case}: is of --root {root}, not of /; say --root {root}"

@@ -47,6 +47,15 @@ def test_no_leaves_the_plan_for_later(tmp_path: Path, moto) -> None:
     )
     assert code == 3 and "nothing was uploaded; the plan is kept: `flbrecover apply" in said, said
     assert "95 unread" in out and keys(moto.client, "my-bucket") == there
+    same = ("recover", *where, "--config", config(CASE), "--agent", "gone", "--case", case)
+    for later in (("apply", case, *where), same):
+        code, out, said = on_a_terminal(b"n\n", *later)
+        assert code == 3 and out == "" and keys(moto.client, "my-bucket") == there
+        before, question, _ = said.partition("Carry out 3 actions?")
+        assert question and "(--agent gone) would write to s3://my-bucket/:" in before
+        assert [line.split()[:3] for line in before.splitlines() if line[:1] in ("1", "2", "3")] == [
+            ["1", "upload", "160"], ["2", "upload", "160"], ["3", "rebuild", "95"]
+        ]  # fmt: skip
     assert flbrecover("apply", case, *where, "--yes").code == 0
     assert len(keys(moto.client, "my-bucket")) == len(there) + 3
 

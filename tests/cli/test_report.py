@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -77,3 +79,20 @@ def test_a_recovery_that_is_killed(tmp_path: Path, node: tuple[object, ...], mot
             assert said.startswith(says)
             assert "are back" not in said and "read back" not in said
             shutil.rmtree(case)
+
+
+def test_a_report_leaves_nothing_but_itself(tmp_path: Path, node: tuple[object, ...]) -> None:
+    """And what a run that is under way has written is in it."""
+    case = tmp_path / "case"
+    assert flbrecover("diff", *node, "--agent", "gone", "--case", case).code == 3
+    held = {path.name: path.read_bytes() for path in case.iterdir()}
+    for form in ("html", "markdown", "json"):
+        assert flbrecover("report", case, "--format", form, "-o", "-").code == 0
+    assert {path.name: path.read_bytes() for path in case.iterdir()} == held
+    with closing(sqlite3.connect(case / "case.db")) as under_way:
+        under_way.execute("INSERT INTO runs (command) VALUES ('a second run')")
+        under_way.commit()
+        assert (case / "case.db-wal").stat().st_size
+        runs = flbrecover("report", case, "--format", "json").of_type("run")
+    assert [run["command"].split()[0] for run in runs] == ["flbrecover", "a"]
+    assert {path.name for path in case.iterdir()} == held.keys()

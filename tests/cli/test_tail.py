@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cases import config, footprint, unpack
 from command import flbrecover
+from unprivileged import closed, nobody, open_folder
 
 CART = "/var/log/containers/cart-6d4cf56db6-x2k4p_shop_cart-" + "ab" * 32 + ".log"
 PODS = "/var/log/pods/shop_cart-6d4cf56db6-x2k4p_0b5e3f1c-9a55-4c7e-8f55-2b1d9d3f0a01/cart"
@@ -81,6 +82,26 @@ def test_a_log_without_a_row_is_listed(tmp_path: Path) -> None:
     assert new["row"] is None
     text = tail("rolling-update", root).text
     assert "1.9 KiB unread in 1 of 3 logs.\nHow much is unread is not known for 1 of 3 files.\n" in text
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("web",), "1.9 KiB unread in 1 of 2 logs.\nHow much is unread is not known for 1 of 2 files.\n"),
+        (("api",), "0 B unread in 1 of 2 logs.\nHow much is unread is not known for 1 of 2 files.\n"),
+        (("api", "web"), "How much is unread is not known for 2 of 2 files.\n"),
+    ],
+)
+def test_logs_that_may_not_be_read_are_not_known(names: tuple[str, ...], said: str) -> None:
+    with open_folder() as place:
+        root = unpack("rolling-update", place)
+        root.chmod(0o755)
+        with closed(*(root / f"var/log/containers/test-{name}.log" for name in names)), nobody():
+            ended = tail("rolling-update", root)
+    assert ended.code == 4
+    assert f"\n\n{said}\n" in ended.text
+    log = f"/var/log/containers/test-{names[0]}.log"
+    assert f"problem: {log}: cannot be read: Permission denied; run as root (for a bundle: " in ended.text
 
 
 def test_replaced_and_deleted_logs(tmp_path: Path) -> None:

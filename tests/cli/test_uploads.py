@@ -95,6 +95,35 @@ def test_an_upload_id_that_does_not_exist(root: Path, weed) -> None:
     assert "problem: no-such-id: no pending upload has this id" in ended.text
 
 
+@pytest.mark.parametrize("command", [("diff",), ("recover", "--agent", "gone", "--yes")])
+def test_an_upload_id_that_does_not_exist_is_no_secret_of_a_comparison(root: Path, weed, command) -> None:
+    """The person believes that its records are accounted for."""
+    where = ("--root", root, "--config", CONF, "--endpoint-url", weed.endpoint_url)
+    ended = flbrecover(*command, *where, "--upload-id", "no-such-id")
+    assert ended.code == 4
+    assert "problem: no-such-id: no pending upload has this id; mistyped, or " in ended.text
+    assert ("problem: no-such-id: no pending" in ended.err) == (command[0] == "recover")  # in its verdict once more
+
+
+def test_an_upload_id_whose_upload_this_case_has_completed(root: Path, weed, tmp_path: Path) -> None:
+    for note in root.rglob("multipart_upload_metadata/*"):
+        note.unlink()
+    where = ("--root", root, "--endpoint-url", weed.endpoint_url)
+    case, more = tmp_path / "case", ("--config", CONF, "--upload-id", pending_id(weed))
+    recover = ("recover", *where, *more, "--agent", "gone", "--yes", "--case", case)
+    said = flbrecover(*recover, "--json")
+    assert "completed" in {done["outcome"] for done in said.of_type("done")}
+    for command in (
+        recover,
+        ("diff", *where, *more, "--case", case),
+        ("apply", case, *where, "--yes"),
+        ("verify", case, *where),
+    ):
+        ended = flbrecover(*command)
+        assert ended.code == said.code == 0, ended
+        assert "no pending upload has this id" not in ended.text + ended.err
+
+
 def test_none_at_all(tmp_path: Path, moto) -> None:
     root = unpack("rolling-update", tmp_path)
     load("rolling-update", moto.client, root)

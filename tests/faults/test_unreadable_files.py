@@ -60,7 +60,7 @@ def test_a_pods_folder_that_may_not_be_searched(root: Path) -> None:
     assert ended.of_type("gone") == []
     problems = [p["path"] for p in ended.of_type("problem") if p["unreadable"]]
     assert CART in problems and len(problems) == len(set(problems))
-    assert f"problem: {CART}: cannot be followed: Permission denied\n" in text
+    assert f"problem: {CART}: cannot be followed: Permission denied; run as root" in text
     assert f"row 1: {CART}: what became of it is not known: a file or folder of this log could not be" in text
 
 
@@ -102,7 +102,7 @@ def test_a_folder_of_buffers_whose_names_are_all_that_can_be_seen(folder: Path, 
     with nobody():
         ended = flbrecover("buffers", "--root", folder, option, "/kept")
     assert ended.code == 4
-    assert "problem: /kept/inner: cannot be looked into: Permission denied\n" in ended.text
+    assert "problem: /kept/inner: cannot be looked into: Permission denied; run as root" in ended.text
 
 
 # --- one log, in every way that it can be hidden -------------------------------------------------------------------

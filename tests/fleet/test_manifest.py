@@ -139,7 +139,14 @@ BAD = [
     (("--nodes", "a", "--case-to", "/tmp/x"), "s3://BUCKET/PREFIX/"),
     (("--nodes", "a", "--case-to", "s3://my-bucket/x/../y/"), "s3://BUCKET/PREFIX/"),
     (("--nodes", "a", "--case-to", "s3://[a/b/"), "s3://BUCKET/PREFIX/"),
-    (("--nodes", "a", "--case-to", "s3://my-bucket/Case_1/"), "names the case"),
+    (("--nodes", "a", "--case-to", "s3://my-bucket/Case_1/"), "names the case: "),
+    (("--nodes", "a", "--case-to", "s3://my-bucket/oom_1/"), "at most 63 of them ('_' cannot be used)"),
+    (("--nodes", "a", "--case-to", "s3://my-Bucket/p/c/"), ". _ = - ('B' cannot be used in a bucket's name)"),
+    (("--nodes", "a", "--case-to", "s3://my-bucket/p q/c/"), ". _ = - (' ' cannot be used in PREFIX)"),
+    (("--nodes", "a", "--case-to", "s3://my-bucket/p?q/c/"), ". _ = - ('?' cannot be used in PREFIX)"),
+    (("--nodes", "a", "--case-to", "s3://my-bucket/.p/c/"), ". _ = - ('.' cannot be the first character of a part)"),
+    (("--nodes", "a", "--case-to", "s3://my-bucket/p//c/"), ". _ = - ('/' cannot be the first character of a part)"),
+    (("--nodes-file", "/dev/null"), "--nodes-file /dev/null: names no node"),
     (("--nodes", "a", "--case-to", "s3://b/p/c/"), "and . _ = - (a bucket's name has 3 to 63 characters)"),
 ]
 

@@ -59,6 +59,8 @@ def test_remembers_where_everything_stands() -> None:
         ("[INPUT]\n    Name a\0b\n", 2, "NUL"),
         ("@SET\n", 1, "needs a value"),
         ("[INPUT]\n    [group \n", 2, "group header"),
+        ("\ufeff[INPUT]\n    Name tail\n", 1, "after a space; the file begins with a byte order mark"),
+        ("\ufeff# first\n[INPUT]\n    Name tail\n", 3, "indentation; the file begins with a byte order mark"),
     ],
 )
 def test_an_error_names_the_file_the_line_and_the_reason(text: str, line: int, said: str) -> None:
