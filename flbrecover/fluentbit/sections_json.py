@@ -45,7 +45,8 @@ def _kept(section: Section) -> Iterable[Property]:
     wanted = _KEPT_PLUGIN.get(section.kind)
     if wanted is not None and (section.all("name") or [""])[0].lower() != wanted:
         return [p for p in section.properties if p.key.lower() == "name"]
-    return [p for p in section.properties if not _is_left_out(p.key)]
+    known = (p for p in section.properties if p.value or not p.unset)  # an unset variable is none when it is read back
+    return [p for p in known if not _is_left_out(p.key)]
 
 
 def _is_left_out(key: str) -> bool:

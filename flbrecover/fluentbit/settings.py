@@ -60,8 +60,11 @@ class Settings:
 
     def needed(self, key: str, default: str | None = None) -> str:
         """The value or, where the key does not stand there, the default. An empty value is refused: Fluent Bit would
-        go on with nothing in place of its default, or not start."""
+        go on with nothing in place of its default, or not start. One of a variable that nobody set is as good as not
+        there: a call that needs the key says so, and others do without."""
         p = self._found.get(key)
+        if p is not None and p.unset and not p.value:
+            return default or ""
         if p is None and default is not None:
             return default
         if p is None or not p.value:

@@ -136,6 +136,26 @@ def test_a_variable_in_a_key_that_decides_everything(old: str, new: str, option:
     assert not list(Path().glob("flbrecover-case-*"))
 
 
+def test_a_region_that_nobody_set_stops_nothing(configured: Configured, tmp_path: Path) -> None:
+    """S3 itself says which it is; a plan carries it on as little as the configuration has it."""
+    rewrite(configured, "region us-east-1", "region ${WHERE}")
+    assert configured.node.run("diff", "--agent", "gone", "--plan", tmp_path / "plan").code == 3
+    where = ("--root", configured.node.root, "--endpoint-url", configured.node.endpoint_url)
+    assert flbrecover("apply", tmp_path / "plan", *where, "--yes", "--case", tmp_path / "case").code == 0
+    assert configured.each_once()
+
+
+def test_a_bucket_that_nobody_set_is_asked_for_where_it_is_needed(configured: Configured) -> None:
+    rewrite(configured, f"bucket {configured.node.bucket}", "bucket ${WHERE}")
+    where = ("--root", configured.node.root, "--config", f"/{CONF}")
+    assert flbrecover("tail", *where).code in (0, 3, 4)
+    for command in ("buffers", "objects", "diff"):
+        ended = flbrecover(command, *where)
+        assert ended.code == 2
+        assert "bucket needs the variable ${WHERE}, which is not set; give it with --env WHERE=VALUE" in one_line(ended)
+    assert configured.node.run("diff", "--bucket", configured.node.bucket).code == 3
+
+
 def test_what_is_empty_altogether_is_asked_for_too(configured: Configured) -> None:
     rewrite(configured, "Path /var/log/app.log", "Path ${WHERE}")
     ended = configured.node.run("diff")
