@@ -200,11 +200,24 @@ def _of_client(error: Exception, place: Place) -> str:
         return f"{place.endpoint}: no TLS connection (certificate, or not an https endpoint): {_tidy(str(error))}"
     if isinstance(error, boto.ProxyConnectionError):
         return f"{place.endpoint}: the proxy does not let us through: {_tidy(str(error))}"
+    if isinstance(error, boto.ConnectionError) and (issuer := _issuer(error, place)):
+        role = (
+            f", so {place.role_arn} cannot be taken; see the network, or say --no-assume-role" if place.role_arn else ""
+        )
+        return f"{issuer} (STS) cannot be reached, or does not answer{role}"
     if isinstance(error, (boto.ReadTimeoutError, boto.ConnectTimeoutError)):
         return f"{place.endpoint} does not answer (timed out); see --endpoint-url and the network"
     if isinstance(error, (boto.ConnectionError, boto.ConnectionClosedError, boto.HTTPClientError, HTTPError)):
         return f"{place.endpoint} cannot be reached, or hung up; see --endpoint-url and the network"
     return f"{place.url}: {_tidy(str(error))} (from {place.endpoint})"
+
+
+def _issuer(error: boto.ConnectionError, place: Place) -> str:
+    """The server that hands out credentials, if it was asked and not S3; else ""."""
+    asked = urlsplit(str(error.kwargs.get("endpoint_url", "")))
+    of_s3 = urlsplit(place.endpoint).netloc  # none where it is AWS's own
+    is_another = bool(place.role_arn and of_s3) and not asked.netloc.endswith(of_s3)
+    return asked.netloc if asked.netloc.startswith("sts.") or is_another else ""
 
 
 def _credential_places() -> list[str]:

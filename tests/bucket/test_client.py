@@ -202,6 +202,16 @@ def test_a_role_that_may_not_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "IAM action sts:AssumeRole on arn:aws:iam::1:role/logs is missing" in text
 
 
+def test_a_server_of_roles_that_cannot_be_reached(weed: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    role = replace(OUTPUT, role_arn="arn:aws:iam::1:role/logs")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
+    text = said(lambda: list_all(connect(role, endpoint_url=weed.endpoint_url, attempts=1)))
+    assert text == (
+        "127.0.0.1:9 (STS) cannot be reached, or does not answer, so arn:aws:iam::1:role/logs cannot be taken; "
+        "see the network, or say --no-assume-role"
+    )
+
+
 def test_a_role_without_credentials_to_take_it_with(nobody: pytest.MonkeyPatch) -> None:
     assert "no AWS credentials found" in said(lambda: connect(replace(OUTPUT, role_arn="arn:aws:iam::1:role/logs")))
 
