@@ -142,6 +142,8 @@ def proved(after: Analysis, plan: Plan, *, as_json: bool, case: Case | None = No
     else:
         states = ", ".join(f"{totals[s]:,} {s}" for s in sorted(wanted) if totals[s])
         rest = f" Not stored: {states}." if states else ""
+        if outside := totals["not looked for"]:
+            rest += f" Outside of the window, and not looked for: {outside:,}."
         if filtered:
             rest += f"\nMAYBE FILTERED: {show.count(filtered, 'record')}. {FILTERED}"
         done = "Nothing that was to be recovered is missing."

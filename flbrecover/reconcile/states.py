@@ -9,13 +9,14 @@ from typing import Literal
 
 from flbrecover.model import ByteRange
 
-EntryState = Literal["stored", "pending", "buffered", "lost", "unread", "gone", "maybe filtered"]
-"""A state of the design, or "maybe filtered": a filter could have dropped the record on purpose."""
+EntryState = Literal["stored", "pending", "buffered", "lost", "unread", "gone", "maybe filtered", "not looked for"]
+"""A state of the design, or "maybe filtered": a filter could have dropped the record on purpose; "not looked for": it
+lies outside of the window that was asked for, and in no object that was looked at."""
 
 
 def is_missing(state: str) -> bool:
     """Does S3 not have a record in this state, and should have it?"""
-    return state not in ("stored", "maybe filtered")
+    return state not in ("stored", "maybe filtered", "not looked for")
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,8 @@ def analyse(survey: Survey, connect: Connect, options: Options, watch: Watch = u
         except BucketError as e:
             failed.append((output, e))
             continue
-        states = States(found, uploads.cases, assume_kept=options.assume_kept)
+        covers = options.covers if options.has_window else None
+        states = States(found, uploads.cases, assume_kept=options.assume_kept, covers=covers)
         cases = spared(found, states, uploads.cases, options.upload_ids)
         found.problems.extend([*uploads.problems, *stuck_uploads(found, cases)])
         if not options.has_window:
@@ -144,10 +145,7 @@ def make_plan(analysis: Analysis, choice: Choice, now_ns: int) -> tuple[Plan, di
     left: dict[str, int] = {}
     for output in analysis.outputs:
         contents = Contents(analysis.survey, output.output, plain_lines=analysis.options.plain_lines)
-        covers = analysis.options.covers if analysis.options.has_window else None
-        planned = Planner(
-            output.comparison, output.states, output.uploads, choice, contents, covers, actions, now_ns
-        ).run()
+        planned = Planner(output.comparison, output.states, output.uploads, choice, contents, actions, now_ns).run()
         actions.extend(planned.actions)
         for reason, records in planned.left.items():
             left[reason] = left.get(reason, 0) + records

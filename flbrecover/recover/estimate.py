@@ -28,6 +28,17 @@ class Estimator:
         entries, dates = self._around(run, entry)
         return dates.of(entry - entries.start)
 
+    def of_entry(self, entry: int) -> int:
+        """The known or estimated time of any entry, in ns; of a record that only a buffer file has, and that has none,
+        when the file was begun."""
+        known = self._comparison.ledger.time_of(entry)
+        if known is not None:
+            return known
+        if entry < len(self._comparison.logs):
+            return self.of(self._comparison.logs.run_of(self._comparison.ledger.runs.of(entry)), entry)
+        facts = self._comparison.holder_of(entry).buffer
+        return facts.created_ns or facts.facts.mtime_ns
+
     def untimed(self, run: LogRun, entries: range) -> Iterator[int]:
         """The estimated times of those of these entries, of one log, that have no known time."""
         for span, dates in self._spans_of(run)[self._at(run, entries.start) :]:

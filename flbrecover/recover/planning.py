@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -47,8 +47,7 @@ class Planned:
 
 class Planner:
     """Plans one output. ``before`` are the actions for other ones: numbers go on from there, and an upload that one of
-    them completes is not completed again (outputs may share their buffers). ``covers`` tells whether a time lies in the
-    window that was asked for (None: all do); ``now_ns`` is the time of planning."""
+    them completes is not completed again (outputs may share their buffers). ``now_ns`` is the time of planning."""
 
     def __init__(
         self,
@@ -57,11 +56,9 @@ class Planner:
         uploads: Sequence[UploadCase],
         choice: Choice,
         contents: Contents,
-        covers: Callable[[int], bool] | None,
         before: Sequence[Action],
         now_ns: int,
     ) -> None:
-        self._covers = covers
         self._times = Estimator(comparison)
         self._comparison = comparison
         self._states = states
@@ -82,6 +79,8 @@ class Planner:
         for holder in self._comparison.holders:
             self._add_holder(holder.number, self._after(completed, holder.buffer.tag or ""))
         self._add_logs(completed)
+        if outside := self._states.totals(range(len(self._states)))["not looked for"]:
+            self._planned.leave("outside of the window that was asked for", outside)
         self._planned.actions += actions_of(self._drafts, self._contents, self._comparison.output, self._number + 1)
         return self._planned
 
@@ -117,9 +116,6 @@ class Planner:
         need = NEEDS.get(state)
         if need is None:
             return False
-        if not self._in_window(entry):
-            self._planned.leave("outside of the window that was asked for", records)
-            return False
         if state == "pending" and "uploads" not in self._choice.sources:
             self._planned.leave("may be in a pending upload, and uploads were not asked for", records)
             return False
@@ -136,9 +132,6 @@ class Planner:
                 return False
         return True
 
-    def _in_window(self, entry: int) -> bool:
-        return self._covers is None or self._covers(self._time(entry))
-
     def _wanted_of(self, run: LogRun) -> Iterator[tuple[str, range]]:
         """The entries of a log file that are to be rebuilt: neighbours of one tag that are alike, with that tag."""
         ledger = self._comparison.ledger
@@ -146,21 +139,8 @@ class Planner:
             if state not in ("lost", "unread", "pending"):
                 continue
             for tag, entries in ledger.runs.by_tag(alike):
-                if self._covers is None:
-                    if self._wanted(entries.start, len(entries)):
-                        yield tag, entries
-                else:
-                    for some in runs_of(entry for entry in entries if self._wanted(entry)):
-                        yield tag, some
-
-    def _time(self, entry: int) -> int:
-        known = self._comparison.ledger.time_of(entry)
-        if known is not None:
-            return known
-        if entry < len(self._comparison.logs):
-            return self._times.of(self._comparison.logs.run_of(self._comparison.ledger.runs.of(entry)), entry)
-        facts = self._comparison.holder_of(entry).buffer
-        return facts.created_ns or facts.facts.mtime_ns
+                if self._wanted(entries.start, len(entries)):
+                    yield tag, entries
 
     def _denied(self, tag: str) -> str:
         if tag in self._comparison.uncompared:
@@ -194,7 +174,7 @@ class Planner:
         file holds as well, and gives."""
         ledger = self._comparison.ledger
         whole = holder.entry_range
-        if whole is not None and self._covers is None:
+        if whole is not None:
             missing = [entries for state, entries in self._states.stretches(whole) if state == "buffered"]
             if not missing:
                 return

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from flbrecover.reconcile.columns import NONE, TimeLimits, are_known, same_stretches
 from flbrecover.reconcile.holders import Holder
 from flbrecover.reconcile.states import EntryState, Totals
 from flbrecover.recover.comparison import Comparison
+from flbrecover.recover.estimate import Estimator
 from flbrecover.recover.uploads import UploadCase
 
-CODES: tuple[EntryState, ...] = ("stored", "pending", "buffered", "lost", "unread", "gone", "maybe filtered")
+CODES: tuple[EntryState, ...] = (
+    "stored", "pending", "buffered", "lost", "unread", "gone", "maybe filtered", "not looked for",
+)  # fmt: skip
 _AT_ONCE = 1 << 16
 WORTH_KEEPING = 1 << 10  # entries whose first and last time are asked for more than once
 CODE = {state: number for number, state in enumerate(CODES)}
@@ -28,10 +31,18 @@ class States:
 
     A record that S3 lacks and no buffer holds is unread where its log says that Fluent Bit never came that far, else
     lost; lost ones that may be in parts of this node's uploads are pending: nobody can read parts, so they are assumed
-    to be there, as many as fit, until the upload is completed and tells.
+    to be there, as many as fit, until the upload is completed and tells. ``covers`` tells whether a time (ns) lies in
+    the window that was asked for (None: all do): of others only what is stored is known.
     """
 
-    def __init__(self, comparison: Comparison, uploads: Iterable[UploadCase], *, assume_kept: bool) -> None:
+    def __init__(
+        self,
+        comparison: Comparison,
+        uploads: Iterable[UploadCase],
+        *,
+        assume_kept: bool,
+        covers: Callable[[int], bool] | None = None,
+    ) -> None:
         ledger, logs = comparison.ledger, comparison.logs
         self._ledger = ledger
         self._limits: dict[tuple[int, int], TimeLimits] = {}
@@ -43,6 +54,8 @@ class States:
         for run in logs.runs:
             self._add(comparison, ledger.runs.entries(run.run), run.file.read_to, kept, assume_kept)
         self._add(comparison, range(len(logs), len(ledger)), None, kept, assume_kept)
+        if covers is not None:
+            self._leave_out(Estimator(comparison), covers)
         for upload in uploads:
             if upload.state in ("can be completed", "key taken", "parts missing", "unknown"):
                 self._mark_pending(comparison, upload)
@@ -60,6 +73,11 @@ class States:
                 codes[at] = CODE[self._of_missing(comparison, start + at, read_to, kept, assume_kept)]
             self._codes.extend(codes)
             comparison.breathe()
+
+    def _leave_out(self, times: Estimator, covers: Callable[[int], bool]) -> None:
+        for entry in range(len(self._codes)):
+            if self._codes[entry] != _STORED and not covers(times.of_entry(entry)):
+                self._codes[entry] = CODE["not looked for"]
 
     def __getitem__(self, entry: int) -> EntryState:
         return CODES[self._codes[entry]]

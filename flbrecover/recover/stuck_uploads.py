@@ -70,7 +70,7 @@ def _missing(comparison: Comparison, states: States) -> set[str]:
     for of in comparison.logs.runs:
         for tag, entries in runs.by_tag(runs.entries(of.run)):
             totals = states.totals(entries)
-            if totals["pending"] or totals["lost"] or totals["maybe filtered"]:
+            if any(totals[state] for state in ("pending", "lost", "maybe filtered", "not looked for")):
                 found.add(tag)
     return found
 

@@ -37,6 +37,7 @@ MEANINGS = {
     "unread": "only in the log: Fluent Bit never came that far",
     "gone": "nowhere: provably written, and in no file and no object any more",
     "maybe filtered": "a filter may have dropped it on purpose; not counted as missing",
+    "not looked for": "outside of the window, and in no object that was looked at; not counted as missing",
 }
 STATES = tuple(MEANINGS)
 
@@ -104,7 +105,9 @@ def _sentences(case: CaseData, before: Fields | None, now: Fields | None) -> Ite
     elif not before["records"]:
         yield "No records were found in the evidence."
     elif not before["missing"]:
-        yield f"All {text.count(before['records'], 'record')} of the evidence were in S3 already{_filtered(before)}."
+        stored, records = before["states"].get("stored", 0), text.count(before["records"], "record")
+        all_of = "All" if stored == before["records"] else f"{stored:,} of"
+        yield f"{all_of} {records} of the evidence were in S3 already{_filtered(before)}."
     else:
         were = "was" if before["missing"] == 1 else "were"
         of = f"Of {text.count(before['records'], 'record')} in the evidence, {before['missing']:,} {were}"
@@ -194,5 +197,9 @@ def in_states(summary: Fields) -> str:
 
 
 def _filtered(summary: Fields) -> str:
-    number = summary["states"].get("maybe filtered", 0)
-    return f"; {number:,} more may have been dropped on purpose by a filter" if number else ""
+    said = ""
+    if number := summary["states"].get("maybe filtered", 0):
+        said += f"; {number:,} may have been dropped on purpose by a filter"
+    if number := summary["states"].get("not looked for", 0):
+        said += f"; {number:,} lie outside of the window that was asked for, and were not looked for"
+    return said

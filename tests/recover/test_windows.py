@@ -45,3 +45,15 @@ def test_later_records_first_then_the_rest_is_each_record_once(node: Path, moto:
 def test_records_that_are_stored_are_not_missing_because_the_window_is_narrow(node: Path, moto: Server) -> None:
     ended = recover(node, moto, "--since", "2026-11-23T11:39:49Z", "--dry-run")
     assert ended.one("summary")["states"]["stored"] == 720
+
+
+def test_what_lies_outside_is_not_called_lost(node: Path, moto: Server, tmp_path: Path) -> None:
+    """Its objects were not looked at."""
+    ended = recover(node, moto, "--since", "2026-11-24T00:00:00Z", "--case", tmp_path / "case")
+    assert ended.code == 0
+    assert ended.one("summary")["states"] == {"not looked for": 1135}
+    assert ended.one("summary")["missing"] == 0
+    assert ended.one("verdict")["left"] == {"outside of the window that was asked for": 1135}
+    said = flbrecover("report", tmp_path / "case", "--format", "markdown").text
+    assert "0 of 1,135 records of the evidence were in S3 already; 1,135 lie outside of the window" in said
+    assert "missing from S3" not in said
