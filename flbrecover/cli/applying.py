@@ -129,7 +129,7 @@ def proved(after: Analysis, plan: Plan, *, as_json: bool, case: Case | None = No
         "gone": gone, "maybe_filtered": filtered,
     }  # fmt: skip
     if case is not None:
-        if gone_objects := gone_again(plan, case.journal.finished(plan), again):
+        if gone_objects := gone_again(plan, case.journal.finished(plan), again, after):
             case.journal.note(gone_objects, ())
             deleted = show.count(len(gone_objects), "object")
             way_out = f"`{case.apply_line}` writes what is gone again"

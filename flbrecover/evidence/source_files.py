@@ -189,7 +189,7 @@ def _size(folders: LogFolders, file: LogFile) -> int:
 
 def _proof(row: TailRow, position: TailPosition, start: int) -> str:
     if position.file is None or position.file.inode != row.inode:
-        where = f"inode {row.inode} is deleted"
+        where = f"inode {row.inode} is in no folder that was looked into"
     else:
         where = f"inode {row.inode} was truncated or used again"
     beside = "no file beside it has these bytes" if start == 0 else f"the other files beside it end at {start}"

@@ -92,11 +92,14 @@ def as_planned(planned: Iterable[PutRecords], again: Plan) -> Iterator[PutRecord
             yield replace(put, number=same.get(put.key, numbers[0]))
 
 
-def gone_again(plan: Plan, finished: Mapping[int, Done], again: Plan) -> list[Done]:
-    """What the journal calls finished and a plan made now would do once more: somebody has deleted the object. As
-    results that are to be noted, so that the next run does it."""
+def gone_again(plan: Plan, finished: Mapping[int, Done], again: Plan, after: Analysis) -> list[Done]:
+    """What the journal calls finished, a plan made now would do once more, and ``after`` lists no object of: somebody
+    has deleted it. As results that are to be noted, so that the next run does it."""
     puts = [put for put in plan.puts if put.number in finished]
     numbers = sorted({put.number for put in as_planned(puts, again)})
+    keys = {finished[number].key for number in numbers}
+    there = {c.object.key for output in after.outputs for c in output.comparison.candidates if c.object.key in keys}
+    numbers = [number for number in numbers if finished[number].key not in there]
     return [replace(finished[number], outcome="failed", detail="S3 does not hold it any more") for number in numbers]
 
 
