@@ -59,11 +59,6 @@ class Candidates(Sequence[Candidate]):
         self._tags.append(self._known_tags[one.tags])
         self._order.append(number)
 
-    @property
-    def oldest_ns(self) -> int | None:
-        """The time of the oldest of them: of its key or, without one, of its writing; None where there is none."""
-        return min(map(self._time, range(len(self._ends))), default=None)
-
     def extend(self, others: Iterable[Candidate]) -> None:
         """More objects behind the last one, in the order in which they come."""
         for one in others:

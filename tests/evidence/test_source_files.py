@@ -284,7 +284,8 @@ def test_a_deleted_log(tmp_path: Path) -> None:
     (gone,) = evidence.gone
     assert (gone.name, gone.where) == (LOG, ByteRange(0, 410))
     assert gone.proof == (
-        "row 1: Fluent Bit had read 410 bytes; inode 987654321987 is in no folder that was looked into, no file beside it has these bytes"
+        "row 1: Fluent Bit had read 410 bytes; inode 987654321987 is in no folder that was looked into, "
+        "no file beside it has these bytes"
     )
 
 

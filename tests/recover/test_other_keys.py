@@ -45,13 +45,22 @@ def test_where_no_object_has_such_a_key_it_is_said(tmp_path: Path, moto: Server)
 def test_where_only_younger_objects_have_it_is_said(tmp_path: Path, moto: Server) -> None:
     states, said = notes(changed(tmp_path, moto, "younger", now=range(40, 50)))
     assert states == {"lost": 50, "stored": 10}
-    assert ["50 records are called lost, and no object from that time" in text for text in said] == [True]
+    assert ["50 records are called lost, and no object from that time holds any" in text for text in said] == [True]
 
 
 def test_where_there_are_older_objects_nothing_is_said(tmp_path: Path, moto: Server) -> None:
     node = changed(tmp_path, moto, "older")
     node.put("OURS", [node.record(0, "line 0")], moto.connect().client)
     assert notes(node) == ({"lost": 59, "stored": 1}, [])
+
+
+def test_objects_of_others_are_none_of_ours(tmp_path: Path, moto: Server) -> None:
+    """What else is under our keys, or is ours in another form: nothing of it is a record of this log."""
+    node = changed(tmp_path, moto, "others")
+    node.put("OTHERS", [node.record(n, f"another line {n}") for n in range(30)], moto.connect().client)
+    states, said = notes(node)
+    assert states == {"lost": 60}
+    assert said == ["s3://others/: 60 records are called lost, and no object from that time holds any of this output's"]
 
 
 def test_keys_of_a_former_format_are_compared(tmp_path: Path, moto: Server) -> None:
