@@ -48,7 +48,14 @@ def analyse_job(job: Job, completed: Collection[str] = ()) -> Analysis:
     analysis = analyse(survey, job.connect, options, progress)
     known = {problem.path for problem in analysis.problems if problem.unreadable}
     found = [problem for problem in changed(survey) if problem.path not in known]
-    return with_problems(analysis, [*found, *unknown_uploads(analysis, completed)])
+    return with_problems(analysis, [*map(_running_note, survey.agents), *found, *unknown_uploads(analysis, completed)])
+
+
+def _running_note(agent: RunningAgent) -> Problem:
+    what = (
+        f"Fluent Bit is running (pid {agent.pid}, {agent.comm}) and has it open: what it is about to send looks missing"
+    )
+    return Problem(agent.holds[0], what, way_out="stop it for --agent gone, or say --agent returning", unreadable=False)
 
 
 def unknown_uploads(analysis: Analysis, completed: Collection[str]) -> list[Problem]:

@@ -75,6 +75,15 @@ def test_nothing_is_written_while_it_runs(here: Here, moto) -> None:
     assert (here.buffers(), keys(moto.client, BUCKET)) == (before, there)
 
 
+@pytest.mark.parametrize("more", [("diff", "--agent", "gone"), ("recover", "--agent", "returning", "--dry-run")])
+def test_what_is_only_looked_at_tells_of_it(here: Here, more: tuple[str, ...]) -> None:
+    with here.agent():
+        ended = flbrecover(more[0], *here.where, *more[1:], "--json")
+    said = [line["what"] for line in ended.of_type("problem") if line["what"].startswith("Fluent Bit is running (pid ")]
+    assert len(said) == 1 and said[0].endswith("what it is about to send looks missing")
+    assert "Fluent Bit is running" not in flbrecover("diff", *here.where).text
+
+
 def test_an_undo_waits_for_it_too(here: Here) -> None:
     before = here.buffers()
     kept = ("--case", here.case)
