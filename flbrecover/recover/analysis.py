@@ -129,8 +129,8 @@ def analyse(survey: Survey, connect: Connect, options: Options, watch: Watch = u
             continue
         covers = options.covers if options.has_window else None
         states = States(found, uploads.cases, assume_kept=options.assume_kept, covers=covers)
-        cases = spared(found, states, uploads.cases, options.upload_ids)
-        found.problems.extend([*uploads.problems, *stuck_uploads(found, cases)])
+        cases, notes = spared(found, states, uploads.cases, options.upload_ids)
+        found.problems.extend([*uploads.problems, *notes, *stuck_uploads(found, cases)])
         if not options.has_window:
             found.problems.extend(other_keys(found, states))
         analysed.append(OutputAnalysis(found, states, cases, uploads.unanswered))

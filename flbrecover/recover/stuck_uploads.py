@@ -24,22 +24,25 @@ WAY_OUT = "`flbrecover uploads` shows it; docs/how-to/pending-uploads.md says wh
 
 def spared(
     comparison: Comparison, states: States, uploads: Sequence[UploadCase], named: Collection[str]
-) -> tuple[UploadCase, ...]:
-    """The uploads. Those are "not needed" whose tags have logs that go back to their beginning, and no record that may
-    be in parts only: they would store again what another object or a buffer file has. Not those that the user has
-    ``named``."""
+) -> tuple[tuple[UploadCase, ...], list[Problem]]:
+    """The uploads, and notes of them. Those are "not needed" whose tags have logs that go back to their beginning, and
+    no record that may be in parts only: they would store again what another object or a buffer file has. What the user
+    has ``named`` is completed all the same."""
     if not any(u.state == "can be completed" for u in uploads):
-        return tuple(uploads)
+        return tuple(uploads), []
     starts, gone, missing = _log_starts(comparison), _gone(comparison), _missing(comparison, states)
-    return tuple(
-        replace(u, state="not needed")
-        if u.state == "can be completed"
-        and u.upload_id not in named
-        and _shown(u, starts, gone)
-        and missing.isdisjoint(u.tags)
-        else u
-        for u in uploads
-    )
+    cases, notes = [], []
+    for upload in uploads:
+        is_known = all(starts.get(tag) is not None for tag in upload.tags) and _shown(upload, starts, gone)
+        if upload.state != "can be completed" or not is_known or not missing.isdisjoint(upload.tags):
+            cases.append(upload)
+        elif upload.upload_id in named:
+            cases.append(upload)
+            what = "what the logs show of its time is stored or buffered already, and will be there twice"
+            notes.append(Problem(_where(upload), f"{what}: it was named with --upload-id", unreadable=False))
+        else:
+            cases.append(replace(upload, state="not needed"))
+    return tuple(cases), notes
 
 
 def stuck_uploads(comparison: Comparison, uploads: Iterable[UploadCase]) -> list[Problem]:

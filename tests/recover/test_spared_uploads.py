@@ -73,6 +73,7 @@ def test_parts_may_hold_older_records_than_the_logs(node: MadeNode, weed) -> Non
     assert f"{SPARED}; its parts may hold older records than the logs" in said
     code, said = recover(node, "--upload-id", upload_id, case="asked")
     assert (code, copies(node, weed.client)) == (0, [(1, MORE), (2, MANY)]), "that is what was asked for"
+    assert "is stored or buffered already, and will be there twice: it was named with --upload-id" in said
 
 
 def test_an_upload_under_a_key_of_another_format(node: MadeNode, weed) -> None:
