@@ -6,6 +6,7 @@ taken for a stream; the two with a meaning of their own are ``quarantine`` and `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from flbrecover.model import BufferFile, Problem, RecordedUpload
 QUARANTINE = "quarantine"
 UPLOADS = "multipart_upload_metadata"
 SEQUENCE = "sequence"  # the $INDEX counters
+_STREAM = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}")  # named by Fluent Bit's start
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ def scan(node: Node, home: str, *, tags: Collection[str] = (), given_tag: str | 
             problems.append(upload)
         else:
             uploads.append(upload)
+    if not data and not uploads:
+        problems += _elsewhere(node, home)
     candidates = dict.fromkeys((*tags, *(tag for _, _, file in data if (tag := find_tag(file, (), None)[0]))))
     buffers = [_buffer(home, bucket, stream, file, candidates, given_tag) for bucket, stream, file in data]
     return StoreDir(tuple(buffers), tuple(uploads), tuple(problems))
@@ -76,6 +80,20 @@ def _files(node: Node, home: str, problems: list[Problem]) -> Iterator[tuple[str
             if is_folder(node, stream, problems, else_it=remark) and name != SEQUENCE:
                 for path in list_folder(node, stream, problems):
                     yield _name(bucket), name, path
+
+
+def _elsewhere(node: Node, home: str) -> Iterator[Problem]:
+    """Where nothing was found: the folders of streams one too high or one too low tell which folder was meant."""
+    unsaid: list[Problem] = []
+    for bucket in list_folder(node, home, unsaid):
+        if _STREAM.fullmatch(_name(bucket)):
+            parent = home.rstrip("/").rpartition("/")[0] or "/"
+            what = "is the folder of a bucket in a store_dir, and not the store_dir"
+            yield Problem(home, what, way_out=f"say --store-dir {parent}")
+            return
+        below = (path for stream in list_folder(node, bucket, unsaid) for path in list_folder(node, stream, unsaid))
+        if any(_STREAM.fullmatch(_name(path)) for path in below):
+            yield Problem(home, f"is above a store_dir, {bucket}", way_out=f"say --store-dir {bucket}")
 
 
 def _buffer(

@@ -194,6 +194,15 @@ def test_cat_needs_no_configuration_and_no_store_dir(rolling: Path, tmp_path: Pa
     assert ended.code == 0 and ended.out.count(b"\n") == 150
 
 
+@pytest.mark.parametrize("given", ["/var/log/s3", "/var/log/s3/temp/my-bucket"])
+def test_a_store_dir_one_folder_too_high_or_too_low(rolling: Path, given: str) -> None:
+    """Nothing is found there, which is not to say that nothing is left."""
+    ended = flbrecover("buffers", "--root", rolling, "--store-dir", given, "--json")
+    assert ended.code == 4
+    (problem,) = [line for line in ended.of_type("problem") if line["unreadable"]]
+    assert (problem["path"], problem["way_out"]) == (given, "say --store-dir /var/log/s3/temp")
+
+
 def test_cat_leaves_out_what_is_damaged_and_says_so(rolling: Path) -> None:
     file = rolling / WEB[1:]
     file.write_bytes(damaged(file.read_bytes(), "truncated"))
