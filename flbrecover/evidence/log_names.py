@@ -99,6 +99,7 @@ def _attach(
     positions: Iterable[TailPosition],
     others: Sequence[TailInput],
 ) -> None:
+    is_astray = not logs  # Path matches no file: rows of files that are there say that another one was meant
     homes: dict[str, NamedLog] = {}  # real path of the live name -> log
     holders: dict[FileKey, NamedLog] = {}
     for known in logs.values():
@@ -109,7 +110,7 @@ def _attach(
         log = held or _log_of_name(folders, tail, logs, homes, position)
         if log is None:
             if not position.superseded and not any(_is_named(other, position) for other in others):
-                folders.problems.append(_unmatched(position))
+                folders.problems.append(_unmatched(position, unreadable=is_astray and file is not None))
             continue
         log.positions.append(position)
         if file and position.fate in ("same file", "rotated") and key_of(file) not in holders:
@@ -159,11 +160,11 @@ def _live_paths(name: str) -> list[str]:
     return [str(path.with_name(live)) for live in live_names(path.name)]
 
 
-def _unmatched(position: TailPosition) -> Problem:
+def _unmatched(position: TailPosition, *, unreadable: bool) -> Problem:
     name = clean_name(position.row.name)
     what = f"row {position.row.row_id} names {name}, which Path does not match: left out"
     way_out = "use the configuration that Fluent Bit ran with"
-    return Problem(position.db, what, way_out=way_out, unreadable=False)
+    return Problem(position.db, what, way_out=way_out, unreadable=unreadable)
 
 
 def _log(folders: LogFolders, logs: dict[str, NamedLog], tail: TailInput, name: str) -> NamedLog | None:

@@ -74,6 +74,16 @@ def test_by_hand_without_a_configuration(tmp_path: Path) -> None:
     assert [(r["offset"], r["unread"]) for r in ended.of_type("tail_row")] == [(42432, 1920), (28860, 0)]
 
 
+@pytest.mark.parametrize(("path", "code"), [("/var/log/contaners/*.log", 4), ("/var/log/containers/pay-*.log", 0)])
+def test_rows_of_files_that_path_does_not_match(path: str, code: int, tmp_path: Path) -> None:
+    """Where it matches nothing at all another one was meant, and the logs that are there are not looked at."""
+    root = unpack("kubernetes-cri", tmp_path)
+    ended = flbrecover("tail", "--root", root, "--config", config("kubernetes-cri"), "--path", path, "--json")
+    assert ended.code == code
+    said = [line["unreadable"] for line in ended.of_type("problem") if "which Path does not match" in line["what"]]
+    assert said and set(said) == {code == 4}
+
+
 def test_a_log_without_a_row_is_listed(tmp_path: Path) -> None:
     root = unpack("rolling-update", tmp_path)
     (root / "var/log/containers/test-new.log").write_text("never seen by Fluent Bit\n")
