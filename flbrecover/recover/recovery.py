@@ -93,12 +93,14 @@ def as_planned(planned: Iterable[PutRecords], again: Plan) -> Iterator[PutRecord
 
 
 def gone_again(plan: Plan, finished: Mapping[int, Done], again: Plan, after: Analysis) -> list[Done]:
-    """What the journal calls finished, a plan made now would do once more, and ``after`` lists no object of: somebody
-    has deleted it. As results that are to be noted, so that the next run does it."""
+    """What the journal calls finished, a plan made now would do once more, and ``after`` has read no object of:
+    somebody has deleted it. As results that are to be noted, so that the next run does it."""
     puts = [put for put in plan.puts if put.number in finished]
     numbers = sorted({put.number for put in as_planned(puts, again)})
     keys = {finished[number].key for number in numbers}
-    there = {c.object.key for output in after.outputs for c in output.comparison.candidates if c.object.key in keys}
+    unread = {problem.path for problem in after.problems}
+    listed = (c.object for output in after.outputs for c in output.comparison.candidates if c.object.key in keys)
+    there = {stored.key for stored in listed if f"s3://{stored.bucket}/{stored.key}" not in unread}
     numbers = [number for number in numbers if finished[number].key not in there]
     return [replace(finished[number], outcome="failed", detail="S3 does not hold it any more") for number in numbers]
 

@@ -57,7 +57,9 @@ def duration(time_ns: int) -> str:
 
 
 def left_alone(reason: str, records: int) -> str:
-    """``2 records (unread): Fluent Bit goes on …``: a reason may begin with the state of its records."""
+    """``2 records (unread): Fluent Bit goes on …``: a reason may begin with the state of its records. It may name a
+    key."""
+    reason = shown(reason)
     state, _, why = reason.partition(": ")
     if why and state in STATES:
         return f"{count(records, 'record')} ({state}): {why}"
