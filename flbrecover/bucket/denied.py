@@ -201,10 +201,10 @@ def _of_client(error: Exception, place: Place) -> str:
     if isinstance(error, boto.ProxyConnectionError):
         return f"{place.endpoint}: the proxy does not let us through: {_tidy(str(error))}"
     if isinstance(error, boto.ConnectionError) and (issuer := _issuer(error, place)):
-        role = (
-            f", so {place.role_arn} cannot be taken; see the network, or say --no-assume-role" if place.role_arn else ""
-        )
-        return f"{issuer} (STS) cannot be reached, or does not answer{role}"
+        said = f"{issuer} (STS) cannot be reached, or does not answer"
+        if not place.role_arn:
+            return f"{said}; see the network"
+        return f"{said}, so {place.role_arn} cannot be taken; see the network, or say --no-assume-role"
     if isinstance(error, (boto.ReadTimeoutError, boto.ConnectTimeoutError)):
         return f"{place.endpoint} does not answer (timed out); see --endpoint-url and the network"
     if isinstance(error, (boto.ConnectionError, boto.ConnectionClosedError, boto.HTTPClientError, HTTPError)):

@@ -21,7 +21,7 @@ from flbrecover.errors import EvidenceError, UsageError
 from flbrecover.evidence import bundle_archive as archive
 from flbrecover.evidence import bundle_manifest as manifest
 from flbrecover.evidence.bundle_manifest import Entry
-from flbrecover.evidence.frames import FrameReader
+from flbrecover.evidence.frames import WAY_OUT, FrameReader
 from flbrecover.evidence.node import Node
 from flbrecover.evidence.path_resolver import Parts
 from flbrecover.model import Problem
@@ -164,12 +164,12 @@ class BundleNode(Node):
         try:
             self._frames = FrameReader(self._file, name)
         except EvidenceError as e:
-            what = "the bundle was cut short, or packed again by something else; collect or fetch it again"
+            what = f"the bundle was cut short, or packed again by something else; {WAY_OUT}"
             raise EvidenceError(f"{e}: {what}") from e
         end = archive.last_line(self._frames, name)
         at, size = end.get("manifest_at"), end.get("manifest_size")
         if type(at) is not int or type(size) is not int or at < 0 or not 0 <= size <= manifest.MAX_MANIFEST:
-            raise EvidenceError(f"{name}: its manifest is damaged; collect or fetch it again")
+            raise EvidenceError(f"{name}: its manifest is damaged; {WAY_OUT}")
         entries: list[Entry] = []
         notes: list[dict[str, Any]] = []
         hasher = hashlib.sha256()
@@ -183,7 +183,7 @@ class BundleNode(Node):
             elif line["type"] in ("node", "note"):
                 notes.append(line)
         if hasher.hexdigest() != end.get("sha256") or len(entries) != end.get("entries"):
-            raise EvidenceError(f"{name}: its manifest is damaged (SHA-256 differs); collect or fetch it again")
+            raise EvidenceError(f"{name}: its manifest is damaged (SHA-256 differs); {WAY_OUT}")
         self._entries = manifest.checked(entries, name)
         self._children: dict[str, list[str]] = {}
         for path in sorted(self._entries):
@@ -208,7 +208,7 @@ class BundleNode(Node):
             and all(type(r.get("pid")) is int and isinstance(r.get("comm"), str) for r in running)
         )
         if not fits:
-            raise EvidenceError(f"{name}: its manifest is damaged; collect or fetch it again")
+            raise EvidenceError(f"{name}: its manifest is damaged; {WAY_OUT}")
         self.config = config
         self.identity = identity
         self.collected_ns = int(collected or 0)

@@ -13,7 +13,7 @@ import zstandard
 from flbrecover.errors import EvidenceError, UsageError
 from flbrecover.evidence import bundle_manifest as manifest
 from flbrecover.evidence.bundle_manifest import Entry
-from flbrecover.evidence.frames import FrameReader
+from flbrecover.evidence.frames import WAY_OUT, FrameReader
 
 _BLOCK = 1 << 20
 _TAR_BLOCK = 512
@@ -83,7 +83,7 @@ def last_line(frames: FrameReader, name: str) -> dict[str, Any]:
     raw = b"".join(blocks(frames, start, frames.size - start, name)).rstrip(b"\0")
     end = manifest.decode(raw[raw.rfind(b"\n", 0, len(raw) - 1) + 1 :], name)
     if end["type"] != "end":
-        raise EvidenceError(f"{name}: its manifest is damaged; collect or fetch it again")
+        raise EvidenceError(f"{name}: its manifest is damaged; {WAY_OUT}")
     return end
 
 
@@ -97,7 +97,7 @@ def lines(frames: FrameReader, at: int, size: int, name: str) -> Iterator[bytes]
         if len(rest) > manifest.MAX_LINE:
             break
     if rest:
-        raise EvidenceError(f"{name}: its manifest is damaged; collect or fetch it again")
+        raise EvidenceError(f"{name}: its manifest is damaged; {WAY_OUT}")
 
 
 def blocks(frames: FrameReader, at: int, size: int, name: str) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flbrecover.errors import EvidenceError
+from flbrecover.evidence.frames import WAY_OUT
 
 FORMAT = 1
 MARKER = "flbrecover-bundle.json"  # the first member of the archive
@@ -109,9 +110,9 @@ def decode(raw: bytes, name: str) -> dict[str, Any]:
     try:
         found = json.loads(raw)
     except (ValueError, RecursionError) as e:
-        raise EvidenceError(f"{name}: its manifest is damaged; collect or fetch it again") from e
+        raise EvidenceError(f"{name}: its manifest is damaged; {WAY_OUT}") from e
     if not isinstance(found, dict) or not isinstance(found.get("type"), str):
-        raise EvidenceError(f"{name}: its manifest is damaged; collect or fetch it again")
+        raise EvidenceError(f"{name}: its manifest is damaged; {WAY_OUT}")
     return found
 
 

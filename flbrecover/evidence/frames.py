@@ -21,6 +21,7 @@ from flbrecover.errors import EvidenceError
 FRAME = 1 << 20  # of uncompressed bytes; what is held in memory for one open file
 MAX_FRAME = 1 << 23  # taken when reading
 MAX_FRAMES = 1 << 24
+WAY_OUT = "collect or fetch it again"  # of a bundle with damage
 _LEVEL = 3
 _CACHED = 4
 _SKIPPABLE = 0x184D2A5E
@@ -118,7 +119,7 @@ class FrameReader:
             return cached
         start, end = self._packed[number], self._packed[number + 1]
         expected = self._plain[number + 1] - self._plain[number]
-        where = f"bytes {start}-{end} are damaged; collect or fetch it again"
+        where = f"bytes {start}-{end} are damaged; {WAY_OUT}"
         packed = os.pread(self._fd, min(end - start, 2 * MAX_FRAME), start)
         try:
             if zstandard.frame_content_size(packed) != expected:  # a frame that says little and holds much

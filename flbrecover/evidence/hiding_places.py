@@ -16,6 +16,7 @@ from typing import Literal
 
 from flbrecover.errors import EvidenceError
 from flbrecover.evidence.node import Node
+from flbrecover.evidence.store_dir import STREAM_NAME
 
 MAX_PLACES = 2000  # volumes, layers and processes of each sort
 MAX_FOLDERS = 100  # looked into below one volume
@@ -36,7 +37,6 @@ _LAYERS = (
     "/var/lib/docker/overlay2/*/diff",
     "/var/lib/containers/storage/overlay/*/diff",
 )
-_STREAM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d|quarantine|multipart_upload_metadata|sequence", re.ASCII)
 _CHUNK = re.compile(r"\d+-\d+\.\d+\.flb", re.ASCII)
 _SQLITE_MAGIC = b"SQLite format 3\0"
 PlaceKind = Literal["emptyDir", "layer", "process"]
@@ -57,7 +57,7 @@ def store_dirs(node: Node, configured: str, buckets: Collection[str]) -> list[Hi
     ``configured`` is such a folder."""
 
     def fits(path: str) -> bool:
-        return any(_STREAM.fullmatch(n) for b in buckets for n in _names(node, f"{path.rstrip('/')}/{b}"))
+        return any(STREAM_NAME.fullmatch(n) for b in buckets for n in _names(node, f"{path.rstrip('/')}/{b}"))
 
     return _find(node, configured, fits, _volume_folders)
 

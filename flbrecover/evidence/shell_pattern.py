@@ -68,13 +68,12 @@ def matches_path(pattern: str, path: str) -> bool:
 
 def as_globbed(patterns: Iterable[str], path: str) -> str:
     """How glob(3) spells a path that one of these patterns gives: ``//`` and ``/./`` of a pattern stay as they are
-    (seen in ``Path_Key``)."""
-    for pattern in patterns:
-        wanted = pattern.split("/")
-        if any(part in _NO_PARTS for part in wanted[1:]) and matches_path(pattern, path):
-            parts = iter(path.split("/")[1:])
-            return "/" + "/".join(part if part in _NO_PARTS else next(parts) for part in wanted[1:])
-    return path
+    (seen in ``Path_Key``). The first pattern that gives it counts: a file is followed once, by its first name."""
+    first = next((pattern for pattern in patterns if matches_path(pattern, path)), "")
+    if not first.startswith("/"):
+        return path
+    parts = iter(path.split("/")[1:])
+    return "/" + "/".join(part if part in _NO_PARTS else next(parts) for part in first.split("/")[1:])
 
 
 def matches_anywhere(pattern: str, path: str) -> bool:

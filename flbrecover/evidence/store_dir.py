@@ -20,7 +20,9 @@ from flbrecover.model import BufferFile, Problem, RecordedUpload
 QUARANTINE = "quarantine"
 UPLOADS = "multipart_upload_metadata"
 SEQUENCE = "sequence"  # the $INDEX counters
-_STREAM = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}")  # named by Fluent Bit's start
+STREAM_NAME = re.compile(  # of those that Fluent Bit makes: a time of its start, or one of the three above
+    rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d|{QUARANTINE}|{UPLOADS}|{SEQUENCE}", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +88,13 @@ def _elsewhere(node: Node, home: str) -> Iterator[Problem]:
     """Where nothing was found: the folders of streams one too high or one too low tell which folder was meant."""
     unsaid: list[Problem] = []
     for bucket in list_folder(node, home, unsaid):
-        if _STREAM.fullmatch(_name(bucket)):
+        if STREAM_NAME.fullmatch(_name(bucket)):
             parent = home.rstrip("/").rpartition("/")[0] or "/"
             what = "is the folder of a bucket in a store_dir, and not the store_dir"
             yield Problem(home, what, way_out=f"say --store-dir {parent}")
             return
         below = (path for stream in list_folder(node, bucket, unsaid) for path in list_folder(node, stream, unsaid))
-        if any(_STREAM.fullmatch(_name(path)) for path in below):
+        if any(STREAM_NAME.fullmatch(_name(path)) for path in below):
             yield Problem(home, f"is above a store_dir, {bucket}", way_out=f"say --store-dir {bucket}")
 
 

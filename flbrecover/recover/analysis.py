@@ -18,9 +18,9 @@ from flbrecover.reconcile.states import Totals
 from flbrecover.recover.compare import compare
 from flbrecover.recover.comparison import Comparison
 from flbrecover.recover.contents import Contents
+from flbrecover.recover.former_configuration import former_configuration
 from flbrecover.recover.gone import Gone
 from flbrecover.recover.options import Options
-from flbrecover.recover.other_keys import other_keys
 from flbrecover.recover.planning import Choice, Planner
 from flbrecover.recover.scratch import Scratch
 from flbrecover.recover.states import States
@@ -132,7 +132,7 @@ def analyse(survey: Survey, connect: Connect, options: Options, watch: Watch = u
         cases, notes = spared(found, states, uploads.cases, options.upload_ids)
         found.problems.extend([*uploads.problems, *notes, *stuck_uploads(found, cases)])
         if not options.has_window:
-            found.problems.extend(other_keys(found, states))
+            found.problems.extend(former_configuration(found, states))
         analysed.append(OutputAnalysis(found, states, cases, uploads.unanswered))
     if failed and not analysed:
         raise failed[0][1]

@@ -21,8 +21,7 @@ def is_of_another_format(key: str, output: S3Output, patterns: Mapping[str, KeyP
 
 def noted_objects(survey: Survey, output: S3Output, s3: S3, patterns: Mapping[str, KeyPattern]) -> Iterator[Candidate]:
     """What stands under such keys, since somebody has completed the uploads: records of any tag. Raises BucketError."""
-    noted = {u.key for u in survey.uploads if u.bucket == output.bucket and survey.is_home_of(u, output)}
-    keys = {key for key in noted if is_of_another_format(key, output, patterns)}
+    keys = {u.key for u in survey.uploads_of(output) if is_of_another_format(u.key, output, patterns)}
     for stored in objects(s3, output.bucket, sorted(keys)) if keys else ():
         if stored.key in keys:
             yield Candidate(stored, tuple(sorted(patterns)), None)

@@ -10,7 +10,7 @@ from flbrecover.model import SECOND_NS, Problem
 from flbrecover.recover.comparison import Comparison
 from flbrecover.recover.states import States
 from flbrecover.recover.uploads import UploadCase, UploadState
-from flbrecover.recover.window import SLACK_NS
+from flbrecover.recover.window import due_ns
 from flbrecover.wording import count
 
 WHY: dict[UploadState, str] = {
@@ -38,8 +38,11 @@ def spared(
             cases.append(upload)
         elif upload.upload_id in named:
             cases.append(upload)
-            what = "what the logs show of its time is stored or buffered already, and will be there twice"
-            notes.append(Problem(_where(upload), f"{what}: it was named with --upload-id", unreadable=False))
+            what = (
+                f"the upload of {_url(upload)} was named with --upload-id: completed, it stores once more what the "
+                "logs show of its time, which is there already"
+            )
+            notes.append(Problem(_where(upload), what, unreadable=False))
         else:
             cases.append(replace(upload, state="not needed"))
     return tuple(cases), notes
@@ -54,12 +57,7 @@ def stuck_uploads(comparison: Comparison, uploads: Iterable[UploadCase]) -> list
         return []
     starts, gone = _log_starts(comparison), _gone(comparison)
     of_stuck = [_problem(u) for u in stuck if not _shown(u, starts, gone)]
-    return [*of_stuck, *(_not_needed(u, shown_before=_shown(u, starts, gone, _waited_ns(u))) for u in spare)]
-
-
-def _waited_ns(upload: UploadCase) -> int:
-    """How long its first records may have waited for the upload to begin."""
-    return upload.output.upload_timeout_s * SECOND_NS + SLACK_NS
+    return [*of_stuck, *(_not_needed(u, shown_before=_shown(u, starts, gone, due_ns(u.output))) for u in spare)]
 
 
 def _gone(comparison: Comparison) -> set[str]:
@@ -112,25 +110,25 @@ def _log_starts(comparison: Comparison) -> dict[str, int | None]:
 
 def _not_needed(upload: UploadCase, *, shown_before: bool) -> Problem:
     """``shown_before``: no record can be in its parts that the logs do not show."""
-    url = f"s3://{upload.output.bucket}/{upload.key}"
-    what = f"the upload of {url} is left alone: what the logs show of its time is stored or buffered already"
+    what = f"the upload of {_url(upload)} is left alone: what the logs show of its time is stored or buffered already"
     older = "" if shown_before else "; its parts may hold older records than the logs"
     way_out = f"abort it, or complete it all the same with --upload-id {upload.upload_id}"
     return Problem(_where(upload), what + older, way_out=way_out, unreadable=not shown_before)
 
 
-def _where(upload: UploadCase) -> str:
-    if upload.recorded is not None:
-        return upload.recorded.facts.path
+def _url(upload: UploadCase) -> str:
     return f"s3://{upload.output.bucket}/{upload.key}"
 
 
+def _where(upload: UploadCase) -> str:
+    return _url(upload) if upload.recorded is None else upload.recorded.facts.path
+
+
 def _problem(upload: UploadCase) -> Problem:
-    url = f"s3://{upload.output.bucket}/{upload.key}"
     size = f" ({upload.size:,} bytes)" if upload.size else ""
     held = "may be" if upload.listed else "may have been"
     what = (
-        f"the upload of {url} cannot be completed: {WHY[upload.state]}; "
+        f"the upload of {_url(upload)} cannot be completed: {WHY[upload.state]}; "
         f"its {count(_parts(upload), 'part')}{size} {held} the only copy of records, and nobody can read them"
     )
     return Problem(_where(upload), what, way_out=WAY_OUT)

@@ -61,7 +61,15 @@ class Survey:
 
     def is_home_of(self, found: BufferFile | RecordedUpload, output: S3Output) -> bool:
         """Was a file found in the ``store_dir`` of this output?"""
-        return Home(found.home, clean(output.store_dir)) in self.homes
+        return _is_home(self.homes, found, output)
+
+    def uploads_of(self, output: S3Output) -> list[RecordedUpload]:
+        """The noted uploads that this output may have begun."""
+        return [u for u in self.uploads if u.bucket == output.bucket and self.is_home_of(u, output)]
+
+
+def _is_home(homes: Collection[Home], found: BufferFile | RecordedUpload, output: S3Output) -> bool:
+    return Home(found.home, clean(output.store_dir)) in homes
 
 
 def survey(node: Node, pipeline: Pipeline, *, tag: str | None = None) -> Survey:
@@ -208,8 +216,8 @@ def _unclaimed(pipeline: Pipeline, homes: list[Home], buffers: list[BufferFile])
 def _unclaimed_uploads(pipeline: Pipeline, homes: list[Home], uploads: Iterable[RecordedUpload]) -> Iterator[Problem]:
     """Notes of uploads that no output of the configuration can have begun: nobody would complete them."""
     for upload in uploads:
-        of_outputs = (o for o in (*pipeline.outputs, *pipeline.left_out) if o.bucket == upload.bucket)
-        if not pipeline.outputs or any(Home(upload.home, clean(o.store_dir)) in homes for o in of_outputs):
+        of_bucket = (o for o in (*pipeline.outputs, *pipeline.left_out) if o.bucket == upload.bucket)
+        if not pipeline.outputs or any(_is_home(homes, upload, output) for output in of_bucket):
             continue
         what = f"it notes an upload of s3://{upload.bucket}/{upload.key}, and no s3 output of the configuration has"
         way_out = "give the configuration that Fluent Bit ran with, or --bucket"
@@ -222,7 +230,7 @@ def takes(output: S3Output, homes: Collection[Home], buffer: BufferFile) -> bool
         return False
     if buffer.bucket is None:
         return True
-    return buffer.bucket == output.bucket and Home(buffer.home, clean(output.store_dir)) in homes
+    return buffer.bucket == output.bucket and _is_home(homes, buffer, output)
 
 
 def may_retire(buffer: BufferFile, pipeline: Pipeline) -> bool:

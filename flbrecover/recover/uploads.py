@@ -27,11 +27,11 @@ UploadState = Literal[
 class UploadCase:
     """One multipart upload. ``recorded`` is the node's memory of it, ``listed`` what S3 says (None: nothing).
 
-    ``tags`` are the known tags that its key fits; all of them where a noted one fits none, for it is of another key
-    format. ``difference`` says how the node's memory and S3 disagree ("" where
-    they agree). ``state`` "can be completed" means: its parts are contiguous from 1, none before the last is too small
-    for S3, nothing stands under its key, and no other upload is to stand there; "unknown": S3 did not say, so its parts
-    may hold records, and it may be completed one day. "Not needed": it could be, and would store again what is stored.
+    ``tags`` are the known tags that its key fits; all of them where that of a noted one is of another key format.
+    ``difference`` says how the node's memory and S3 disagree ("" where they agree). ``state`` "can be completed" means:
+    its parts are contiguous from 1, none before the last is too small for S3, nothing stands under its key, and no
+    other upload is to stand there; "not needed": it could be, and would store again what is stored; "unknown": S3 did
+    not say, so its parts may hold records, and it may be completed one day.
     """
 
     output: S3Output
@@ -75,7 +75,7 @@ def find_uploads(
     key_format = KeyFormat.of(output)
     problems: list[Problem] = []
     patterns, _ = patterns_of(survey.pipeline, output, tags, former)  # the comparison has reported the refused ones
-    recorded = [u for u in survey.uploads if u.bucket == output.bucket and survey.is_home_of(u, output)]
+    recorded = survey.uploads_of(output)
     refused: BucketError | None = None
     try:
         listed = {u.upload_id: u for u in _listed(s3, output, key_format)}

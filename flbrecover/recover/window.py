@@ -23,6 +23,11 @@ CLOCK_NS = 24 * 3600 * SECOND_NS  # how far ahead of this machine the clock of a
 MOST_LISTS = 2000  # list prefixes of one comparison; fewer and wider ones for many tags
 
 
+def due_ns(output: S3Output) -> int:
+    """How long after its time a record is in an object at the latest, if nothing fails (ns)."""
+    return output.upload_timeout_s * SECOND_NS + SLACK_NS
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """The time span to look at, in ns since the epoch: of the records' own times, which may lie in the future.

@@ -107,13 +107,13 @@ def _sentences(case: CaseData, before: Fields | None, now: Fields | None) -> Ite
     elif not before["missing"]:
         stored, records = before["states"].get("stored", 0), text.count(before["records"], "record")
         all_of = "All" if stored == before["records"] else f"{stored:,} of"
-        yield f"{all_of} {records} of the evidence were in S3 already{_filtered(before)}."
+        yield f"{all_of} {records} of the evidence were in S3 already{_not_counted(before)}."
     else:
         were = "was" if before["missing"] == 1 else "were"
         of = f"Of {text.count(before['records'], 'record')} in the evidence, {before['missing']:,} {were}"
         if before["missing"] == before["records"]:
             of = f"All {text.count(before['records'], 'record')} of the evidence {were}"
-        yield f"{of} missing from S3 ({in_states(before)}){_filtered(before)}."
+        yield f"{of} missing from S3 ({in_states(before)}){_not_counted(before)}."
     if now is not None:
         yield from _outcome(case, before, now)
     elif before is not None and before["missing"]:
@@ -196,7 +196,7 @@ def in_states(summary: Fields) -> str:
     return ", ".join([*said, *([f"{other:,} in another state"] if other else [])])
 
 
-def _filtered(summary: Fields) -> str:
+def _not_counted(summary: Fields) -> str:
     said = ""
     if number := summary["states"].get("maybe filtered", 0):
         said += f"; {number:,} may have been dropped on purpose by a filter"

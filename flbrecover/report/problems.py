@@ -34,7 +34,8 @@ def line(problem: Problem) -> str:
 
 
 def _way_out(problem: Problem) -> str:
-    if not problem.way_out and os.strerror(errno.EACCES) in problem.what and os.geteuid() != 0:
+    of_node = not problem.path.startswith("s3://")
+    if of_node and not problem.way_out and os.strerror(errno.EACCES) in problem.what and os.geteuid() != 0:
         return "run as root (for a bundle: collect as root)"
     return problem.way_out
 

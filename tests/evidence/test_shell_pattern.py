@@ -61,8 +61,10 @@ def test_bytes_that_are_no_utf8() -> None:
         (("/var/log//apps/*.log",), "/var/log//apps/a.log"),
         (("//var/./*/apps/a.log",), "//var/./log/apps/a.log"),
         (("/var/*/apps//[!b].log",), "/var/log/apps//a.log"),
-        (("/var/log/apps/*.log", "/var/log//apps/*.log"), "/var/log//apps/a.log"),
+        (("/var/log/apps/*.log", "/var/log//apps/*.log"), "/var/log/apps/a.log"),
+        (("/var/log//apps/*.log", "/var/log/apps/*.log"), "/var/log//apps/a.log"),
         (("/var//log/*.log", "/var/log/apps/*.log"), "/var/log/apps/a.log"),
+        (("var/log//apps/*.log",), "/var/log/apps/a.log"),
         ((), "/var/log/apps/a.log"),
     ],
 )

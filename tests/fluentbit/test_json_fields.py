@@ -54,7 +54,7 @@ def test_what_the_json_parser_does_not_take(line):
 def test_deep_values_are_read_or_not_taken(depth):
     assert json_fields.read(b"[" * depth + b"]" * depth) is None
     found = json_fields.read_all(b"[" * depth + b"]" * depth)
-    assert found is None or isinstance(found, list)
+    assert isinstance(found, list) if depth == 200 else found is None or isinstance(found, list)
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))

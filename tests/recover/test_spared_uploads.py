@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from judge import bodies
 from made_node import LOG, MadeNode
-from recover.test_stuck_uploads import _node, begin
+from recover.test_stuck_uploads import bare_node, begin
 
 SPARED = "is left alone: what the logs show of its time is stored or buffered already"
 MANY = 20_000  # records of 300 bytes and more: S3 takes a part of so many before the last one
@@ -19,7 +19,7 @@ MORE = 100
 
 @pytest.fixture
 def node(tmp_path: Path, weed_bucket) -> MadeNode:
-    return _node(tmp_path, weed_bucket)
+    return bare_node(tmp_path, weed_bucket)
 
 
 def text(number: int) -> str:
@@ -73,7 +73,7 @@ def test_parts_may_hold_older_records_than_the_logs(node: MadeNode, weed) -> Non
     assert f"{SPARED}; its parts may hold older records than the logs" in said
     code, said = recover(node, "--upload-id", upload_id, case="asked")
     assert (code, copies(node, weed.client)) == (0, [(1, MORE), (2, MANY)]), "that is what was asked for"
-    assert "is stored or buffered already, and will be there twice: it was named with --upload-id" in said
+    assert "completed, it stores once more what the logs show of its time, which is there already" in said
 
 
 def test_an_upload_under_a_key_of_another_format(node: MadeNode, weed) -> None:

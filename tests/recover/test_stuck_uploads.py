@@ -20,15 +20,15 @@ MISSING = 3
 @pytest.fixture
 def node(tmp_path: Path, weed_bucket) -> MadeNode:
     """On a server that knows when an upload was begun."""
-    return _node(tmp_path, weed_bucket)
+    return bare_node(tmp_path, weed_bucket)
 
 
 @pytest.fixture
 def node_of_moto(tmp_path: Path, moto_bucket) -> MadeNode:
-    return _node(tmp_path, moto_bucket)
+    return bare_node(tmp_path, moto_bucket)
 
 
-def _node(path: Path, bucket) -> MadeNode:  # type: ignore[no-untyped-def]
+def bare_node(path: Path, bucket) -> MadeNode:  # type: ignore[no-untyped-def]
     return MadeNode(path / "node", bucket.name, bucket.server.endpoint_url, compression="none")
 
 

@@ -6,25 +6,24 @@ or changed in the incident, makes all that was stored before look lost, and noth
 
 from __future__ import annotations
 
-from flbrecover.model import SECOND_NS, Problem
+from flbrecover.model import Problem
 from flbrecover.reconcile.columns import NONE
 from flbrecover.recover.comparison import Comparison
 from flbrecover.recover.states import States
-from flbrecover.recover.window import SLACK_NS
+from flbrecover.recover.window import due_ns
 from flbrecover.wording import are, count
 
 
-def other_keys(comparison: Comparison, states: States) -> list[Problem]:
+def former_configuration(comparison: Comparison, states: States) -> list[Problem]:
     """A note, where all objects with records of ours were written so much later than some lost records that these
     should be in an earlier one, or where there is no such object at all."""
     output, oldest_ns = comparison.output, _oldest_of_ours(comparison)
-    due_ns = output.upload_timeout_s * SECOND_NS + SLACK_NS
     lost = 0
     for state, entries in states.stretches(range(len(comparison.logs))):
         if state != "lost":
             continue
         last_ns = comparison.ledger.limits(entries)[1]
-        if oldest_ns is None or (last_ns is not None and last_ns + due_ns < oldest_ns):
+        if oldest_ns is None or (last_ns is not None and last_ns + due_ns(output) < oldest_ns):
             lost += len(entries)
     if not lost:
         return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from command import flbrecover
+from judge import bodies
 from made_node import LOG, MadeNode, body
 from servers import Server
 
@@ -72,6 +73,26 @@ def test_keys_of_a_former_format_are_compared(tmp_path: Path, moto: Server) -> N
     assert (ended.one("verdict")["missing"], ended.one("verdict")["stored"]) == (0, 60)
     stored = moto.connect().client.list_objects_v2(Bucket="former")["Contents"]
     assert [o["Key"].split("/")[0] for o in stored] == ["before", "logs", "logs"], "new keys are those of now"
+
+
+def test_each_configuration_for_its_own_time(tmp_path: Path, moto: Server) -> None:
+    """As docs/configuration.md says of a log_key that is no more: the old one up to the change, then the new one."""
+    client = moto.connect().client
+    client.create_bucket(Bucket="own-time")
+    node = MadeNode(tmp_path / "node", "own-time", moto.endpoint_url)
+    node.write_log(node.line(n, f"line {n:02d}") for n in range(60))
+    node.write_db((LOG, (node.root / LOG[1:]).stat().st_size))
+    client.put_object(Bucket="own-time", Key=node.key("OLD"), Body=body([f"line {n:02d}".encode() for n in range(25)]))
+    now = node.config.read_text()
+    recover, change = ("recover", "--agent", "gone", "--yes", "--json"), node.stamp(30)[:26] + "Z"
+    node.config.write_text(now + "    log_key log\n")
+    first = node.run(*recover, "--until", change, "--case", tmp_path / "old")
+    assert (first.code, first.one("summary")["states"]) == (0, {"stored": 25, "lost": 5, "not looked for": 30})
+    node.config.write_text(now)
+    then = node.run(*recover, "--since", change, "--case", tmp_path / "now")
+    assert then.code == 0, then.err
+    lines = b"".join(content for _, content in bodies(client, ["own-time"]))
+    assert {lines.count(f"line {n:02d}".encode()) for n in range(60)} == {1}
 
 
 def test_a_plan_knows_of_former_formats(tmp_path: Path, moto: Server) -> None:
