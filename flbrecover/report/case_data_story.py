@@ -54,6 +54,7 @@ class Story:
     missing: int | None
     gone_bytes: int | None
     gone_uncounted: int = 0
+    not_looked_for: int = 0  # outside of the window
 
     @property
     def is_known(self) -> bool:
@@ -62,7 +63,8 @@ class Story:
 
     @property
     def label(self) -> str:
-        return LABELS[self.status]
+        of_window = ", in the window that was asked for" if self.not_looked_for else ""
+        return LABELS[self.status] + of_window
 
 
 def story(case: CaseData) -> Story:
@@ -79,6 +81,7 @@ def story(case: CaseData) -> Story:
         missing=latest.summary["missing"] if latest and latest.summary and status != "interrupted" else None,
         gone_bytes=latest.gone_bytes if latest else None,
         gone_uncounted=latest.gone_uncounted if latest else 0,
+        not_looked_for=latest.summary["states"].get("not looked for", 0) if latest and latest.summary else 0,
     )
 
 

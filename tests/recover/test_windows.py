@@ -56,4 +56,5 @@ def test_what_lies_outside_is_not_called_lost(node: Path, moto: Server, tmp_path
     assert ended.one("verdict")["left"] == {"outside of the window that was asked for": 1135}
     said = flbrecover("report", tmp_path / "case", "--format", "markdown").text
     assert "0 of 1,135 records of the evidence were in S3 already; 1,135 lie outside of the window" in said
+    assert said.startswith("**Nothing was missing, in the window that was asked for.**")
     assert "missing from S3" not in said
