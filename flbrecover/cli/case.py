@@ -19,7 +19,7 @@ from flbrecover.bucket.denied import without_secrets
 from flbrecover.cli import show
 from flbrecover.cli.job import Job
 from flbrecover.cli.next_step import apply_line
-from flbrecover.cli.planned import read_plan
+from flbrecover.cli.planned import check_root, read_plan
 from flbrecover.errors import EvidenceError, FlbrecoverError, UsageError
 from flbrecover.reconcile.plan import Plan, to_json
 from flbrecover.recover import case_folder, journal
@@ -145,13 +145,10 @@ def _on_this_machine(job: Job, paths: Iterable[str]) -> set[Path]:
 
 
 def _check_root(folder: CaseFolder, job: Job) -> None:
-    root = os.path.abspath(job.given.get("root") or "/")
     held = folder.db.fact(ROOT)
+    root = check_root(f"--case {folder.path}", held, job.given, ", or name a new folder")
     if held is None:
         folder.db.say(ROOT, root)
-    elif held != root:
-        way_out = f"say --root {shlex.quote(held)}, or name a new folder"
-        raise UsageError(f"--case {folder.path}: is of --root {held}, not of {root}; {way_out}")
 
 
 def _facts_of_run(job: Job) -> dict[str, Any]:

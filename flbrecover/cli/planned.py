@@ -36,11 +36,13 @@ def read_plan(file: Path) -> Plan:
     return from_json(text, str(file))
 
 
-def _check_root(case: str, given: Mapping[str, Any]) -> None:
-    """On another node there is nothing to compare, and it would look as if nothing was missing."""
-    held, root = root_of(Path(case)), os.path.abspath(given.get("root") or "/")
+def check_root(case: str, held: str | None, given: Mapping[str, Any], or_else: str = "") -> str:
+    """The root of a call. Raises UsageError where a case is of another one (None: not known): on another node there is
+    nothing to compare, and it would look as if nothing was missing."""
+    root = os.path.abspath(given.get("root") or "/")
     if held not in (None, root):
-        raise UsageError(f"{case}: is of --root {held}, not of {root}; say --root {shlex.quote(str(held))}")
+        raise UsageError(f"{case}: is of --root {held}, not of {root}; say --root {shlex.quote(str(held))}{or_else}")
+    return root
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class PlannedJob(Job):
         if not file.is_dir():
             return cls(given, read_plan(file))
         check_case(file)
-        _check_root(path, given)
+        check_root(path, root_of(file), given)
         if not (file / PLAN).exists():
             raise PlanError(f"{path}: this case has no plan yet; make one with `{recover_line(path, given)}`")
         return cls(given, read_plan(file / PLAN), file)
